@@ -1,0 +1,47 @@
+"""The bundle: a folder on disk that `export` writes and `server` reads, and the only thing they share.
+
+<models>/<name>/<version>/
+    manifest.json     what the model is and takes, its graphs, and the SHA-256 of every other file
+    manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
+    graphs/*.onnx     graphs that share one external weights file
+    explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
+    certificate.json  parity of each engine and precision with the source checkpoint
+    engines/          cache of compiled engines; rebuildable, not hashed, never trusted
+"""
+
+from bundle.certificate import Certificate, CertificateEntry
+from bundle.errors import BundleError
+from bundle.manifest import (
+    ATTENTION,
+    CLASSIFY,
+    Graph,
+    GraphName,
+    InputContract,
+    Manifest,
+    Output,
+    Provenance,
+    Resize,
+    TokenGeometry,
+)
+from bundle.reader import Bundle, discover, open_bundle
+from bundle.writer import BundleWriter
+
+__all__ = [
+    "ATTENTION",
+    "CLASSIFY",
+    "Bundle",
+    "BundleError",
+    "BundleWriter",
+    "Certificate",
+    "CertificateEntry",
+    "Graph",
+    "GraphName",
+    "InputContract",
+    "Manifest",
+    "Output",
+    "Provenance",
+    "Resize",
+    "TokenGeometry",
+    "discover",
+    "open_bundle",
+]

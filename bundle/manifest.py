@@ -1,0 +1,155 @@
+"""The schema of manifest.json."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+SCHEMA_VERSION = 1
+
+Positive = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Three = tuple[float, float, float]
+
+# The two graphs. CLASSIFY is always loaded; ATTENTION when somebody asks for other layers than the last.
+GraphName = Literal["classify", "attention"]
+CLASSIFY: GraphName = "classify"
+ATTENTION: GraphName = "attention"
+
+
+class Strict(BaseModel):
+    """Immutable, and an unknown field is an error: a manifest means exactly what it says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Resize(Strict):
+    """How an image is fitted to the model's input, before the centre crop.
+
+    squash: both sides go to `height` x `width`. shortest_edge: the shorter side goes to `edge`, the longer one to
+    floor(edge * longer / shorter).
+    """
+
+    mode: Literal["squash", "shortest_edge"]
+    height: Positive | None = None
+    width: Positive | None = None
+    edge: Positive | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    antialias: bool = True
+
+    @model_validator(mode="after")
+    def _sizes_of_the_mode(self) -> Self:
+        squash = self.mode == "squash"
+        if squash != (self.height is not None and self.width is not None) or squash == (self.edge is not None):
+            raise ValueError("squash needs height and width, shortest_edge needs edge, and neither takes the other's")
+        return self
+
+
+class InputContract(Strict):
+    """What the graphs take: uint8 [N, height, width, 3] RGB, resized and centre-cropped as the checkpoint's own processor
+    does it. `mean` and `std` (0..1) are applied inside the graphs and stand here to be read."""
+
+    height: Positive
+    width: Positive
+    colour: Literal["RGB"] = "RGB"
+    resize: Resize
+    rescale: float = 1 / 255
+    mean: Three
+    std: Three
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        smallest = (self.resize.height, self.resize.width) if self.resize.edge is None else (self.resize.edge,) * 2
+        if any(crop > (side or 0) for crop, side in zip((self.height, self.width), smallest, strict=True)):
+            raise ValueError(f"a crop of {self.height}x{self.width} does not fit in a resize to {smallest}")
+        return self
+
+
+class TokenGeometry(Strict):
+    """The token sequence: class token, distillation token, registers, then rows x cols patches in row-major order."""
+
+    patch_height: Positive
+    patch_width: Positive
+    grid_rows: Positive
+    grid_cols: Positive
+    cls_tokens: Literal[1] = 1
+    distillation_tokens: Literal[0, 1] = 0
+    register_tokens: Natural = 0
+    pooling: Literal["cls", "cls+distillation", "cls+mean"]
+
+    @property
+    def prefix(self) -> int:
+        """Tokens before the first patch."""
+        return self.cls_tokens + self.distillation_tokens + self.register_tokens
+
+    @property
+    def patches(self) -> int:
+        return self.grid_rows * self.grid_cols
+
+
+class Output(Strict):
+    """One output of a graph. `shape` uses N for the batch."""
+
+    name: Literal["logits", "attention", "attention_prefix"]
+    shape: tuple[Literal["N"] | Positive, ...]
+    dtype: Literal["float32"] = "float32"
+
+
+class Graph(Strict):
+    """One ONNX file. Input `pixels` uint8 [N, height, width, 3]; outputs in order.
+
+    `attention` holds CLS rows over the patches: [N, heads, patches] of the last layer in the `classify` graph,
+    [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds the same rows over the prefix tokens.
+    """
+
+    file: str
+    outputs: tuple[Output, ...]
+
+
+class Provenance(Strict):
+    """Where the weights come from. `source` is a folder's name or a hub id, never a path of the exporting machine."""
+
+    source: str
+    weights_sha256: Sha256
+    tools: dict[str, str]
+
+
+class Manifest(Strict):
+    """manifest.json."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    version: Positive
+    family: str
+    labels: tuple[str, ...] = Field(min_length=1)
+    input: InputContract
+    tokens: TokenGeometry
+    layers: Positive
+    heads: Positive
+    width: Positive
+    graphs: dict[GraphName, Graph]
+    provenance: Provenance
+    files: dict[str, Sha256]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if CLASSIFY not in self.graphs:
+            raise ValueError(f"graphs must hold {CLASSIFY!r}")
+        for name, graph in self.graphs.items():
+            if graph.file not in self.files:
+                raise ValueError(f"graph {name!r} names {graph.file!r}, which is not among files")
+        grid = (self.tokens.grid_rows * self.tokens.patch_height, self.tokens.grid_cols * self.tokens.patch_width)
+        # Strided convolution drops a remainder, so the grid may be smaller than the input by less than a patch.
+        if not (0 <= self.input.height - grid[0] < self.tokens.patch_height) or not (
+            0 <= self.input.width - grid[1] < self.tokens.patch_width
+        ):
+            raise ValueError(
+                f"a grid of {grid[0]}x{grid[1]} pixels does not fit an input of {self.input.height}x{self.input.width}"
+            )
+        return self
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether maps can be asked for: the last layer's rows are in the `classify` graph."""
+        return any(output.name == "attention" for output in self.graphs[CLASSIFY].outputs)

@@ -1,0 +1,147 @@
+"""Opening a bundle: everything is verified before anything is used."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from bundle.certificate import Certificate
+from bundle.errors import BundleError
+from bundle.hashing import sha256_of
+from bundle.manifest import SCHEMA_VERSION, GraphName, Manifest
+
+MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
+    "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle."""
+
+    path: Path
+    manifest: Manifest
+    certificate: Certificate
+
+    def graph_path(self, name: GraphName) -> Path:
+        """The ONNX file of graph `classify` or `attention`. Raises KeyError when the bundle has no such graph."""
+        return self.path / self.manifest.graphs[name].file
+
+    @property
+    def engine_cache(self) -> Path:
+        """Folder for compiled engines; may not exist, may be deleted at any time."""
+        return self.path / ENGINES
+
+    def explain(self) -> dict[str, np.ndarray]:
+        """The arrays of explain.npz."""
+        with np.load(self.path / EXPLAIN, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Verify schema version and the hash of every file, then read manifest and certificate.
+
+    Raises BundleError saying which file is missing, changed or not listed, or which field is wrong.
+    """
+    text = _verified_manifest(path)
+    manifest = _parse_manifest(path / MANIFEST, text)
+    for name, expected in manifest.files.items():
+        _verify(path, name, expected)
+    for extra in sorted(_files(path) - manifest.files.keys() - {MANIFEST, CHECKSUM}):
+        raise BundleError(f"{path / extra}: not listed in {MANIFEST}; a bundle holds nothing but what it lists")
+    try:
+        certificate = Certificate.model_validate_json((path / CERTIFICATE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{path / CERTIFICATE}: {_explain(error)}") from error
+    return Bundle(path, manifest, certificate)
+
+
+def discover(models: Path) -> list[Path]:
+    """Bundles in a models folder, `<models>/<name>/<version>/`, ordered by name and then version.
+
+    Anything else (files, hidden or temporary folders) is passed over. Raises BundleError when the folder is missing.
+    """
+    if not models.is_dir():
+        raise BundleError(f"{models}: no such folder; expected {models}/<name>/<version>/{MANIFEST}")
+    found = [
+        version
+        for name in models.iterdir()
+        if name.is_dir() and not name.name.startswith(".")
+        for version in name.iterdir()
+        if version.is_dir() and re.fullmatch(r"[1-9][0-9]*", version.name)
+    ]
+    return sorted(found, key=lambda p: (p.parent.name, int(p.name)))
+
+
+def _verified_manifest(path: Path) -> bytes:
+    if not path.is_dir():
+        raise BundleError(f"{path}: no such folder")
+    try:
+        text = (path / MANIFEST).read_bytes()
+        checksum = (path / CHECKSUM).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{error.filename}: missing or unreadable; every bundle has one") from error
+    # The version comes first: a newer schema may have other rules for everything that follows.
+    _refuse_other_schema(path / MANIFEST, text)
+    if checksum != checksum_line(path / MANIFEST):
+        raise BundleError(f"{path / MANIFEST}: changed since the export; its SHA-256 is not the one in {CHECKSUM}")
+    return text
+
+
+def _refuse_other_schema(path: Path, text: bytes) -> None:
+    try:
+        found = json.loads(text)["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        return  # the checksum or the schema will say it better
+    if isinstance(found, int) and found > SCHEMA_VERSION:
+        raise BundleError(
+            f"{path}: schema version {found} is newer than this vitscope reads ({SCHEMA_VERSION}); update vitscope"
+        )
+
+
+def checksum_line(manifest: Path) -> bytes:
+    """The content of manifest.sha256, in the format of sha256sum."""
+    return f"{sha256_of(manifest)}  {manifest.name}\n".encode()
+
+
+def _parse_manifest(path: Path, text: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"{path}: {_explain(error)}") from error
+    for name in manifest.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise BundleError(f"{path}: files holds {name!r}, which is outside the bundle")
+    return manifest
+
+
+def _verify(path: Path, name: str, expected: str) -> None:
+    try:
+        found = sha256_of(path / name)
+    except FileNotFoundError as error:
+        raise BundleError(f"{path / name}: missing; {MANIFEST} lists it") from error
+    except OSError as error:
+        raise BundleError(f"{path / name}: cannot be read ({error.strerror})") from error
+    if found != expected:
+        raise BundleError(
+            f"{path / name}: changed since the export; SHA-256 is {found[:12]}…, {MANIFEST} says {expected[:12]}…"
+        )
+
+
+def _files(path: Path) -> set[str]:
+    found: set[str] = set()
+    for folder, folders, names in os.walk(path):
+        if Path(folder) == path and ENGINES in folders:
+            folders.remove(ENGINES)
+        found.update(str((Path(folder) / name).relative_to(path)) for name in names)
+    return found
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+    return str(error)

@@ -1,0 +1,88 @@
+"""Writing a bundle: everything into a temporary folder, then one rename."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from bundle.certificate import Certificate
+from bundle.errors import BundleError
+from bundle.hashing import sha256_of
+from bundle.manifest import Manifest
+from bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, discover
+
+
+class BundleWriter:
+    """Collects the files of a new bundle in `path` and publishes them all at once.
+
+        with BundleWriter(models, "fashion") as writer:
+            ...                                  # write into writer.path
+            writer.publish(manifest)
+
+    `version` None takes the next free number. Leaving the block without publishing removes everything.
+    Raises BundleError when the version exists already.
+    """
+
+    def __init__(self, models: Path, name: str, version: int | None = None) -> None:
+        self.version = version if version is not None else next_version(models, name)
+        self.destination = models / name / str(self.version)
+        if self.destination.exists():
+            raise BundleError(
+                f"{self.destination}: exists already; a version is never overwritten, choose another --version"
+            )
+        self._folder = models / name
+        self._created = [p for p in (models, self._folder) if not p.exists()]
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Beside its destination, so that the rename stays on one file system; hidden, so that no server picks it up.
+        self.path = Path(tempfile.mkdtemp(prefix=f".{self.version}-", dir=self._folder))
+        self.path.chmod(0o755)
+        return self
+
+    def save_explain(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write explain.npz."""
+        np.savez(self.path / EXPLAIN, allow_pickle=False, **arrays)
+
+    def files(self) -> dict[str, str]:
+        """SHA-256 of every file written so far, by its path in the bundle."""
+        return {
+            str(p.relative_to(self.path)): sha256_of(p)
+            for p in sorted(self.path.rglob("*"))
+            if p.is_file() and p.name not in (MANIFEST, CHECKSUM)
+        }
+
+    def save_certificate(self, certificate: Certificate) -> None:
+        """Write certificate.json."""
+        (self.path / CERTIFICATE).write_text(certificate.model_dump_json(indent=2) + "\n")
+
+    def publish(self, manifest: Manifest) -> Path:
+        """Write the manifest and rename the folder into place; returns the bundle's path.
+
+        Raises BundleError when another export has taken the version meanwhile.
+        """
+        (self.path / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        (self.path / CHECKSUM).write_bytes(checksum_line(self.path / MANIFEST))
+        try:
+            self.path.rename(self.destination)
+        except OSError as error:
+            raise BundleError(f"{self.destination}: cannot be published ({error.strerror})") from error
+        return self.destination
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in reversed(self._created):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def next_version(models: Path, name: str) -> int:
+    """One more than the highest version of `name` in the models folder."""
+    if not (models / name).is_dir():
+        return 1
+    return max((int(p.name) for p in discover(models) if p.parent.name == name), default=0) + 1

@@ -1,0 +1,70 @@
+"""Where the weights come from: a pre-trained checkpoint with a new head, or a small ViT from scratch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
+
+from finetune.errors import FinetuneError
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Shape of a ViT trained from random weights. Sizes are in pixels; `width` is the token dimension."""
+
+    image_size: int = 28
+    patch_size: int = 4
+    width: int = 192
+    depth: int = 6
+    heads: int = 6
+    mean: float = 0.5
+    std: float = 0.5
+
+
+def from_scratch(shape: Scratch, labels: list[str]) -> tuple[Any, Any]:
+    """A randomly initialised `ViTForImageClassification` and its processor (plain resize, one mean and std)."""
+    if shape.image_size % shape.patch_size:
+        raise FinetuneError(f"--image-size {shape.image_size} is not a multiple of --patch-size {shape.patch_size}")
+    if shape.width % shape.heads:
+        raise FinetuneError(f"--width {shape.width} is not a multiple of --heads {shape.heads}")
+    config = ViTConfig(
+        image_size=shape.image_size,
+        patch_size=shape.patch_size,
+        hidden_size=shape.width,
+        intermediate_size=4 * shape.width,
+        num_hidden_layers=shape.depth,
+        num_attention_heads=shape.heads,
+        **_label_maps(labels),
+    )
+    size = {"height": shape.image_size, "width": shape.image_size}
+    processor = ViTImageProcessor(size=size, image_mean=[shape.mean] * 3, image_std=[shape.std] * 3)
+    return ViTForImageClassification(config), processor
+
+
+def from_pretrained(source: str, labels: list[str]) -> tuple[Any, Any]:
+    """A pre-trained checkpoint (local folder or hub id) whose head is replaced by one for `labels`.
+
+    Raises FinetuneError when the checkpoint cannot be read.
+    """
+    try:
+        processor = AutoImageProcessor.from_pretrained(source)
+        model = AutoModelForImageClassification.from_pretrained(
+            source, ignore_mismatched_sizes=True, **_label_maps(labels)
+        )
+    except (OSError, ValueError) as error:
+        raise FinetuneError(f"--base {source}: not a loadable image classification checkpoint: {error}") from error
+    return model, processor
+
+
+def _label_maps(labels: list[str]) -> dict[str, Any]:
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {name: index for index, name in enumerate(labels)},
+    }
