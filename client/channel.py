@@ -1,0 +1,127 @@
+"""How a channel is opened: addresses, load balancing, retries, limits. The same for sync and asyncio."""
+
+import ipaddress
+import json
+import socket
+from pathlib import Path
+
+import grpc
+from grpc import aio
+
+from client.errors import InvalidRequest
+
+DEFAULT_SERVER = "localhost:8500"
+DEFAULT_PORT = 8500
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+# gRPC's own ceiling; more is silently cut to it.
+MAX_ATTEMPTS = 5
+INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 2.0  # seconds
+
+_SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
+
+# A server that refuses says in `grpc-retry-pushback-ms` when to come back; gRPC then waits that long instead of backing
+# off. ClassifyStream is not listed: its items are retried one by one (client/window.py).
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "vitscope.v1.ClassifierService", "method": method}
+                for method in ("Classify", "ListModels", "GetModel")
+            ],
+            "retryPolicy": {
+                "maxAttempts": MAX_ATTEMPTS,
+                "initialBackoff": f"{INITIAL_BACKOFF}s",
+                "maxBackoff": f"{MAX_BACKOFF}s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+            },
+        }
+    ],
+}
+
+_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A call larger than this is not retried, and the default is 256 KiB: less than a photo.
+    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+]
+
+
+def open_channel(server: str, root_certificates: Path | None = None) -> grpc.Channel:
+    """A channel for the sync client. Plain text, or TLS when a PEM file of root certificates is given.
+
+    Raises InvalidRequest when the address or the file cannot be used.
+    """
+    target = target_of(server)
+    if root_certificates is None:
+        return grpc.insecure_channel(target, _OPTIONS)
+    return grpc.secure_channel(target, _credentials(root_certificates), _OPTIONS)
+
+
+def open_async_channel(server: str, root_certificates: Path | None = None) -> aio.Channel:
+    """As `open_channel`, for asyncio; call it in a running event loop."""
+    target = target_of(server)
+    if root_certificates is None:
+        return aio.insecure_channel(target, _OPTIONS)
+    return aio.secure_channel(target, _credentials(root_certificates), _OPTIONS)
+
+
+def target_of(server: str) -> str:
+    """A gRPC target for "host", "host:port", "a:1,b:2", or a target that is one already ("dns:///name:8500").
+
+    One name is resolved by gRPC, again and again, and calls go round-robin over all its addresses. In a list, names are
+    resolved once, here: gRPC takes lists of addresses only. The default port is 8500. Raises InvalidRequest.
+    """
+    if server.startswith(_SCHEMES):
+        return server
+    hosts = [_host_and_port(server, part.strip()) for part in server.split(",")]
+    if len(hosts) == 1 and (address := hosts[0]):
+        return f"dns:///{_join(*address)}"
+    resolved = [(_resolve(server, host), port) for host, port in hosts]
+    families = {ipaddress.ip_address(host).version for host, _ in resolved}
+    if len(families) > 1:
+        raise InvalidRequest(f"server: {server!r} mixes IPv4 and IPv6 addresses; accepted: a list of one kind")
+    return f"ipv{families.pop()}:" + ",".join(_join(host, port) for host, port in resolved)
+
+
+def _host_and_port(server: str, part: str) -> tuple[str, int]:
+    host, colon, port = part.rpartition(":")
+    if not colon or part.endswith("]"):
+        host, port = part, str(DEFAULT_PORT)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
+        raise InvalidRequest(
+            f"server: {server!r} is not an address; accepted: host, host:port (port 1 to 65535), a comma-separated list "
+            f"of these, or a gRPC target such as dns:///name:{DEFAULT_PORT}"
+        )
+    return host, int(port)
+
+
+def _resolve(server: str, host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InvalidRequest(f"server: {host!r} in {server!r} has no IPv4 address ({error})") from error
+    return str(found[0][4][0])
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _credentials(root_certificates: Path) -> grpc.ChannelCredentials:
+    try:
+        return grpc.ssl_channel_credentials(root_certificates.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(
+            f"root_certificates: {root_certificates}: {error.strerror}; accepted: a PEM file"
+        ) from error

@@ -1,0 +1,182 @@
+"""`vitscope classify`: images in, a table or JSON lines out, attention overlays beside them."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from client.arguments import add_connection_options, connect, explain
+from client.display import block, json_line, summary
+from client.errors import ClientError, DeadlineExceeded, InvalidImage, InvalidRequest, NotFound, Unavailable
+from client.inputs import Source, find_sources
+from client.overlays import OverlayWriter
+from client.request import Options, RenderingOptions, enum_names
+from client.result import Result
+from client.sync import Client
+from client.window import DEFAULT_WINDOW, Outcome
+from vitscope.v1 import maps_pb2
+
+FAILED, USAGE = 1, 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.layer or arguments.head) and not (arguments.attention or arguments.maps):
+        parser.error("--layer and --head say which maps to return; add --attention OUT, or --json --maps")
+    if arguments.maps and not arguments.json:
+        parser.error("--maps adds map values to JSON; add --json")
+    try:
+        sources = find_sources(arguments.images)
+        with connect(arguments) as client:
+            return _run(arguments, client, sources)
+    except ClientError as error:
+        text = explain(error, arguments.server)
+    except (OSError, ValueError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        text = str(error)
+    print(f"vitscope classify: {text}", file=sys.stderr)
+    return USAGE
+
+
+def _run(arguments: argparse.Namespace, client: Client, sources: list[Source]) -> int:
+    out, err = (Console(stderr=stderr, highlight=False, markup=False, emoji=False) for stderr in (False, True))
+    # Where both are one terminal, everything must go through the console that draws the progress bar.
+    live = out if out.is_terminal else err
+    complaints = live if err.is_terminal else err
+    writer = OverlayWriter(arguments.attention, len(sources) > 1) if arguments.attention else None
+    failed, began = 0, time.monotonic()
+    with _progress(live, len(sources)) as progress:
+        task = progress.add_task("classifying", total=len(sources))
+        for index, outcome in _in_order(_outcomes(arguments, client, sources)):
+            source, overlays = sources[index], []
+            if isinstance(outcome, ClientError):
+                if not _is_about_one_image(outcome):
+                    raise outcome
+                failed += 1
+            elif writer is not None:
+                overlays = writer.write(source, outcome)
+            if arguments.json:
+                out.print(json_line(source, outcome, overlays, arguments.maps), soft_wrap=True)
+            elif isinstance(outcome, Result):
+                out.print(block(source, outcome, overlays))
+            else:
+                complaints.print(f"{source.name}: {outcome.message}", style="red", soft_wrap=True)
+            progress.advance(task)
+    if len(sources) > 1:
+        err.print(summary(len(sources), failed, time.monotonic() - began))
+    return FAILED if failed else 0
+
+
+def _outcomes(arguments: argparse.Namespace, client: Client, sources: list[Source]) -> Iterator[Outcome]:
+    options = _options(arguments)
+    if len(sources) > 1:
+        yield from client.classify_many((source.image for source in sources), window=arguments.window, **options)
+        return
+    # A unary call carries its deadline to the server, and the server's pushback back.
+    try:
+        yield 0, client.classify(sources[0].image, **options)
+    except ClientError as error:
+        yield 0, error
+
+
+def _in_order(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """The same in order of index; what is early is kept until its turn."""
+    early: dict[int, Result | ClientError] = {}
+    turn = 0
+    for index, outcome in outcomes:
+        early[index] = outcome
+        while turn in early:
+            yield turn, early.pop(turn)
+            turn += 1
+
+
+def _is_about_one_image(error: ClientError) -> bool:
+    """False for what would happen to every other image as well."""
+    if isinstance(error, InvalidRequest):
+        return isinstance(error, InvalidImage)
+    return not isinstance(error, NotFound | Unavailable | DeadlineExceeded)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    options = Options(
+        model=arguments.model,
+        version=arguments.version,
+        top_k=arguments.top,
+        min_probability=arguments.min_probability,
+    )
+    if arguments.attention or arguments.maps:
+        options["attention"] = arguments.layer or "last"
+        options["heads"] = arguments.head
+    if arguments.attention:
+        options["rendering"] = RenderingOptions(color_map=arguments.colormap, opacity=arguments.opacity)
+    return options
+
+
+def _progress(console: Console, images: int) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console, transient=True, disable=images < 2 or not console.is_terminal,
+    )  # fmt: skip
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vitscope classify",
+        description="Classify images on a vitscope server and, when asked, write what the model looked at.",
+        epilog="Exit status: 0 all classified, 1 some images failed, 2 a wrong option, no such model or no server.",
+    )
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="file, folder (searched recursively), quoted pattern, or - for stdin"
+    )
+    parser.add_argument("--model", default="", help="model (default: the only one on the server)")
+    parser.add_argument(
+        "--version", type=int, default=0, metavar="N", help="version of the model (default: the latest)"
+    )
+    parser.add_argument("--top", type=int, default=0, metavar="N", help="classes to return (default: 5)")
+    parser.add_argument(
+        "--min-probability", type=float, default=0.0, metavar="P", help="leave out classes less probable, 0 to 1"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of tables")
+    parser.add_argument("--maps", action="store_true", help="with --json: add the values of the attention maps")
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=DEFAULT_WINDOW,
+        metavar="N",
+        help="images in flight when there are several (default: %(default)s)",
+    )
+    maps = parser.add_argument_group("attention")
+    maps.add_argument(
+        "--attention",
+        type=Path,
+        metavar="OUT",
+        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT for several images",
+    )
+    maps.add_argument(
+        "--layer",
+        type=int,
+        action="append",
+        metavar="N",
+        help="encoder layer, from 0, or -1 for the last; may be repeated (default: the last)",
+    )
+    maps.add_argument(
+        "--head", type=int, action="append", metavar="N", help="head, from 0; may be repeated (default: their mean)"
+    )
+    maps.add_argument(
+        "--colormap", choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"), default="viridis", help="colours"
+    )
+    maps.add_argument("--opacity", type=float, default=0.5, metavar="X", help="of the heat map, above 0 and up to 1")
+    add_connection_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

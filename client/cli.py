@@ -1,0 +1,111 @@
+"""The `vitscope` command: finds the stage for a subcommand and imports that stage alone."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+INTERRUPTED, BROKEN_PIPE, USAGE = 130, 141, 2
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """`module` has `main(argv: list[str]) -> int`; `extra` is what to install for it."""
+
+    module: str
+    extra: str
+    help: str
+
+
+SUBCOMMANDS = {
+    "finetune": Subcommand("finetune.cli", "finetune", "fine-tune a Vision Transformer on a folder of labelled images"),
+    "export": Subcommand("export.cli", "export", "turn a checkpoint into a bundle that can be served"),
+    "serve": Subcommand("server.__main__", "serve", "serve bundles over gRPC"),
+    "classify": Subcommand("client.classify", "client", "classify images on a server, with attention overlays"),
+    "models": Subcommand("client.models", "client", "list or describe the models of a server"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `vitscope ARGV...` and return its exit status: 0 done, 1 in part, 2 usage or set-up, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"vitscope {_version()}")
+        return 0
+    if name not in SUBCOMMANDS:
+        return _fail(f"vitscope: no subcommand {name!r}{_suggestion(name)}; `vitscope --help` lists them")
+    return _run(name, arguments[1:])
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    subcommand = SUBCOMMANDS[name]
+    try:
+        status: int = import_module(subcommand.module).main(arguments)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in _OWN_PACKAGES:
+            raise
+        return _fail(
+            f"vitscope {name} needs {missing}, which is not installed: pip install 'vitscope[{subcommand.extra}]'"
+        )
+    return status
+
+
+_OWN_PACKAGES = {"bundle", "client", "export", "finetune", "server", "vitscope"}
+
+
+def _help() -> str:
+    width = max(map(len, SUBCOMMANDS))
+    lines = [f"  {name:<{width}}  {subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vitscope [--help] [--version] SUBCOMMAND ...",
+            "",
+            "Serves fine-tuned Vision Transformers over gRPC and shows what the model looked at.",
+            "",
+            *lines,
+            "",
+            "`vitscope SUBCOMMAND --help` tells the options of each.",
+        ]
+    )
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, SUBCOMMANDS, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _version() -> str:
+    try:
+        return version("vitscope")
+    except PackageNotFoundError:
+        return "(run from its source tree, not installed)"
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What `vitscope classify` prints: a table for people, an object for programs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from rich.bar import Bar
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from client.errors import ClientError
+from client.inputs import Source
+from client.result import Result, Timing
+
+# Stages shown when they took at least this many seconds; the others would be noise.
+_SHOWN_SECONDS = 0.00005
+
+
+def block(source: Source, result: Result, overlays: list[Path]) -> RenderableType:
+    """Title, classes with bars, timing and pictures of one image; fits 80 columns."""
+    width, height = result.geometry.image_size
+    title = Text.assemble(
+        (source.name, "bold"), (f"  {width} × {height} · {result.model} v{result.version}", "dim"), overflow="fold"
+    )
+    lines: list[RenderableType] = [_bars(result), Text(timing_line(result.timing), style="dim")]
+    lines += [Text.assemble(("attention ", "dim"), str(path), overflow="fold") for path in overlays]
+    return Group(title, *(Padding(line, (0, 0, 0, 2)) for line in lines), "")
+
+
+def _bars(result: Result) -> RenderableType:
+    if not result.classes:
+        return Text("no class is as probable as --min-probability asks", style="italic")
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(max_width=34, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(ratio=1, min_width=10)
+    for rank, one in enumerate(result.classes):
+        first = rank == 0
+        table.add_row(
+            Text(one.label, style="bold" if first else ""),
+            Text(f"{one.probability:.1%}", style="bold" if first else ""),
+            Bar(1.0, 0.0, one.probability, color="green" if first else "cyan"),
+        )
+    return table
+
+
+def timing_line(timing: Timing) -> str:
+    """For example "12.3 ms: decode 1.2, queue 0.1, infer 9.8 · batch 4 · openvino/bf16"."""
+    stages = [f"{name} {seconds * 1000:.1f}" for name, seconds in timing.stages.items() if seconds >= _SHOWN_SECONDS]
+    total = f"{timing.total * 1000:.1f} ms" + (f": {', '.join(stages)}" if stages else "")
+    return f"{total} · batch {timing.batch_size} · {timing.engine}"
+
+
+def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path], with_maps: bool) -> str:
+    """One line of JSON: the fields of ClassifyResponse under their own names, or an error.
+
+    Map values are nested lists [rows][cols] and only there `with_maps`.
+    """
+    record: dict[str, Any] = {"image": source.name}
+    if isinstance(outcome, ClientError):
+        record["error"] = {"code": outcome.code.name, "message": outcome.message}
+        return json.dumps(record, ensure_ascii=False)
+    message = type(outcome.raw)()
+    message.CopyFrom(outcome.raw)
+    message.ClearField("maps")
+    record |= MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    del record["maps"]
+    if with_maps:
+        record["maps"] = [
+            {
+                "layer": one.layer,
+                "head": one.head,
+                "values": one.values.tolist(),
+                "prefix": {"cls": one.cls, "distillation": one.distillation, "registers": one.registers},
+            }
+            for one in outcome.maps
+        ]
+    if overlays:
+        record["overlays"] = list(map(str, overlays))
+    return json.dumps(record, ensure_ascii=False)
+
+
+def summary(images: int, failed: int, seconds: float) -> str:
+    """For example "20 images in 1.2 s: 16.7 images/s, 1 failed"."""
+    text = f"{images:,} images in {seconds:.1f} s: {images / seconds:,.1f} images/s"
+    return f"{text}, {failed:,} failed" if failed else text

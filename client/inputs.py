@@ -1,0 +1,54 @@
+"""From the arguments of `vitscope classify` to images."""
+
+import glob
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Formats that the server decodes; see image.proto.
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image: what to call it, its path or bytes, and where its pictures go below the output folder."""
+
+    name: str
+    image: Path | bytes
+    relative: Path
+
+
+def find_sources(arguments: Iterable[str]) -> list[Source]:
+    """The images of files, folders (recursive), patterns that the shell left alone, and "-" for standard input.
+
+    Sorted within a folder or pattern. A file that does not exist is still a source, and fails when it is read. Raises
+    ValueError for a folder or pattern without images.
+    """
+    return [source for argument in arguments for source in _expand(argument)]
+
+
+def _expand(argument: str) -> Iterator[Source]:
+    path = Path(argument)
+    if argument == STDIN:
+        yield Source("stdin", sys.stdin.buffer.read(), Path("stdin"))
+    elif path.is_dir():
+        yield from _folder(path)
+    elif not path.exists() and glob.has_magic(argument):
+        # Path.glob takes no absolute patterns.
+        found = [Path(name) for name in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207
+        files = [file for file in found if file.is_file()]
+        if not files:
+            raise ValueError(f"{argument}: matches no file")
+        yield from (Source(str(file), file, Path(file.name)) for file in files)
+    else:
+        yield Source(argument, path, Path(path.name))
+
+
+def _folder(folder: Path) -> Iterator[Source]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not files:
+        raise ValueError(f"{folder}: no images in this folder; looked for {', '.join(sorted(SUFFIXES))}")
+    yield from (Source(str(file), file, file.relative_to(folder)) for file in files)

@@ -1,0 +1,144 @@
+"""`vitscope models`: what a server serves."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from client.arguments import add_connection_options, connect, explain
+from client.errors import ClientError
+from vitscope.v1 import image_pb2, model_pb2
+
+USAGE = 2
+
+_STATE_STYLES = {"ready": "green", "loading": "yellow", "draining": "yellow", "failed": "red"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: printed; 2: a wrong option, no such model, or no server."""
+    arguments = _parser().parse_args(argv)
+    out = Console(highlight=False)
+    try:
+        with connect(arguments) as client:
+            if arguments.name:
+                model = client.get_model(arguments.name, arguments.version)
+                shown = _json(model) if arguments.json else description(model)
+            else:
+                models = client.list_models()
+                shown = "\n".join(map(_json, models)) if arguments.json else listing(models)
+    except ClientError as error:
+        print(f"vitscope models: {explain(error, arguments.server)}", file=sys.stderr)
+        return USAGE
+    if isinstance(shown, str):
+        print(shown)
+    else:
+        out.print(shown)
+    return 0
+
+
+def listing(models: list[model_pb2.ModelSummary]) -> RenderableType:
+    """One line for each version of each model."""
+    if not models:
+        return Text("the server has no models")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("model", "version", "state", "engine"):
+        table.add_column(name, justify="right" if name == "version" else "left")
+    for model in models:
+        table.add_row(model.name, str(model.version), _state(model), model.engine)
+    return table
+
+
+def description(model: model_pb2.Model) -> RenderableType:
+    """Everything about one version that a caller may want to know."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    tokens, box, source = model.tokens, model.input, model.provenance
+    mode = image_pb2.ResizeMode.Name(box.resize_mode).removeprefix("RESIZE_MODE_").lower().replace("_", " ")
+    rows: list[tuple[str, RenderableType]] = [
+        ("model", Text.assemble((model.summary.name, "bold"), f" v{model.summary.version}, ", _state(model.summary))),
+        ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
+        ("labels", f"{len(model.labels)}: {_some(list(model.labels))}"),
+        (
+            "input",
+            f"{box.width} × {box.height}, {mode} to {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
+            f"mean {_numbers(box.mean)}, std {_numbers(box.std)}",
+        ),
+        (
+            "tokens",
+            f"{tokens.grid_rows} × {tokens.grid_cols} patches of {tokens.patch_width} × {tokens.patch_height} px, "
+            f"{tokens.cls_tokens} class, {tokens.distillation_tokens} distillation, {tokens.register_tokens} register; "
+            f"head reads {tokens.pooling}",
+        ),
+        ("attention", "maps can be asked for" if model.has_attention else "exported without; no maps"),
+        ("source", f"{source.source} (weights {source.weights_sha256[:12]})"),
+    ]
+    if model.HasField("engine"):
+        rows += _engine(model.engine)
+    rows += [("certificate" if at == 0 else "", _certificate(entry)) for at, entry in enumerate(model.certificate)]
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _engine(engine: model_pb2.EngineInfo) -> list[tuple[str, RenderableType]]:
+    costs = ", ".join(f"{cost.batch_size}: {cost.seconds * 1000:.1f} ms" for cost in engine.costs)
+    return [
+        (
+            "engine",
+            f"{engine.name}/{engine.precision} {engine.version} on {engine.device}, batches up to {engine.max_batch}",
+        ),
+        ("", engine.reason),
+        ("batch cost", costs or "not measured"),
+    ]
+
+
+def _certificate(entry: model_pb2.CertificateEntry) -> RenderableType:
+    return Text.assemble(
+        f"{entry.engine}/{entry.precision} ",
+        ("passed", "green") if entry.passed else ("failed", "red"),
+        f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, logits within {entry.max_logit_error:.2g}, "
+        f"attention cosine ≥ {entry.min_attention_cosine:.4f}"
+        + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
+    )
+
+
+def _state(model: model_pb2.ModelSummary) -> Text:
+    name = model_pb2.ModelState.Name(model.state).removeprefix("MODEL_STATE_").lower()
+    detail = f" ({model.state_detail})" if model.state_detail else ""
+    return Text(f"{name}{detail}", style=_STATE_STYLES.get(name, ""))
+
+
+def _some(labels: list[str], shown: int = 12) -> str:
+    more = f", … ({len(labels) - shown:,} more; --json has all)" if len(labels) > shown else ""
+    return ", ".join(labels[:shown]) + more
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
+
+
+def _json(message: Message) -> str:
+    fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vitscope models", description="List the models of a vitscope server, or describe one."
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="model to describe (default: list all)")
+    parser.add_argument("--version", type=int, default=0, metavar="N", help="version to describe (default: the latest)")
+    parser.add_argument("--json", action="store_true", help="print the messages as JSON, one a line")
+    add_connection_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The items of a stream that are not answered yet: how many, which to send again and when. No transport, no threads.
+
+`client/sync.py` and `client/asyncio.py` drive it over their kind of gRPC stream.
+"""
+
+import heapq
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+
+from client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF
+from client.errors import ClientError, DeadlineExceeded, InvalidRequest, from_number
+from client.result import Result
+from vitscope.v1 import classifier_pb2
+
+DEFAULT_WINDOW = 64
+
+_RETRIED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+
+Outcome = tuple[int, Result | ClientError]
+
+
+@dataclass(order=True)
+class _Item:
+    due: float
+    index: int
+    request: classifier_pb2.ClassifyRequest
+    attempts: int = 0
+
+
+class Window:
+    """At most `size` items are held at any time, sent or waiting for another try.
+
+    A server that refuses items gets fewer at once: the limit is halved at every refusal and grows by one for each
+    windowful of answers, as TCP does it (RFC 5681), so that a long job does not spend its attempts on a slow server.
+    Times are seconds of `clock`.
+    """
+
+    def __init__(self, size: int, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        if size < 1:
+            raise InvalidRequest(f"window: {size}; accepted: 1 or more")
+        self._size, self._timeout, self._clock = size, timeout, clock
+        self._limit = float(size)
+        self._waiting: list[_Item] = []
+        self._sent: dict[int, _Item] = {}
+        self._heard_at = clock()
+        self._heard, self._breaks = False, 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._sent)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self) < int(self._limit)
+
+    def add(self, index: int, request: classifier_pb2.ClassifyRequest) -> None:
+        if not self:
+            self._heard_at = self._clock()
+        heapq.heappush(self._waiting, _Item(self._clock(), index, request))
+
+    def take_due(self) -> list[classifier_pb2.ClassifyStreamRequest]:
+        """The items to send now; they count as sent."""
+        messages = []
+        while self._waiting and len(self._sent) < int(self._limit) and self._waiting[0].due <= self._clock():
+            item = heapq.heappop(self._waiting)
+            self._sent[item.index] = item
+            messages.append(classifier_pb2.ClassifyStreamRequest(request_id=str(item.index), request=item.request))
+        return messages
+
+    def patience(self) -> float:
+        """Seconds to wait for an answer before something else is to be done. Raises DeadlineExceeded when none came for
+        the timeout while items were out."""
+        now = self._clock()
+        silence = now - self._heard_at
+        if silence >= self._timeout:
+            raise DeadlineExceeded(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer for {silence:.1f} s; {len(self)} items were in flight"
+            )
+        wait = self._timeout - silence
+        if self._waiting and len(self._sent) < int(self._limit):
+            wait = min(wait, self._waiting[0].due - now)
+        return max(wait, 0.0)
+
+    def settle(self, answer: classifier_pb2.ClassifyStreamResponse) -> Outcome | None:
+        """What became of an item; None when it will be tried again."""
+        self._heard_at, self._heard, self._breaks = self._clock(), True, 0
+        item = self._sent.pop(int(answer.request_id))
+        if answer.WhichOneof("result") == "response":
+            self._limit = min(self._limit + 1 / self._limit, self._size)
+            return item.index, Result.of(answer.response)
+        error = from_number(answer.error.code, answer.error.message)
+        if error.code not in _RETRIED:
+            return item.index, error
+        item.attempts += 1
+        self._limit = max(self._limit / 2, 1.0)
+        if item.attempts >= MAX_ATTEMPTS:
+            return item.index, error
+        item.due = self._clock() + (answer.error.retry_after_ms / 1000 or _backoff(item.attempts))
+        heapq.heappush(self._waiting, item)
+        return None
+
+    def broken(self, error: ClientError) -> None:
+        """The stream is gone; what was out waits to be sent over the next one.
+
+        Raises `error` when it is not one that passes, or when no server was there from the start. A server that did answer
+        may be away for as long as the timeout, as when it restarts.
+        """
+        self._breaks += 1
+        if error.code not in _RETRIED or not (self._heard or self._breaks < MAX_ATTEMPTS):
+            raise error
+        if self._clock() - self._heard_at >= self._timeout:
+            raise error
+        due = self._clock() + _backoff(self._breaks)
+        for item in self._sent.values():
+            item.due = due
+            heapq.heappush(self._waiting, item)
+        self._sent.clear()
+
+
+def _backoff(attempt: int) -> float:
+    """Exponential, with jitter of a quarter so that clients do not come back together."""
+    return float(min(INITIAL_BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF)) * random.uniform(0.75, 1.25)

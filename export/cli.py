@@ -1,0 +1,111 @@
+"""`vitscope export`: arguments, progress and the summary."""
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from bundle import BundleError
+from export.errors import ExportError
+
+if TYPE_CHECKING:
+    from export.pipeline import ExportJob
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command. Returns 0, or 2 after an expected failure has been explained on stderr."""
+    arguments = _parser().parse_args(argv)
+    console = Console(stderr=True, highlight=False)
+    try:
+        run(arguments, console)
+    except (ExportError, BundleError) as error:
+        print(f"vitscope export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Export as asked and print the summary. Raises ExportError or BundleError."""
+    # Here, because these load torch and transformers: --help and a mistyped option should answer at once.
+    from export.pipeline import export_checkpoint
+    from export.progress import Terminal
+    from export.report import summary
+
+    began = time.monotonic()
+    job = _job(arguments)
+    bundle, images = export_checkpoint(job, Terminal(console))
+    console.print(summary(bundle, job.models, images))
+    console.print(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def _job(arguments: argparse.Namespace) -> "ExportJob":
+    from export.pipeline import ExportJob
+    from export.preprocess import Size
+
+    return ExportJob(
+        checkpoint=arguments.checkpoint,
+        models=arguments.out,
+        name=arguments.name,
+        version=arguments.version,
+        calibration=arguments.calibration,
+        size=Size(*arguments.size) if arguments.size else None,
+        attention=arguments.attention,
+        certificate=arguments.certificate,
+        allow_uncertified=arguments.allow_uncertified,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vitscope export",
+        description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2; Hugging Face format) into a bundle that "
+        "`vitscope serve` takes, and certify every engine and precision against the checkpoint on real images.",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder of the checkpoint, or its id on the hub")
+    parser.add_argument("--name", required=True, help="name of the model in the service")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="models folder; DIR/NAME/VERSION is made"
+    )
+    parser.add_argument("--version", type=_positive, help="version number (default: the next free one)")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR",
+        help="real images for the certificate, searched recursively; at most 256 are used (default: CHECKPOINT/samples)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--attention", action=argparse.BooleanOptionalAction, default=True,
+        help="attention rows of the class token in the graphs (default: yes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_size, metavar="N|HxW", help="input size in pixels (default: that of the checkpoint's processor)"
+    )
+    parser.add_argument(
+        "--certificate", action=argparse.BooleanOptionalAction, default=True,
+        help="compare with the checkpoint; without it the server flags the model and uses float32 only (default: yes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-uncertified", action="store_true",
+        help="publish even if bf16 falls below its bar; the server will not use it. float32 must always pass",
+    )  # fmt: skip
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, accepted is a whole number from 1")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"found {text!r}, accepted are one side such as 224, or HEIGHTxWIDTH")
+    height = int(match[1])
+    return height, int(match[2] or height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

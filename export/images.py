@@ -1,0 +1,65 @@
+"""The real images that an export is certified on."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bundle.hashing import sha256_of
+from export.errors import ExportError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none
+FEWEST, MOST = 8, 256
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Files to compare on. `found`: images in the folder, of which at most 256 are used. sha256: of their contents."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    found: int
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
+
+
+def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
+    """Images below `calibration`, or else in the checkpoint's own `samples` folder.
+
+    Of more than 256 images every n-th is taken, so that each sub-folder has its share.
+    Raises ExportError when there is no such folder or it holds fewer than 8 images.
+    """
+    folder = calibration or checkpoint / SAMPLES
+    if not folder.is_dir():
+        if calibration is None:
+            raise ExportError(
+                "--calibration: the certificate compares every engine with the checkpoint on real images, and the "
+                f"checkpoint has no {SAMPLES}/ folder; give a folder of at least {FEWEST} images, or --no-certificate "
+                "(the server then says that the model is uncertified and uses float32 only)"
+            )
+        raise ExportError(f"--calibration {folder}: no such folder")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+    if len(found) < FEWEST:
+        raise ExportError(
+            f"--calibration {folder}: {len(found)} images; at least {FEWEST} are needed ({', '.join(sorted(SUFFIXES))})"
+        )
+    chosen = np.linspace(0, len(found) - 1, min(len(found), MOST)).round().astype(int)
+    return ImageSet(folder, tuple(found[index] for index in chosen), len(found))
+
+
+def read_image(path: Path) -> Image.Image:
+    """An upright RGB image. Raises ExportError when the file cannot be read."""
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ExportError(f"--calibration: {path} is not a readable image ({error})") from error

@@ -1,0 +1,159 @@
+"""One export from start to end: load, compare, trace, check, publish."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from bundle import Bundle, BundleWriter, Certificate, InputContract, Manifest, Provenance, TokenGeometry, open_bundle
+from bundle.manifest import Name
+from export.certify import certify, require
+from export.checkpoint import Checkpoint, load_checkpoint
+from export.errors import ExportError
+from export.explain import explain_arrays
+from export.graph import GraphPlan, PixelClassifier, describe, plan_graphs, trace
+from export.images import ImageSet, find_images
+from export.lint import lint
+from export.positions import freeze_positions, grid, patch_size
+from export.preprocess import Size, fit_to, input_contract, output_size
+from export.progress import Reporter, Silent
+from export.reference import Reference, run_reference
+from export.weights import write_graphs
+
+TOOLS = ("torch", "transformers", "onnx", "onnxscript", "openvino", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """What to export. Fields are the options of `vitscope export`.
+
+    checkpoint: local folder or hub id. models: the folder that the server serves. version: None takes the next free one.
+    calibration: images for the certificate; None takes the checkpoint's own samples. size: input size in pixels; None
+    takes the processor's. attention: maps in the graphs. certificate: False publishes without comparing.
+    allow_uncertified: publish although a reduced precision falls short; the server will not use it.
+    """
+
+    checkpoint: str
+    models: Path
+    name: str
+    version: int | None = None
+    calibration: Path | None = None
+    size: Size | None = None
+    attention: bool = True
+    certificate: bool = True
+    allow_uncertified: bool = False
+
+
+def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple[Bundle, ImageSet | None]:
+    """Export a checkpoint. Returns the published, verified bundle and the images that its certificate was made on.
+
+    A failure publishes nothing and leaves nothing behind.
+
+    Raises ExportError (the checkpoint, the images or a bar) or BundleError (the destination).
+    """
+    reporter = reporter or Silent()
+    _check_name(job.name)
+    writer = BundleWriter(job.models, job.name, job.version)
+    with reporter.stage("loading the checkpoint"):
+        checkpoint = load_checkpoint(job.checkpoint)
+    processor = fit_to(checkpoint.processor, job.size) if job.size else checkpoint.processor
+    contract, size = input_contract(processor), output_size(processor)
+    tokens = _tokens(checkpoint, size)
+    images = find_images(job.calibration, checkpoint.folder) if job.certificate else None
+    # The reference runs first, while the model is still the original; from then on its positions are frozen.
+    reference = (
+        run_reference(checkpoint, processor, size, images.files, tokens.prefix + tokens.patches, reporter)
+        if images
+        else None
+    )
+    freeze_positions(checkpoint.model, checkpoint.family, size)
+    with writer:
+        manifest = _write(writer, job, checkpoint, contract, tokens, reporter)
+        certificate = _certificate(writer.path, manifest, reference, images, reporter)
+        require(certificate, job.allow_uncertified)
+        writer.save_certificate(certificate)
+        path = writer.publish(manifest.model_copy(update={"files": writer.files()}))
+    return open_bundle(path), images
+
+
+def _write(
+    writer: BundleWriter,
+    job: ExportJob,
+    checkpoint: Checkpoint,
+    contract: InputContract,
+    tokens: TokenGeometry,
+    reporter: Reporter,
+) -> Manifest:
+    """Write and lint the graphs and explain.npz; returns the manifest."""
+    model, family, config = checkpoint.model, checkpoint.family, checkpoint.model.config
+    plans = plan_graphs(config.num_hidden_layers, job.attention)
+    graphs = {
+        plan.name: describe(plan, len(checkpoint.labels), config.num_attention_heads, tokens.prefix, tokens.patches)
+        for plan in plans
+    }
+    models = {}
+    for plan in reporter.track(plans, f"tracing to ONNX: {', '.join(graphs)}"):
+        models[writer.path / plan.file] = trace(
+            PixelClassifier(model, family, contract, plan), contract, graphs[plan.name]
+        )
+    write_graphs(models)
+    for plan in plans:
+        lint(writer.path / plan.file, graphs[plan.name], contract, _softmaxes(plan, config.num_hidden_layers))
+    writer.save_explain(explain_arrays(model, family))
+    return Manifest(
+        name=job.name,
+        version=writer.version,
+        family=family.name,
+        labels=checkpoint.labels,
+        input=contract,
+        tokens=tokens,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        width=config.hidden_size,
+        graphs=graphs,
+        provenance=Provenance(
+            source=checkpoint.source,
+            weights_sha256=checkpoint.weights_sha256,
+            tools={tool: version(tool) for tool in TOOLS},
+        ),
+        files=writer.files(),
+    )
+
+
+def _certificate(
+    path: Path, manifest: Manifest, reference: Reference | None, images: ImageSet | None, reporter: Reporter
+) -> Certificate:
+    if reference is None or images is None:
+        return Certificate()
+    graphs = {name: path / graph.file for name, graph in manifest.graphs.items()}
+    return certify(graphs, reference, images.sha256, reporter)
+
+
+def _softmaxes(plan: GraphPlan, layers: int) -> int:
+    return layers + len(plan.rows)
+
+
+def _tokens(checkpoint: Checkpoint, size: Size) -> TokenGeometry:
+    model, family = checkpoint.model, checkpoint.family
+    rows, cols = grid(model, family, size)
+    patch = patch_size(model, family)
+    return TokenGeometry(
+        patch_height=patch.height,
+        patch_width=patch.width,
+        grid_rows=rows,
+        grid_cols=cols,
+        distillation_tokens=family.distillation_tokens,
+        register_tokens=family.register_tokens(model),
+        pooling=family.pooling,
+    )
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise ExportError(
+            f"--name {name!r}: accepted are up to 63 lower-case letters, digits, dots, hyphens and underscores, "
+            "starting with a letter or digit"
+        ) from error

@@ -1,0 +1,63 @@
+"""Position tables, interpolated once at export so that the graph holds the table as it is used."""
+
+from typing import Any
+
+import torch
+
+from export.errors import ExportError
+from export.families import Family
+from export.preprocess import Size
+
+
+def native_size(model: Any, family: Family) -> Size:
+    """The input size that the checkpoint's position table was made for."""
+    return Size(*family.embeddings(model).patch_embeddings.image_size)
+
+
+def patch_size(model: Any, family: Family) -> Size:
+    """Patch size in pixels."""
+    return Size(*family.embeddings(model).patch_embeddings.patch_size)
+
+
+def grid(model: Any, family: Family, size: Size) -> tuple[int, int]:
+    """Patches (rows, columns) of an input; like the strided convolution, it drops a remainder.
+
+    Raises ExportError when not even one patch fits, or when the family cannot interpolate its table to this size.
+    """
+    native, patch = native_size(model, family), patch_size(model, family)
+    rows, cols = size.height // patch.height, size.width // patch.width
+    if not rows or not cols:
+        raise ExportError(f"--size {size}: smaller than one patch of {patch}")
+    interpolates = family.always_interpolates or size != native
+    # The reference reads the table as a square grid of square patches; anything else only works as it was trained.
+    if interpolates and (native.height != native.width or patch.height != patch.width):
+        raise ExportError(
+            f"--size {size}: the position table is for {native} with patches of {patch}, and {family.title} interpolates "
+            f"square tables only; accepted: {'no size' if family.always_interpolates else native}"
+        )
+    return rows, cols
+
+
+@torch.inference_mode()
+def position_table(model: Any, family: Family, size: Size) -> torch.Tensor:
+    """The table that the model itself adds at this input size, by its own interpolation.
+
+    Returns float32 [1, positioned prefix + rows * cols, width].
+    """
+    embeddings = family.embeddings(model)
+    if size == native_size(model, family) and not family.always_interpolates:
+        table: torch.Tensor = embeddings.position_embeddings
+    else:
+        rows, cols = grid(model, family, size)
+        tokens = torch.empty(1, family.positioned_prefix() + rows * cols, model.config.hidden_size)
+        table = embeddings.interpolate_pos_encoding(tokens, size.height, size.width)
+    return table.detach().clone()
+
+
+def freeze_positions(model: Any, family: Family, size: Size) -> None:
+    """Make `model` one of this input size, in place: its table is the interpolated one and no interpolation is left."""
+    table = torch.nn.Parameter(position_table(model, family, size).clone(), requires_grad=False)
+    embeddings = family.embeddings(model)
+    embeddings.position_embeddings = table
+    embeddings.image_size = (size.height, size.width)
+    embeddings.interpolate_pos_encoding = lambda *_: embeddings.position_embeddings

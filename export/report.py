@@ -1,0 +1,82 @@
+"""The summary at the end of an export."""
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bundle import Bundle, Certificate, Manifest
+from export.images import ImageSet
+
+
+def summary(bundle: Bundle, models: Path, images: ImageSet | None) -> RenderableType:
+    """What was published, how close it is to the checkpoint, and how to serve it."""
+    manifest = bundle.manifest
+    parts: list[RenderableType] = [
+        Text(f"\n{manifest.name} version {manifest.version}: {_shape(manifest)}", style="bold"),
+        _graphs(bundle),
+    ]
+    if images is None:
+        parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
+    else:
+        parts += [_images(images), _certificate(bundle.certificate)]
+        missing = bundle.certificate.not_measured.items()
+        parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
+        failed = [entry for entry in bundle.certificate.entries if not entry.passed]
+        parts += [
+            Text(
+                f"Uncertified: {e.engine} {e.precision}, {', '.join(e.shortfalls)}. The server will not use it.",
+                "yellow",
+            )
+            for e in failed
+        ]
+    parts.append(Text(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {models}\n"))
+    return Group(*parts)
+
+
+def _shape(manifest: Manifest) -> str:
+    tokens = manifest.tokens
+    return (
+        f"{manifest.family}, {len(manifest.labels)} labels, input {manifest.input.height}x{manifest.input.width}, "
+        f"{tokens.grid_rows}x{tokens.grid_cols} patches and {tokens.prefix} prefix token"
+        f"{'' if tokens.prefix == 1 else 's'}, {manifest.layers} layers of {manifest.heads} heads"
+    )
+
+
+def _graphs(bundle: Bundle) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file")
+    table.add_column("size", justify="right")
+    table.add_column("outputs")
+    outputs = {
+        graph.file: ", ".join(f"{o.name} {list(o.shape)}".replace("'", "") for o in graph.outputs)
+        for graph in bundle.manifest.graphs.values()
+    }
+    for name in sorted(n for n in bundle.manifest.files if n.startswith("graphs/")):
+        size = (bundle.path / name).stat().st_size
+        table.add_row(name, f"{size / 1e6:,.2f} MB", outputs.get(name, "weights of all graphs"))
+    return table
+
+
+def _images(images: ImageSet) -> Text:
+    used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
+    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
+
+
+def _certificate(certificate: Certificate) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("engine")
+    table.add_column("precision")
+    for title in ("top-1 agreement", "largest logit error", "lowest attention cosine", ""):
+        table.add_column(title, justify="right")
+    for entry in certificate.entries:
+        table.add_row(
+            entry.engine,
+            entry.precision,
+            f"{entry.top1_agreement:.1%}",
+            "-" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
+            "-" if entry.min_attention_cosine is None else f"{entry.min_attention_cosine:.6f}",
+            "[green]pass" if entry.passed else "[red]below the bar",
+        )
+    return table

@@ -1,0 +1,29 @@
+"""`vitscope serve`, `python -m server`: parse, run."""
+
+import sys
+
+from server.app import StartupError, run
+from server.logs import configure_logging
+from server.settings import SettingsInvalid, read_settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    try:
+        settings = read_settings(sys.argv[1:] if argv is None else argv)
+    except SettingsInvalid as error:
+        print(f"vitscope serve: {error}", file=sys.stderr)
+        return 2
+    if settings.print_config:
+        print(settings.as_toml(), end="")
+        return 0
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        run(settings)
+    except StartupError as error:
+        print(f"vitscope serve: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

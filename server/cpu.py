@@ -1,0 +1,50 @@
+"""How many processors this process may use, and what they are used for."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class ThreadPlan:
+    """Threads of the engine (one batch uses them all) and of the decode pool, and where the numbers come from."""
+
+    engine: int
+    decode: int
+    reason: str
+
+
+def plan_threads(engine: int, decode: int) -> ThreadPlan:
+    """The settings' numbers, or the CPU quota where they are 0.
+
+    Engine and decode threads overlap on purpose: an image is decoded while a batch runs, and the system shares the cores.
+    """
+    cpus, reason = available_cpus()
+    return ThreadPlan(engine or cpus, decode or cpus, reason)
+
+
+def available_cpus(cgroup: Path = CGROUP) -> tuple[int, str]:
+    """CPUs that this process may use: its affinity mask or its cgroup quota, whichever is less, rounded up; and why."""
+    affinity = len(os.sched_getaffinity(0))
+    quota = _quota(cgroup)
+    if quota is not None and quota < affinity:
+        return max(1, math.ceil(quota)), f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
+    return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
+
+
+def _quota(cgroup: Path) -> float | None:
+    """CFS quota in CPUs: cpu.max of cgroup v2, or cpu.cfs_* of v1. None without one."""
+    try:
+        limit, period = (cgroup / "cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        v1 = cgroup / "cpu"
+        limit, period = ((v1 / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (OSError, ValueError):
+        return None

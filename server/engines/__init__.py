@@ -1,0 +1,1 @@
+"""Engines: the contract, one file for each, and how one is chosen."""

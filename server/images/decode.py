@@ -1,0 +1,70 @@
+"""An opened file -> upright 8-bit RGB pixels."""
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile
+
+from server.errors import InvalidRequest
+from server.images.header import open_image, unreadable
+from server.images.limits import ImageLimits
+from server.images.signatures import FIELD
+
+# EXIF 2.32, tag 0x0112: what brings each stored orientation upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, limits: ImageLimits) -> tuple[Image.Image, int]:
+    """The first frame as an upright RGB image, and the EXIF orientation that was found (1..8) and applied.
+
+    Colours are what Pillow's convert("RGB") makes of them, as training pipelines do: alpha is dropped, not blended, and
+    CMYK is converted without a profile. The exception is 16-bit grey, which Pillow clips to white; here 0..65535 becomes
+    0..255. Broken EXIF counts as none.
+    Raises InvalidRequest for a file that is refused, damaged or cut off, and for 32-bit integer or float pixels.
+    """
+    image = open_image(data, limits)
+    name = image.format or ""
+    if image.mode in ("I", "F"):
+        kind = "floating-point" if image.mode == "F" else "32-bit or signed integer"
+        raise InvalidRequest(FIELD, f"{kind} pixels, which have no agreed white level", "8-bit pixels or 16-bit grey")
+    # Pillow turns a TIFF upright as it loads it and then forgets the tag; a PNG may have its EXIF after its pixels.
+    applied = _orientation(image) if name == "TIFF" else None
+    with unreadable(name):
+        image.load()
+        rgb = _to_rgb(image)
+    if applied is not None:
+        return rgb, applied
+    orientation = _orientation(image)
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb, orientation
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # as open a set as in `unreadable`
+        return 1
+    return next((known for known in range(1, 9) if known == value), 1)
+
+
+def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    image.info.pop("transparency", None)  # converting would translate it, for nothing
+    return image.convert("RGB")
+
+
+def _to_8_bit(grey: np.ndarray) -> np.ndarray:
+    """round(v / 257) for uint16 v, in integers and in place."""
+    wide = grey.astype(np.uint32)
+    wide *= 255
+    wide += 32895
+    wide >>= 16
+    return wide.astype(np.uint8)

@@ -1,0 +1,60 @@
+"""Where the model's grid of patches lies on the caller's image."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bundle import InputContract, TokenGeometry
+from server.images.transform import Fit
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The message `Geometry` of the API; every field means what it says there.
+
+    Edge coordinates: x runs from 0 at the left edge of the upright image to image_width at its right edge.
+    grid_to_image: (m0..m5), x = m0*c + m1*r + m2, y = m3*c + m4*r + m5 for continuous grid coordinates (c, r).
+    seen: (x0, y0, x1, y1), the part of the image under the grid.
+    """
+
+    image_width: int
+    image_height: int
+    exif_orientation: int
+    model_width: int
+    model_height: int
+    patch_width: int
+    patch_height: int
+    grid_rows: int
+    grid_cols: int
+    grid_to_image: tuple[float, float, float, float, float, float]
+    seen: tuple[float, float, float, float]
+    resize_mode: Literal["squash", "shortest_edge", "none"]
+
+
+def locate(
+    size: tuple[int, int], orientation: int, fit: Fit | None, contract: InputContract, tokens: TokenGeometry
+) -> Geometry:
+    """The geometry of an upright image of `size` (width, height) that was fitted by `fit`; None: it was not touched."""
+    width, height = size
+    used = fit or Fit(width, height, 0, 0)
+    # Image pixels per model pixel. They differ between the axes, by rounding or by squashing.
+    x_scale, y_scale = width / used.width, height / used.height
+    x0, y0 = used.left * x_scale, used.top * y_scale
+    return Geometry(
+        image_width=width,
+        image_height=height,
+        exif_orientation=orientation,
+        model_width=contract.width,
+        model_height=contract.height,
+        patch_width=tokens.patch_width,
+        patch_height=tokens.patch_height,
+        grid_rows=tokens.grid_rows,
+        grid_cols=tokens.grid_cols,
+        grid_to_image=(tokens.patch_width * x_scale, 0.0, x0, 0.0, tokens.patch_height * y_scale, y0),
+        seen=(
+            x0,
+            y0,
+            (used.left + tokens.grid_cols * tokens.patch_width) * x_scale,
+            (used.top + tokens.grid_rows * tokens.patch_height) * y_scale,
+        ),
+        resize_mode="none" if fit is None else contract.resize.mode,
+    )

@@ -1,0 +1,119 @@
+"""Every Prometheus series, declared once.
+
+Conventions: base units, seconds, histograms wide enough for 0.25 ms to 16 s. Labels are bounded: model, version, engine,
+code, stage, reason; never ids. The grpc_server_* series carry the conventional names and labels of gRPC middlewares.
+"""
+
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+_SECONDS = tuple(round(0.00025 * 1.6**k, 6) for k in range(24))
+_BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)
+_MODEL = ("model", "version", "engine")
+_METHOD = ("grpc_type", "grpc_service", "grpc_method")
+
+
+disable_created_metrics()  # one more series for each counter, that nobody queries
+
+
+class Metrics:
+    """The series of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        self.requests = Counter(
+            "vitscope_requests", "Images answered, by gRPC status code.", (*_MODEL, "code"), registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "vitscope_stage_seconds",
+            "Seconds that images spent in each stage, and in total.",
+            (*_MODEL, "stage"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "vitscope_batch_size",
+            "Images in a batch that ran.",
+            (*_MODEL, "graph"),
+            buckets=_BATCHES,
+            registry=registry,
+        )
+        self.map_requests = Counter(
+            "vitscope_map_requests", "Images answered with maps.", ("model", "version", "method"), registry=registry
+        )
+        self.refusals = Counter(
+            "vitscope_refusals",
+            "Images refused at the door (in_flight, queue_wait, deadline) or expired in the queue (expired).",
+            ("reason",),
+            registry=registry,
+        )
+        self.in_flight = Gauge("vitscope_in_flight", "Images admitted and not yet answered.", registry=registry)
+        self.queue_depth = Gauge("vitscope_queue_depth", "Images decoded and not running yet.", registry=registry)
+        self.predicted_wait = Gauge(
+            "vitscope_predicted_wait_seconds", "Seconds that an image which arrives now would wait.", registry=registry
+        )
+        self.model_ready = Gauge(
+            "vitscope_model_ready", "1 where the model version serves, else 0.", ("model", "version"), registry=registry
+        )
+        self.engine_info = Gauge(
+            "vitscope_engine_info",
+            "1 for the engine that serves a model version.",
+            (*_MODEL, "engine_version", "device", "certified"),
+            registry=registry,
+        )
+        self.build = Info("vitscope_build", "Versions of the service and of Python.", registry=registry)
+        self.build.info({"version": service_version(), "python": platform.python_version()})
+
+        self.grpc_started = Counter("grpc_server_started", "RPCs started.", _METHOD, registry=registry)
+        self.grpc_handled = Counter(
+            "grpc_server_handled", "RPCs completed.", (*_METHOD, "grpc_code"), registry=registry
+        )
+        self.grpc_handling_seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Seconds from start to end of an RPC.",
+            _METHOD,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+        for reason in ("in_flight", "queue_wait", "deadline", "expired"):
+            self.refusals.labels(reason)  # a series that appears only after its first event cannot be alerted on
+
+    def watch(
+        self, in_flight: Callable[[], float], queue_depth: Callable[[], float], wait: Callable[[], float]
+    ) -> None:
+        """Read the gauges of the present from these functions at each scrape."""
+        self.in_flight.set_function(in_flight)
+        self.queue_depth.set_function(queue_depth)
+        self.predicted_wait.set_function(wait)
+
+    def answered(self, model: Mapping[str, str], code: str, durations: Mapping[str, float]) -> None:
+        """Count one image: its code, and the stages that it reached. `model` holds the labels model, version, engine."""
+        self.requests.labels(**model, code=code).inc()
+        for stage, seconds in durations.items():
+            self.stage_seconds.labels(**model, stage=stage).observe(seconds)
+
+
+def service_version() -> str:
+    """Version of the installed distribution; "unknown" when run from a source tree that was never installed."""
+    try:
+        return version("vitscope")
+    except PackageNotFoundError:
+        return "unknown"

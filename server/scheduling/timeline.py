@@ -1,0 +1,30 @@
+"""When a request passed each point of its way: measured once, reported in the reply, the metrics and the log."""
+
+import time
+from dataclasses import dataclass, field
+
+STAGES = ("receive", "decode", "queue", "batch", "infer", "maps")
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Monotonic seconds at which each stage ended, in the order of STAGES; `received` is where the first began."""
+
+    received: float = field(default_factory=time.monotonic)
+    ends: dict[str, float] = field(default_factory=dict)
+    batch_size: int = 0
+
+    def end(self, stage: str, at: float | None = None) -> None:
+        """Mark the end of a stage, now or `at`."""
+        self.ends[stage] = time.monotonic() if at is None else at
+
+    def durations(self) -> dict[str, float]:
+        """Seconds of each stage that was reached, and "total" up to the last of them."""
+        durations: dict[str, float] = {}
+        began = self.received
+        for stage in STAGES:
+            if stage not in self.ends:
+                break
+            durations[stage] = self.ends[stage] - began
+            began = self.ends[stage]
+        return {**durations, "total": began - self.received}

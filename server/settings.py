@@ -1,0 +1,141 @@
+"""Every setting of the server, declared once: flag, environment variable, key in the file, default and meaning.
+
+`max_queue_wait` is the flag --max-queue-wait, the variable VITSCOPE_MAX_QUEUE_WAIT and the key max_queue_wait in the TOML
+file that --config or VITSCOPE_CONFIG names. Flags win over the environment, the environment over the file.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliImplicitFlag,
+    CliPositionalArg,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+PREFIX = "VITSCOPE_"
+
+
+class SettingsInvalid(Exception):
+    """A setting cannot be used; the message has one line for each."""
+
+
+class Settings(BaseSettings):
+    """Serve every bundle in a models folder over gRPC, with metrics and health over HTTP."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        cli_prog_name="vitscope serve",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        nested_model_default_partial_update=True,
+    )
+
+    models: CliPositionalArg[Path] = Field(Path("models"), description="folder of bundles: <models>/<name>/<version>/")
+    config: Path | None = Field(None, description="TOML file with any of these settings")
+
+    host: str = Field("0.0.0.0", description="address that both ports listen on")
+    grpc_port: Port = Field(8500, description="gRPC port; 0 takes a free one, the log says which")
+    http_port: Port = Field(8501, description="port of /metrics and /healthz; 0 takes a free one")
+
+    engine: Literal["auto", "openvino", "onnxruntime"] = Field(
+        "auto", description="auto takes the best that works here"
+    )
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        "auto", description="auto takes bf16 where processor and certificate allow"
+    )
+    allow_uncertified: CliImplicitFlag[bool] = Field(
+        False, description="serve a precision that the bundle's certificate does not cover"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="engine threads; 0 takes the CPU quota of this process")
+    decode_threads: int = Field(0, ge=0, le=1024, description="image decoding threads; 0 takes the CPU quota")
+
+    max_batch: int = Field(16, ge=1, le=1024, description="largest batch; the best size up to it is measured at start")
+    max_batch_wait_ms: float = Field(
+        0, ge=0, le=60_000, description="hold an idle engine this long for a fuller batch; 0, the default, never waits"
+    )
+    max_queue_wait: float = Field(1.0, gt=0, le=3600, description="seconds; a longer predicted wait is refused at once")
+    max_in_flight: int = Field(1024, ge=1, description="requests admitted and not yet answered; more are refused")
+    stream_window: int = Field(32, ge=1, le=4096, description="items of one ClassifyStream worked on at a time")
+
+    max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
+    max_image_mib: float = Field(20, gt=0, description="largest encoded image")
+    max_image_megapixels: float = Field(50, gt=0, description="most pixels of an image, read from its header")
+    max_image_frames: int = Field(1000, ge=1, description="most frames of an animation or pages of a TIFF")
+
+    drain_seconds: float = Field(
+        5, ge=0, le=3600, description="after TERM: report not serving, but go on answering, so long"
+    )
+    grace_seconds: float = Field(30, ge=0, le=3600, description="after draining: wait so long for requests in flight")
+
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe that is logged")
+    print_config: CliImplicitFlag[bool] = Field(False, description="print all settings as TOML and exit")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = _config_path()
+        return (init_settings, env_settings, *([TomlConfigSettingsSource(cls, path)] if path else []))
+
+    def as_toml(self) -> str:
+        """All settings but `config` and `print_config`, as a file that --config takes."""
+        values = self.model_dump(mode="json", exclude={"config", "print_config"})
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+
+
+def read_settings(argv: list[str]) -> Settings:
+    """Settings from flags, environment and file. Raises SettingsInvalid; exits for --help and unknown flags."""
+    _arguments[:] = argv
+    path = _config_path()
+    if path is not None and not path.is_file():
+        raise SettingsInvalid(f"config: {path} is not a file")
+    try:
+        return CliApp.run(Settings, cli_args=argv)
+    except ValidationError as error:
+        raise SettingsInvalid("\n".join(_line(e) for e in error.errors())) from error
+    except (SettingsError, ValueError) as error:
+        raise SettingsInvalid(f"config: {path}: {error}") from error
+
+
+_arguments: list[str] = []
+
+
+def _config_path() -> Path | None:
+    """The file has to be known before the sources that it is one of are read, so the flag is looked up by hand."""
+    for index, argument in enumerate(_arguments):
+        if argument == "--config" and index + 1 < len(_arguments):
+            return Path(_arguments[index + 1])
+        if argument.startswith("--config="):
+            return Path(argument.removeprefix("--config="))
+    found = os.environ.get(PREFIX + "CONFIG")
+    return Path(found) if found else None
+
+
+def _line(error: Any) -> str:
+    name = ".".join(map(str, error["loc"])) or "settings"
+    flag = "--" + name.replace("_", "-")
+    return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {error['msg']}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
