@@ -28,7 +28,7 @@ class Resize(Strict):
     """How an image is fitted to the model's input, before the centre crop.
 
     squash: both sides go to `height` x `width`. shortest_edge: the shorter side goes to `edge`, the longer one to
-    floor(edge * longer / shorter).
+    floor(edge * longer / shorter). Antialiased, as Pillow does it.
     """
 
     mode: Literal["squash", "shortest_edge"]
@@ -36,7 +36,6 @@ class Resize(Strict):
     width: Positive | None = None
     edge: Positive | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
-    antialias: bool = True
 
     @model_validator(mode="after")
     def _sizes_of_the_mode(self) -> Self:

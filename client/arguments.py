@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from grpc import StatusCode
+
 from client.channel import DEFAULT_SERVER
-from client.errors import ClientError, DeadlineExceeded, InvalidRequest, Unavailable
+from client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
 from client.sync import DEFAULT_TIMEOUT, Client
 
 
@@ -36,7 +38,7 @@ def connect(arguments: argparse.Namespace) -> Client:
 def explain(error: ClientError, server: str) -> str:
     """One or two lines for a person."""
     match error:
-        case InvalidRequest():
+        case InvalidRequest() | NotFound():
             return error.message
         case Unavailable() | DeadlineExceeded():
             what = "does not answer" if isinstance(error, Unavailable) else "did not answer in time"
@@ -44,6 +46,8 @@ def explain(error: ClientError, server: str) -> str:
                 f"{server} {what}: {error.message}\n"
                 "Is a server running there? `make serve` or `vitscope serve MODELS` starts one; --server names another."
             )
+    if error.code is StatusCode.UNIMPLEMENTED:
+        return f"{server} is not a vitscope server of this version: {error.message}"
     return str(error)
 
 

@@ -133,7 +133,7 @@ class _Stream:
     """One ClassifyStream call, opened by the first message. A task of its own reads the answers: were they left unread while requests are written,
     flow control could stop both sides for good."""
 
-    def __init__(self, stub: classifier_pb2_grpc.ClassifierServiceAsyncStub) -> None:
+    def __init__(self, stub: "classifier_pb2_grpc.ClassifierServiceAsyncStub") -> None:
         self._stub = stub
         self._reader: asyncio.Task[None] | None = None
         self._outgoing: asyncio.Queue[classifier_pb2.ClassifyStreamRequest] = asyncio.Queue()
@@ -155,7 +155,7 @@ class _Stream:
 
     async def close(self) -> None:
         if self._reader is not None:
-            self._reader.cancel()
+            self._reader.cancel()  # and with it the call
             await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _requests(self) -> AsyncIterator[classifier_pb2.ClassifyStreamRequest]:
@@ -163,12 +163,9 @@ class _Stream:
             yield await self._outgoing.get()
 
     async def _read(self) -> None:
-        call = self._stub.ClassifyStream(self._requests())
         try:
-            async for answer in call:
+            async for answer in self._stub.ClassifyStream(self._requests()):
                 self._incoming.put_nowait(answer)
             self._incoming.put_nowait(Unavailable(grpc.StatusCode.UNAVAILABLE, "the server closed the stream"))
         except grpc.RpcError as error:
             self._incoming.put_nowait(from_rpc_error(error))
-        finally:
-            call.cancel()

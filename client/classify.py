@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from client.arguments import add_connection_options, connect, explain
 from client.display import block, json_line, summary
-from client.errors import ClientError, DeadlineExceeded, InvalidImage, InvalidRequest, NotFound, Unavailable
+from client.errors import ClientError, InvalidImage, Overloaded
 from client.inputs import Source, find_sources
 from client.overlays import OverlayWriter
 from client.request import Options, RenderingOptions, enum_names
@@ -98,10 +99,8 @@ def _in_order(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
 
 
 def _is_about_one_image(error: ClientError) -> bool:
-    """False for what would happen to every other image as well."""
-    if isinstance(error, InvalidRequest):
-        return isinstance(error, InvalidImage)
-    return not isinstance(error, NotFound | Unavailable | DeadlineExceeded)
+    """False for what would happen to every other image as well: a wrong option, no such model, no server."""
+    return isinstance(error, InvalidImage | Overloaded) or error.code in (StatusCode.INTERNAL, StatusCode.UNKNOWN)
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-INTERRUPTED, BROKEN_PIPE, USAGE = 130, 141, 2
+PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Python flushes stdout once more at exit, and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return PARTLY
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -81,7 +81,7 @@ def _help() -> str:
         [
             "usage: vitscope [--help] [--version] SUBCOMMAND ...",
             "",
-            "Serves fine-tuned Vision Transformers over gRPC and shows what the model looked at.",
+            "Serves fine-tuned Vision Transformers, and shows what they looked at.",
             "",
             *lines,
             "",

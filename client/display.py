@@ -20,21 +20,24 @@ _SHOWN_SECONDS = 0.00005
 
 
 def block(source: Source, result: Result, overlays: list[Path]) -> RenderableType:
-    """Title, classes with bars, timing and pictures of one image; fits 80 columns."""
+    """Name, classes with bars, timing, what answered and the pictures of one image; fits 80 columns."""
     width, height = result.geometry.image_size
-    title = Text.assemble(
-        (source.name, "bold"), (f"  {width} × {height} · {result.model} v{result.version}", "dim"), overflow="fold"
-    )
-    lines: list[RenderableType] = [_bars(result), Text(timing_line(result.timing), style="dim")]
-    lines += [Text.assemble(("attention ", "dim"), str(path), overflow="fold") for path in overlays]
-    return Group(title, *(Padding(line, (0, 0, 0, 2)) for line in lines), "")
+    answered = f"{result.model} v{result.version} · {result.timing.engine} · batch {result.timing.batch_size}"
+    lines: list[RenderableType] = [
+        _bars(result),
+        Text(timing_line(result.timing), style="dim"),
+        Text(f"{width} × {height} px · {answered}", style="dim"),
+        *(Text.assemble(("attention ", "dim"), str(path), overflow="fold") for path in overlays),
+    ]
+    name = Text(source.name, style="bold", overflow="fold")
+    return Group(name, *(Padding(line, (0, 0, 0, 2)) for line in lines), "")
 
 
 def _bars(result: Result) -> RenderableType:
     if not result.classes:
         return Text("no class is as probable as --min-probability asks", style="italic")
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    table.add_column(max_width=34, no_wrap=True, overflow="ellipsis")
+    table.add_column(min_width=16, max_width=34, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1, min_width=10)
     for rank, one in enumerate(result.classes):
@@ -48,10 +51,9 @@ def _bars(result: Result) -> RenderableType:
 
 
 def timing_line(timing: Timing) -> str:
-    """For example "12.3 ms: decode 1.2, queue 0.1, infer 9.8 · batch 4 · openvino/bf16"."""
+    """For example "12.3 ms: decode 1.2, queue 0.1, infer 9.8"."""
     stages = [f"{name} {seconds * 1000:.1f}" for name, seconds in timing.stages.items() if seconds >= _SHOWN_SECONDS]
-    total = f"{timing.total * 1000:.1f} ms" + (f": {', '.join(stages)}" if stages else "")
-    return f"{total} · batch {timing.batch_size} · {timing.engine}"
+    return f"{timing.total * 1000:.1f} ms" + (f": {', '.join(stages)}" if stages else "")
 
 
 def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path], with_maps: bool) -> str:

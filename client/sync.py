@@ -71,7 +71,8 @@ class Client:
 
         Images are drawn and read one at a time, so that at most `window` are in memory. One that fails yields its error,
         the rest go on. `timeout` is the longest time in seconds without any answer. A broken stream is opened again and
-        what was in flight is sent again; when no server is found, or none answers in time, the error is raised.
+        what was in flight is sent again; when no server is found, or none answers in time, the error is raised. One stream
+        goes to one server: to put several to use, run as many loops as there are servers.
         """
         flights, source = Window(window, self._deadline(timeout)), enumerate(images)
         stream, more = _Stream(self._stub), True

@@ -47,7 +47,7 @@ class Window:
         self._waiting: list[_Item] = []
         self._sent: dict[int, _Item] = {}
         self._heard_at = clock()
-        self._heard, self._breaks = False, 0
+        self._heard, self._breaks, self._paused_until = False, 0, clock()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._sent)
@@ -64,7 +64,7 @@ class Window:
     def take_due(self) -> list[classifier_pb2.ClassifyStreamRequest]:
         """The items to send now; they count as sent."""
         messages = []
-        while self._waiting and len(self._sent) < int(self._limit) and self._waiting[0].due <= self._clock():
+        while (due := self._next_due()) is not None and due <= self._clock():
             item = heapq.heappop(self._waiting)
             self._sent[item.index] = item
             messages.append(classifier_pb2.ClassifyStreamRequest(request_id=str(item.index), request=item.request))
@@ -80,9 +80,15 @@ class Window:
                 grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer for {silence:.1f} s; {len(self)} items were in flight"
             )
         wait = self._timeout - silence
-        if self._waiting and len(self._sent) < int(self._limit):
-            wait = min(wait, self._waiting[0].due - now)
+        if (due := self._next_due()) is not None:
+            wait = min(wait, due - now)
         return max(wait, 0.0)
+
+    def _next_due(self) -> float | None:
+        """When the next item may be sent; None when none is waiting or an answer has to come first."""
+        if not self._waiting or len(self._sent) >= int(self._limit):
+            return None
+        return max(self._waiting[0].due, self._paused_until)
 
     def settle(self, answer: classifier_pb2.ClassifyStreamResponse) -> Outcome | None:
         """What became of an item; None when it will be tried again."""
@@ -113,9 +119,8 @@ class Window:
             raise error
         if self._clock() - self._heard_at >= self._timeout:
             raise error
-        due = self._clock() + _backoff(self._breaks)
+        self._paused_until = self._clock() + _backoff(self._breaks)
         for item in self._sent.values():
-            item.due = due
             heapq.heappush(self._waiting, item)
         self._sent.clear()
 

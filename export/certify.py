@@ -37,7 +37,7 @@ class Differences:
         """Compare one batch of outputs with reference logits [N, C] and rows [N, L, H, T] of the graph's layers."""
         self.agreeing.append(outputs["logits"].argmax(-1) == logits.argmax(-1))
         self.logit_errors.append(np.abs(outputs["logits"] - logits).ravel())
-        self.non_finite += sum(np.count_nonzero(~np.isfinite(value)) for value in outputs.values())
+        self.non_finite += sum(int(np.count_nonzero(~np.isfinite(value))) for value in outputs.values())
         if "attention" in outputs:
             found = np.concatenate([outputs["attention_prefix"], outputs["attention"]], axis=-1).reshape(rows.shape)
             for layer, cosines in enumerate(np.moveaxis(_cosine(found, rows), 1, 0)):

@@ -1,67 +1,62 @@
 """Tracing the graphs of a bundle: uint8 pixels in, logits and class-token attention rows out."""
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import torch
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from bundle import ATTENTION, CLASSIFY, Graph, GraphName, InputContract, Output
-from export.attention import NAME, keep_rows
+from bundle import ATTENTION, CLASSIFY, Graph, GraphName, InputContract, Output, TokenGeometry
+from export.attention import PLAIN, WITH_ROW
 from export.families import Family
 
 OPSET = 20
 INPUT = "pixels"
 
 
-@dataclass(frozen=True)
-class GraphPlan:
-    """What a graph holds. `rows`: blocks whose class-token row is computed, first to last; none without attention."""
+def describe_graphs(config: Any, labels: int, tokens: TokenGeometry, attention: bool) -> dict[GraphName, Graph]:
+    """The graphs' entries in the manifest: `classify` with the last layer's rows, `attention` with every layer's.
 
-    name: GraphName
-    rows: tuple[int, ...]
+    Without attention there is only `classify`, with logits.
+    """
+    logits, heads = Output(name="logits", shape=("N", labels)), config.num_attention_heads
 
-    @property
-    def file(self) -> str:
-        """Path in the bundle."""
-        return f"graphs/{self.name}.onnx"
+    def graph(name: GraphName, *lead: int) -> Graph:
+        rows = (
+            Output(name="attention", shape=("N", *lead, tokens.patches)),
+            Output(name="attention_prefix", shape=("N", *lead, tokens.prefix)),
+        )
+        return Graph(file=f"graphs/{name}.onnx", outputs=(logits, *rows) if attention else (logits,))
+
+    graphs: dict[GraphName, Graph] = {CLASSIFY: graph(CLASSIFY, heads)}
+    if attention:
+        graphs[ATTENTION] = graph(ATTENTION, config.num_hidden_layers, heads)
+    return graphs
 
 
-def plan_graphs(layers: int, attention: bool) -> list[GraphPlan]:
-    """`classify` with the last layer's rows; `attention` with every layer's. Without attention, `classify` alone."""
+def side_branches(name: GraphName, layers: int, attention: bool) -> int:
+    """Blocks whose class-token row is computed beside the fused attention."""
     if not attention:
-        return [GraphPlan(CLASSIFY, ())]
-    return [GraphPlan(CLASSIFY, (layers - 1,)), GraphPlan(ATTENTION, tuple(range(layers)))]
-
-
-def describe(plan: GraphPlan, labels: int, heads: int, prefix: int, patches: int) -> Graph:
-    """The graph's entry in the manifest."""
-    outputs = [Output(name="logits", shape=("N", labels))]
-    if plan.rows:
-        lead = ("N", heads) if plan.name == CLASSIFY else ("N", len(plan.rows), heads)
-        outputs.append(Output(name="attention", shape=(*lead, patches)))
-        outputs.append(Output(name="attention_prefix", shape=(*lead, prefix)))
-    return Graph(file=plan.file, outputs=tuple(outputs))
+        return 0
+    return 1 if name == CLASSIFY else layers
 
 
 class PixelClassifier(torch.nn.Module):
     """A classification model that takes uint8 [N, H, W, 3] RGB.
 
-    Returns logits [N, C] and, as far as the plan has rows, attention over the patches and over the prefix tokens:
-    [N, H, P] and [N, H, prefix] of the last layer for `classify`, [N, L, H, P] and [N, L, H, prefix] for `attention`.
+    Returns logits [N, C]; with attention also the last layer's rows over the patches [N, H, P] and over the prefix tokens
+    [N, H, prefix], and the same of all layers, [N, L, H, P] and [N, L, H, prefix].
     """
 
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, model: Any, family: Family, contract: InputContract, plan: GraphPlan) -> None:
+    def __init__(self, model: Any, family: Family, contract: InputContract, attention: bool) -> None:
         super().__init__()
-        model.set_attn_implementation(NAME)
-        modules = family.attentions(model)
-        keep_rows(modules, [modules[index] for index in plan.rows])
-        self.model, self.plan, self.prefix = model, plan, family.prefix(model)
+        model.set_attn_implementation(WITH_ROW if attention else PLAIN)
+        self.model, self.attention, self.prefix = model, attention, family.prefix(model)
         mean, std = np.array(contract.mean), np.array(contract.std)
         self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))
         self.register_buffer("offset", torch.tensor(-mean / std, dtype=torch.float32))
@@ -69,15 +64,19 @@ class PixelClassifier(torch.nn.Module):
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         # The cast comes first: TensorRT moves no uint8 around.
         normalised = (pixels.to(torch.float32) * self.scale + self.offset).permute(0, 3, 1, 2)
-        out = self.model(pixel_values=normalised, output_attentions=bool(self.plan.rows))
-        if not self.plan.rows:
+        out = self.model(pixel_values=normalised, output_attentions=self.attention)
+        if not self.attention:
             return (out.logits,)
-        rows = out.attentions[-1] if self.plan.name == CLASSIFY else torch.stack(out.attentions, dim=1)
-        return out.logits, rows[..., self.prefix :], rows[..., : self.prefix]
+        last, every = out.attentions[-1], torch.stack(out.attentions, dim=1)
+        parts = [part for rows in (last, every) for part in (rows[..., self.prefix :], rows[..., : self.prefix])]
+        return out.logits, *parts
 
 
-def trace(module: PixelClassifier, contract: InputContract, graph: Graph) -> ir.Model:
-    """Export to ONNX with a dynamic batch."""
+def trace(
+    module: PixelClassifier, contract: InputContract, graphs: dict[GraphName, Graph]
+) -> dict[GraphName, ir.Model]:
+    """Export to ONNX with a dynamic batch: traced once, then each graph keeps what leads to its own outputs."""
+    names = [f"{graph}/{output.name}" for graph, entry in graphs.items() for output in entry.outputs[1:]]
     # Two images: with one, the exporter takes the batch for a constant.
     sample = torch.zeros(2, contract.height, contract.width, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -88,9 +87,22 @@ def trace(module: PixelClassifier, contract: InputContract, graph: Graph) -> ir.
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[output.name for output in graph.outputs],
+            output_names=["logits", *names],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )
     assert program is not None
-    return program.model
+    return {name: _cut(program.model, name) for name in graphs}
+
+
+def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
+    """A copy, sharing the tensors, that computes only the logits and this graph's outputs."""
+    model = model.clone()
+    for value in list(model.graph.outputs):
+        owner, _, name = (value.name or "").rpartition("/")
+        if owner in ("", graph):
+            value.name = name
+        else:
+            model.graph.outputs.remove(value)
+    RemoveUnusedNodesPass()(model)
+    return model

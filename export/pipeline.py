@@ -12,7 +12,7 @@ from export.certify import certify, require
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.errors import ExportError
 from export.explain import explain_arrays
-from export.graph import GraphPlan, PixelClassifier, describe, plan_graphs, trace
+from export.graph import PixelClassifier, describe_graphs, side_branches, trace
 from export.images import ImageSet, find_images
 from export.lint import lint
 from export.positions import freeze_positions, grid, patch_size
@@ -87,19 +87,13 @@ def _write(
 ) -> Manifest:
     """Write and lint the graphs and explain.npz; returns the manifest."""
     model, family, config = checkpoint.model, checkpoint.family, checkpoint.model.config
-    plans = plan_graphs(config.num_hidden_layers, job.attention)
-    graphs = {
-        plan.name: describe(plan, len(checkpoint.labels), config.num_attention_heads, tokens.prefix, tokens.patches)
-        for plan in plans
-    }
-    models = {}
-    for plan in reporter.track(plans, f"tracing to ONNX: {', '.join(graphs)}"):
-        models[writer.path / plan.file] = trace(
-            PixelClassifier(model, family, contract, plan), contract, graphs[plan.name]
-        )
-    write_graphs(models)
-    for plan in plans:
-        lint(writer.path / plan.file, graphs[plan.name], contract, _softmaxes(plan, config.num_hidden_layers))
+    graphs = describe_graphs(config, len(checkpoint.labels), tokens, job.attention)
+    with reporter.stage(f"tracing to ONNX: {', '.join(graphs)}"):
+        traced = trace(PixelClassifier(model, family, contract, job.attention), contract, graphs)
+        write_graphs({writer.path / graphs[name].file: traced[name] for name in graphs})
+    for name, graph in graphs.items():
+        softmaxes = config.num_hidden_layers + side_branches(name, config.num_hidden_layers, job.attention)
+        lint(writer.path / graph.file, graph, contract, softmaxes)
     writer.save_explain(explain_arrays(model, family))
     return Manifest(
         name=job.name,
@@ -128,10 +122,6 @@ def _certificate(
         return Certificate()
     graphs = {name: path / graph.file for name, graph in manifest.graphs.items()}
     return certify(graphs, reference, images.sha256, reporter)
-
-
-def _softmaxes(plan: GraphPlan, layers: int) -> int:
-    return layers + len(plan.rows)
 
 
 def _tokens(checkpoint: Checkpoint, size: Size) -> TokenGeometry:

@@ -41,7 +41,7 @@ def run_reference(
     model.set_attn_implementation("eager")
     interpolate = not family.always_interpolates and size != native_size(model, family)
     options = {"interpolate_pos_encoding": True} if interpolate else {}
-    batch = max(1, min(8, _SCORES // (model.config.num_attention_heads * tokens**2)))
+    batch = max(1, min(32, _SCORES // (model.config.num_attention_heads * tokens**2)))
     pixels, logits, rows = [], [], []
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):

@@ -31,7 +31,7 @@ def summary(bundle: Bundle, models: Path, images: ImageSet | None) -> Renderable
             )
             for e in failed
         ]
-    parts.append(Text(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {models}\n"))
+    parts.append(_whole(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {models}\n"))
     return Group(*parts)
 
 
@@ -42,6 +42,11 @@ def _shape(manifest: Manifest) -> str:
         f"{tokens.grid_rows}x{tokens.grid_cols} patches and {tokens.prefix} prefix token"
         f"{'' if tokens.prefix == 1 else 's'}, {manifest.layers} layers of {manifest.heads} heads"
     )
+
+
+def _whole(text: str) -> Text:
+    """Lines that are never wrapped, so that paths and commands can be copied."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _graphs(bundle: Bundle) -> Table:
@@ -61,7 +66,7 @@ def _graphs(bundle: Bundle) -> Table:
 
 def _images(images: ImageSet) -> Text:
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
-    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
+    return _whole(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
 
 
 def _certificate(certificate: Certificate) -> Table:

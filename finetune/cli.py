@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _write_record(
     """`finetune.json` beside the weights: how they were made and what they score."""
     record = {
         "base": arguments.base or "random weights",
-        "recipe": recipe.as_dict(),
+        "recipe": asdict(recipe),
         "images": {"train": training, "test": test},
         "test_accuracy": history[-1].accuracy,
         "epochs": [epoch.__dict__ for epoch in history],
@@ -120,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         "weight_decay": "AdamW weight decay",
         "warmup": "share of the steps spent warming up",
         "label_smoothing": "cross-entropy label smoothing",
+        "flip": "mirror images at random; wrong where left and right differ in meaning",
+        "shift": "shift images at random by up to so many pixels",
         "seed": "seed of weights, order and augmentation",
     }.items():
         _option(training, name, getattr(recipe, name), text)
@@ -127,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _option(group: Any, name: str, default: float | int, text: str) -> None:
+    if isinstance(default, bool):
+        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=text)
+        return
     group.add_argument(
         f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{text} (default: {default})"
     )

@@ -74,21 +74,22 @@ def _read(path: Path, processor: Any) -> np.ndarray:
             image = ImageOps.exif_transpose(file).convert("RGB")
     except OSError as error:
         raise FinetuneError(f"{path}: not a readable image ({error})") from error
-    size = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
-    if image.size == (size.get("width"), size.get("height")):
+    size, crops = processor.size, getattr(processor, "do_center_crop", False)
+    if not crops and image.size == (size.get("width"), size.get("height")):
         return np.array(image)  # the processor would leave it as it is; skipping it makes 60,000 small files bearable
     out = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     return np.ascontiguousarray(out.transpose(1, 2, 0).astype(np.uint8))
 
 
-def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random horizontal flip and a random shift of up to 1/14 of the side, per image, on uint8 [N, H, W, 3]."""
+def augment(pixels: torch.Tensor, flip: bool, shift: int, generator: torch.Generator) -> torch.Tensor:
+    """Per image: a horizontal flip half of the time, and a random shift of up to `shift` pixels, edges repeated.
+
+    uint8 [N, H, W, 3] in and out.
+    """
     n, height, width, _ = pixels.shape
-    reach_y, reach_x = max(1, height // 14), max(1, width // 14)
-    dy = torch.randint(-reach_y, reach_y + 1, (n, 1), generator=generator)
-    dx = torch.randint(-reach_x, reach_x + 1, (n, 1), generator=generator)
+    dy, dx = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator)
     rows = (torch.arange(height) + dy).clamp(0, height - 1)
     cols = (torch.arange(width) + dx).clamp(0, width - 1)
-    flip = torch.rand(n, 1, generator=generator) < 0.5
-    cols = torch.where(flip, cols.flip(1), cols)
+    if flip:
+        cols = torch.where(torch.rand(n, 1, generator=generator) < 0.5, cols.flip(1), cols)
     return pixels[torch.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]

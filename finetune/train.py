@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from finetune.data import Split, augment
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyper-parameters. `learning_rate` is the peak; `warmup` is a share of all steps."""
+    """Hyper-parameters. `learning_rate` is the peak; `warmup` is a share of all steps; `shift` is in pixels."""
 
     epochs: int = 10
     batch_size: int = 128
@@ -21,10 +21,9 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: float = 0.05
     label_smoothing: float = 0.05
+    flip: bool = True
+    shift: int = 0
     seed: int = 0
-
-    def as_dict(self) -> dict[str, float | int]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def train(
         began, total = time.monotonic(), 0.0
         model.train()
         order = torch.randperm(len(training), generator=generator)
-        for index, chosen in enumerate(order.split(recipe.batch_size)):
-            pixels = augment(training.pixels[chosen], generator)
+        for index, chosen in enumerate(torch.split(order, recipe.batch_size)):
+            pixels = augment(training.pixels[chosen], recipe.flip, recipe.shift, generator)
             with _autocast():
                 logits = model(pixel_values=normalise(pixels)).logits
             loss = lossf(logits.float(), training.labels[chosen])
@@ -103,7 +102,8 @@ def _normaliser(processor: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def _parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay on matrices only: never on biases, norms, class tokens or position tables (as DeiT does)."""
-    decayed, plain = [], []
+    decayed: list[Any] = []
+    plain: list[Any] = []
     for name, parameter in model.named_parameters():
         matrix = parameter.ndim >= 2 and "embeddings.position" not in name and "token" not in name
         (decayed if matrix else plain).append(parameter)
@@ -118,5 +118,5 @@ def _rate(step: int, steps: int, warmup: float) -> float:
 
 
 def _autocast() -> Any:
-    bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)

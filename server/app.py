@@ -65,10 +65,15 @@ class App:
         """Serve until a signal or `stop`. Raises StartupError when a port is taken or no model can be served."""
         self.health = Health()
         self.scheduler.start()
-        log.info("threads planned", engine=self.threads.engine, decode=self.threads.decode, why=self.threads.reason)
         try:
-            async with self._http(), self._grpc() as server:
-                with self._signals():
+            with self._signals():
+                async with self._http(), self._grpc() as server:
+                    log.info(
+                        "threads planned",
+                        engine=self.threads.engine,
+                        decode=self.threads.decode,
+                        why=self.threads.reason,
+                    )
                     if await self._load():
                         self.health.serving(True)
                         log.info(

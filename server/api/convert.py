@@ -59,7 +59,7 @@ def to_query(
     if not 0 <= request.min_probability <= 1:
         raise InvalidRequest("min_probability", f"{request.min_probability:g}", "0 to 1")
     spec = to_map_spec(request.maps, manifest) if request.HasField("maps") else None
-    keep_photo = spec is not None and spec.rendering is not None
+    keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
     return Query(
         prepare=_prepare(request.image, manifest, limits, keep_photo),
         top_k=request.top_k or DEFAULT_TOP_K,

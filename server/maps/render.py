@@ -36,19 +36,19 @@ def render(attention: AttentionMap, spec: RenderingSpec, geometry: Geometry, pho
     where Geometry puts the grid; a heat map alone has the aspect of the model's input.
     Raises ValueError for an overlay without a photo.
     """
-    overlay = spec.kind == "overlay"
-    if overlay:
-        if photo is None:
-            raise ValueError("an overlay needs the photo; none was kept")
-        extent, grid_to_extent = (geometry.image_width, geometry.image_height), geometry.grid_to_image
-    else:
+    if spec.kind == "heat_map":
+        photo = None
         extent = (geometry.model_width, geometry.model_height)
-        grid_to_extent = (geometry.patch_width, 0.0, 0.0, 0.0, geometry.patch_height, 0.0)
+        grid_to_extent: tuple[float, ...] = (geometry.patch_width, 0.0, 0.0, 0.0, geometry.patch_height, 0.0)
+    elif photo is None:
+        raise ValueError("an overlay needs the photo; none was kept")
+    else:
+        extent, grid_to_extent = (geometry.image_width, geometry.image_height), geometry.grid_to_image
     size = _size(extent, spec.size or _default_side(geometry))
     picture_to_grid = _inverse(grid_to_extent) @ np.diag([extent[0] / size[0], extent[1] / size[1], 1])
     heat, seen = _heat(attention, spec, size, picture_to_grid)
     unseen = Image.new("L", size, UNSEEN)
-    if overlay and photo is not None:
+    if photo is not None:
         background = photo.resize(size, Image.Resampling.BICUBIC)
         heat = Image.blend(background, heat, spec.opacity)
         unseen = Image.blend(background.convert("L"), unseen, 0.5)
@@ -73,7 +73,7 @@ def _heat(
 ) -> tuple[Image.Image, Image.Image]:
     """The map in colours (RGB) and the pixels that lie on the grid ("L", 255 inside)."""
     span = attention.max - attention.min
-    levels = (attention.values - attention.min) * (255 / span) if span > 0 else np.zeros_like(attention.values)
+    shares = (attention.values - attention.min) / span if span > 0 else np.zeros_like(attention.values)
     how = Image.Resampling.NEAREST if spec.upsampling == "nearest" else Image.Resampling.BILINEAR
     # Pillow's affine transform samples at the centres of pixels, as Geometry's edge coordinates need it. Bilinear and
     # nothing smoother: cubic filters overshoot, which shows values that the map does not hold.
@@ -83,7 +83,7 @@ def _heat(
         return grid.transform(size, Image.Transform.AFFINE, coefficients, how)
 
     # Converting to "L" cuts fractions off, hence the half.
-    heat = place(Image.fromarray((levels + 0.5).astype(np.float32)), how).convert("L")
+    heat = place(Image.fromarray((shares * 255 + 0.5).astype(np.float32)), how).convert("L")
     heat.putpalette(COLOURS[spec.color_map].tobytes())
     rows, cols = attention.values.shape
     return heat.convert("RGB"), place(Image.new("L", (cols, rows), 255), Image.Resampling.BILINEAR)

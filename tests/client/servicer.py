@@ -47,14 +47,16 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
     streams: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
-    streams_ended: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Any) -> classifier_pb2.ClassifyResponse:
         self.calls.append((time.monotonic(), context.time_remaining()))
         if self.refuse > 0:
             self.refuse -= 1
-            trailers = (("grpc-retry-pushback-ms", str(self.pushback_ms)), ("vitscope-estimated-wait-ms", "1500"))
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "queue is full", trailers)
+            trailers = [("vitscope-estimated-wait-ms", "1500")]
+            if self.pushback_ms:
+                trailers.append(("grpc-retry-pushback-ms", str(self.pushback_ms)))
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "queue is full", tuple(trailers))
         await asyncio.sleep(self.delay)
         try:
             return answer(request)
@@ -91,9 +93,10 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
                     self.break_after = 0
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
         finally:
-            self.streams_ended += 1
+            self.ended.set()
             self.in_flight = 0
-            reader.cancel()
+            for task in (reader, *tasks):
+                task.cancel()
 
     async def _item(
         self,
@@ -162,7 +165,8 @@ def decode(image: image_pb2.Image) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(image.encoded)).convert("RGB"))
     except OSError as error:
         raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT, "image.encoded: not an image file; accepted: JPEG, PNG, WebP, GIF, BMP, TIFF"
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "image.encoded: not an image file; accepted: JPEG, PNG, WebP, GIF, BMP, TIFF",
         ) from error
 
 

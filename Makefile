@@ -1,0 +1,68 @@
+# `make demo` and `make test` do all their set-up themselves, on Debian or Ubuntu with Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+MODELS ?= models
+SOURCES := bundle client examples export finetune server tests
+
+.PHONY: help demo serve test lint types unit protos clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.export  ## export the bundled ViT, serve it, classify its samples over gRPC, show where the pictures are
+	@$(BIN)/python examples/demo.py
+
+serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
+	@$(BIN)/vitscope serve $(MODELS)
+
+test: $(VENV)/.dev fashion-mnist lint types unit  ## everything that CI runs
+
+lint: $(VENV)/.dev  ## ruff and buf
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	cd protos && $(CURDIR)/$(BIN)/buf lint && $(CURDIR)/$(BIN)/buf format --diff --exit-code
+
+types: $(VENV)/.dev  ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev  ## pytest
+	$(BIN)/pytest
+
+protos: $(VENV)/.dev  ## generate the stubs beside the .proto files
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc --proto_path=protos \
+		--python_out=protos --mypy_out=protos --grpc_python_out=protos --mypy_grpc_out=protos \
+		$(patsubst protos/%,%,$(wildcard protos/vitscope/v1/*.proto))
+	@# Only classifier.proto holds a service; the others' _grpc files would be empty.
+	@find protos -name '*_pb2_grpc.py*' ! -name 'classifier_*' -delete
+
+clean:  ## remove everything that these commands made
+	rm -rf $(VENV) demo models *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MODELS)/fashion: | $(VENV)/.export
+	$(BIN)/vitscope export examples/fashion --name fashion --out $(MODELS)
+
+# Debian splits venv off Python, and the data set is a package; both are installed only where they are missing.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, found $$($(PYTHON) --version); set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.export: requirements/export.txt requirements/serve.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --requirement requirements/export.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.export
+	$(BIN)/pip install --quiet --requirement requirements/dev.txt
+	@touch $@
+
+.PHONY: fashion-mnist
+fashion-mnist:
+	@[ -d /usr/share/datasets/fashion-mnist ] || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq dataset-fashion-mnist; }

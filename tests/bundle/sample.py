@@ -1,0 +1,50 @@
+"""A small bundle with every kind of file, for tests of the format alone; its graphs are not real."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bundle import BundleWriter, Certificate, Graph, InputContract, Manifest, Output, Provenance, Resize, TokenGeometry
+
+MANIFEST = Manifest(
+    name="sample",
+    version=1,
+    family="vit",
+    labels=("cat", "dog"),
+    input=InputContract(
+        height=28,
+        width=28,
+        resize=Resize(mode="squash", height=28, width=28, interpolation="bilinear"),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    ),
+    tokens=TokenGeometry(patch_height=4, patch_width=4, grid_rows=7, grid_cols=7, pooling="cls"),
+    layers=2,
+    heads=3,
+    width=12,
+    graphs={
+        "classify": Graph(
+            file="graphs/classify.onnx",
+            outputs=(
+                Output(name="logits", shape=("N", 2)),
+                Output(name="attention", shape=("N", 3, 49)),
+                Output(name="attention_prefix", shape=("N", 3, 1)),
+            ),
+        )
+    },
+    provenance=Provenance(source="sample", weights_sha256="0" * 64, tools={"torch": "2"}),
+    files={"graphs/classify.onnx": "0" * 64},
+)
+
+
+def write_sample(models: Path, version: int | None = None, name: str = "sample") -> Path:
+    """A complete, verified-as-written bundle; returns its folder."""
+    with BundleWriter(models, name, version) as writer:
+        (writer.path / "graphs").mkdir()
+        (writer.path / "graphs/classify.onnx").write_bytes(b"graph")
+        (writer.path / "graphs/weights.bin").write_bytes(bytes(range(256)))
+        writer.save_explain({"patch_kernel": np.zeros((12, 3, 4, 4), np.float32)})
+        writer.save_certificate(Certificate())
+        return writer.publish(
+            MANIFEST.model_copy(update={"name": name, "version": writer.version, "files": writer.files()})
+        )

@@ -1,0 +1,33 @@
+""""""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.client.servicer import Servicer, serving_in_thread
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """host:port of a well-behaved server."""
+    with serving_in_thread(Servicer()) as [address]:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three real images, one broken one and a text file."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    for name, colour in (("one.jpg", "red"), ("two.png", "green"), ("more/three.webp", "blue")):
+        Image.new("RGB", (64, 48), colour).save(folder / name)
+    (folder / "broken.jpg").write_bytes((folder / "one.jpg").read_bytes()[:40])
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def unused_address(unused_tcp_port_factory: Callable[[], int]) -> str:
+    return f"127.0.0.1:{unused_tcp_port_factory()}"

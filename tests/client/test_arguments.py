@@ -1,0 +1,49 @@
+""""""
+
+import argparse
+
+import grpc
+import pytest
+
+from client.arguments import add_connection_options, connect, explain
+from client.errors import InvalidRequest, from_status
+
+Code = grpc.StatusCode
+
+
+def parse(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_connection_options(parser)
+    return parser.parse_args(argv)
+
+
+def test_defaults_and_options() -> None:
+    assert (parse().server, parse().timeout, parse().tls_roots) == ("localhost:8500", 10, None)
+    assert parse("--timeout", "0.5").timeout == 0.5
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "nan", "inf", "soon"])
+def test_a_wrong_timeout_is_refused(timeout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(f"--timeout={timeout}")
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_wrong_address_is_refused_before_any_call() -> None:
+    with pytest.raises(InvalidRequest, match="server: 'nowhere:x'"):
+        connect(parse("--server", "nowhere:x"))
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (Code.INVALID_ARGUMENT, "told"),
+        (Code.NOT_FOUND, "told"),
+        (Code.UNAVAILABLE, "here:1 does not answer: told\nIs a server running there? `make serve`"),
+        (Code.DEADLINE_EXCEEDED, "here:1 did not answer in time: told\nIs a server running"),
+        (Code.UNIMPLEMENTED, "here:1 is not a vitscope server of this version: told"),
+        (Code.INTERNAL, "INTERNAL: told"),
+    ],
+)
+def test_what_a_failed_call_looks_like(code: grpc.StatusCode, text: str) -> None:
+    assert explain(from_status(code, "told"), "here:1").startswith(text)

@@ -1,0 +1,143 @@
+""""""
+
+import io
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from client.classify import main
+from tests.client.servicer import Servicer, serving_in_thread
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_one_photo(server: str, photos: Path, capsys: Capture) -> None:
+    assert main([str(photos / "one.jpg"), "--server", server, "--top", "3"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert sum("%" in line for line in lines) == 3
+    assert "  12.3 ms: decode 1.2, queue 0.1, infer 9.8" in out
+    assert "  64 × 48 px · fashion v1 · openvino/bf16 · batch 4" in out
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_a_folder_with_a_broken_file_goes_on_and_says_so(server: str, photos: Path, capsys: Capture) -> None:
+    assert main([str(photos), str(photos / "none.jpg"), "--server", server]) == 1
+    out, err = capsys.readouterr()
+    order = [name for line in out.splitlines() for name in ("three.webp", "one.jpg", "two.png") if name in line]
+    assert order == ["three.webp", "one.jpg", "two.png"]
+    assert "broken.jpg: image.encoded: not an image file; accepted: JPEG" in err
+    assert "none.jpg: No such file" in err
+    assert "5 images in " in err
+    assert "images/s, 2 failed" in err
+
+
+def test_json_lines_keep_the_order_also_when_answers_do_not(photos: Path, capsys: Capture) -> None:
+    files = [str(photos / name) for name in ("one.jpg", "broken.jpg", "two.png", "more/three.webp")]
+    with serving_in_thread(Servicer(delay=0.1, shuffled=True)) as [address]:
+        assert main([*files, "--json", "--top", "1", "--server", address]) == 1
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["image"] for record in records] == files
+    assert records[1]["error"]["code"] == "INVALID_ARGUMENT"
+    assert all(len(record["classes"]) == 1 for record in records if "error" not in record)
+
+
+def test_json_with_maps_of_some_layers_and_heads(server: str, photos: Path, capsys: Capture) -> None:
+    argv = [str(photos / "one.jpg"), "--json", "--maps", "--layer", "0", "--layer", "-1", "--head", "2"]
+    assert main([*argv, "--server", server]) == 0
+    maps = json.loads(capsys.readouterr().out)["maps"]
+    assert [(one["layer"], one["head"]) for one in maps] == [(0, 2), (3, 2)]
+
+
+def test_standard_input(server: str, photos: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = SimpleNamespace(buffer=io.BytesIO((photos / "one.jpg").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert main(["-", "--server", server]) == 0
+    assert capsys.readouterr().out.startswith("stdin")
+
+
+def test_the_overlay_of_one_photo(server: str, photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "map.png"
+    assert main([str(photos / "one.jpg"), "--attention", str(out), "--opacity", "0.9", "--server", server]) == 0
+    with Image.open(out) as picture:
+        assert (picture.format, picture.size) == ("PNG", (64, 48))
+    assert "map.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> None:
+    assert main([str(photos), "--attention", str(tmp_path / "maps"), "--colormap", "inferno", "--server", server]) == 1
+    found = sorted(str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.png"))
+    assert found == ["more/three.png", "one.png", "two.png"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_would_fail_for_every_image_stops_the_run(server: str, photos: Path, count: int, capsys: Capture) -> None:
+    assert main([str(photos / "one.jpg")] * count + ["--model", "none", "--server", server]) == 2
+    assert capsys.readouterr().err == "vitscope classify: model: no model 'none'; accepted: fashion\n"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_server_is_explained_in_time(photos: Path, unused_address: str, count: int, capsys: Capture) -> None:
+    began = time.monotonic()
+    assert main([str(photos / "one.jpg")] * count + ["--server", unused_address, "--timeout", "5"]) == 2
+    assert time.monotonic() - began < 5
+    err = capsys.readouterr().err
+    assert f"vitscope classify: {unused_address} does not answer: " in err
+    assert "Is a server running there? `make serve`" in err
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_silent_host_ends_at_the_timeout(photos: Path, count: int, capsys: Capture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address, began = f"127.0.0.1:{silent.getsockname()[1]}", time.monotonic()
+        assert main([str(photos / "one.jpg")] * count + ["--server", address, "--timeout", "0.5"]) == 2
+    assert time.monotonic() - began < 2.5
+    assert f"{address} did not answer in time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--layer", "1"], "add --attention OUT, or --json --maps"),
+        (["--head", "1"], "add --attention OUT, or --json --maps"),
+        (["--maps"], "add --json"),
+        (["--colormap", "jet", "--attention", "x"], "invalid choice: 'jet'"),
+    ],
+)
+def test_options_that_do_not_go_together(photos: Path, argv: list[str], message: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([str(photos / "one.jpg"), *argv])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--top", "-1"], "top_k: -1; accepted: whole number from 0"),
+        (["--window", "0", "--json"], "window: 0; accepted: 1 or more"),
+        (["--server", "x:y"], "server: 'x:y' is not an address"),
+        (["--tls-roots", "none.pem"], "root_certificates: none.pem: No such file"),
+    ],
+)
+def test_a_wrong_value_is_named(server: str, photos: Path, argv: list[str], message: str, capsys: Capture) -> None:
+    assert main([str(photos), "--server", server, *argv]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_images(tmp_path: Path, capsys: Capture) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "no images in this folder" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+""""""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from client.cli import SUBCOMMANDS, main
+from tests.client.servicer import Servicer, serving_in_thread
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "client.cli"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))}
+HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "openvino", "server", "export", "finetune"}
+
+Capture = pytest.CaptureFixture[str]
+
+
+def run(*argv: str, python: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", python] if python else [*COMMAND, *argv]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def imported_by(*argv: str) -> set[str]:
+    """Top-level packages loaded by a run of the command."""
+    program = (
+        "import sys\nfrom client.cli import main\n"
+        f"try: main({list(argv)!r})\nexcept SystemExit: pass\n"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    return set(run(python=program).stderr.split())
+
+
+def test_help_lists_every_subcommand(capsys: Capture) -> None:
+    for argv in ([], ["--help"], ["-h"], ["help"]):
+        assert main(argv) == 0
+        out = capsys.readouterr().out
+        assert all(name in out and subcommand.help in out for name, subcommand in SUBCOMMANDS.items())
+        assert max(map(len, out.splitlines())) <= 80
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vitscope ")
+
+
+def test_an_unknown_subcommand(capsys: Capture) -> None:
+    assert main(["clasify", "photo.jpg"]) == 2
+    assert "no subcommand 'clasify'; did you mean 'classify'?" in capsys.readouterr().err
+    assert main(["xyzzy"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_subcommand_loads_its_stage_alone() -> None:
+    assert not imported_by("--help") & (HEAVY | {"grpc", "numpy", "PIL", "rich"})
+    loaded = imported_by("classify", "--help")
+    assert not loaded & HEAVY
+    assert {"grpc", "client"} <= loaded
+
+
+def test_classify_through_the_dispatcher(server: str, photos: Path, capsys: Capture) -> None:
+    assert main(["classify", str(photos / "one.jpg"), "--json", "--server", server]) == 0
+    assert '"model": "fashion"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "missing"), [("classify", "rich"), ("finetune", "torch")])
+def test_a_stage_that_is_not_installed_says_what_to_install(name: str, missing: str) -> None:
+    blocked = (
+        "import sys, importlib.abc\n"
+        "class Absent(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {missing!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"from client.cli import main\nsys.exit(main([{name!r}, '--help']))"
+    )
+    done = run(python=blocked)
+    assert done.returncode == 2
+    extra = SUBCOMMANDS[name].extra
+    assert done.stderr == f"vitscope {name} needs {missing}, which is not installed: pip install 'vitscope[{extra}]'\n"
+
+
+def test_interrupt_is_quiet(photos: Path) -> None:
+    for count in (1, 3):
+        servicer = Servicer(delay=30)
+        with serving_in_thread(servicer) as [address]:
+            process = subprocess.Popen(
+                [*COMMAND, "classify", *[str(photos / "one.jpg")] * count, "--server", address, "--timeout", "30"],
+                env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            deadline = time.monotonic() + 20
+            while not (servicer.calls or servicer.arrivals):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+            assert (process.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["classify", "--json"], ["classify"]])
+def test_a_closed_pipe_is_quiet(server: str, photos: Path, argv: list[str]) -> None:
+    if argv[0] == "classify":
+        argv = [*argv, str(photos / "one.jpg"), "--server", server]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        done = subprocess.run(
+            [*COMMAND, *argv],
+            env=ENVIRONMENT,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,52 @@
+""""""
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from client.inputs import find_sources
+
+
+def names(*arguments: object) -> list[str]:
+    return [Path(source.name).name for source in find_sources(map(str, arguments))]
+
+
+def test_files_come_in_the_order_given_whatever_they_are(photos: Path) -> None:
+    assert names(photos / "two.png", photos / "notes.txt", photos / "one.jpg") == ["two.png", "notes.txt", "one.jpg"]
+
+
+def test_a_folder_is_searched_for_images_at_any_depth(photos: Path) -> None:
+    sources = find_sources([str(photos)])
+    assert [str(source.relative) for source in sources] == ["broken.jpg", "more/three.webp", "one.jpg", "two.png"]
+    assert all(isinstance(source.image, Path) and source.image.is_file() for source in sources)
+
+
+def test_a_pattern_that_the_shell_left_alone(photos: Path) -> None:
+    assert names(photos / "*.jpg") == ["broken.jpg", "one.jpg"]
+    assert names(photos / "**" / "*.webp") == ["three.webp"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    for name in ("photo[1].jpg", "photo1.jpg"):
+        (tmp_path / name).touch()
+    assert names(tmp_path / "photo[1].jpg") == ["photo[1].jpg"]
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no images in this folder; looked for \.bmp"):
+        find_sources([str(tmp_path)])
+    with pytest.raises(ValueError, match="matches no file"):
+        find_sources([str(tmp_path / "*.jpg")])
+
+
+def test_a_missing_file_is_left_to_fail_when_it_is_read(tmp_path: Path) -> None:
+    assert names(tmp_path / "none.jpg") == ["none.jpg"]
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"bytes of a photo")))
+    (source,) = find_sources(["-"])
+    assert (source.name, source.image) == ("stdin", b"bytes of a photo")

@@ -1,0 +1,149 @@
+""""""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from client import InvalidImage, InvalidRequest, RenderingOptions
+from client.request import Options, classify_request, enum_names
+from vitscope.v1 import maps_pb2
+
+FILE = b"\xff\xd8 any bytes: the server is to judge them"
+
+
+@pytest.mark.parametrize("image", [FILE, bytearray(FILE), memoryview(FILE)])
+def test_bytes_travel_untouched(image: Any) -> None:
+    assert classify_request(image).image.encoded == FILE
+
+
+def test_a_path_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(FILE)
+    assert classify_request(path).image.encoded == classify_request(str(path)).image.encoded == FILE
+    with pytest.raises(InvalidImage, match=r"none\.jpg: No such file"):
+        classify_request(tmp_path / "none.jpg")
+
+
+def test_an_array_travels_as_pixels_also_when_it_is_a_view() -> None:
+    pixels = np.arange(2 * 6 * 3, dtype=np.uint8).reshape(2, 6, 3)
+    raw = classify_request(pixels[:, ::2], preprocessed=True).image.raw
+    assert (raw.width, raw.height, raw.preprocessed) == (3, 2, True)
+    assert raw.rgb == pixels[:, ::2].tobytes()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((2, 2), np.uint8),
+        np.zeros((2, 2, 4), np.uint8),
+        np.zeros((2, 2, 3), np.float32),
+        np.zeros((1, 2, 2, 3), np.uint8),
+    ],
+)
+def test_other_arrays_are_refused_with_what_was_found(image: Any) -> None:
+    with pytest.raises(InvalidImage, match=f"array of {image.dtype} .*accepted: uint8 "):
+        classify_request(image)
+
+
+def test_something_else_is_refused() -> None:
+    with pytest.raises(InvalidImage, match="image: int; accepted: bytes"):
+        classify_request(3)  # type: ignore[arg-type]
+
+
+def test_a_pillow_image_is_turned_upright() -> None:
+    image = Image.new("RGB", (4, 2))
+    image.getexif()[0x0112] = 6
+    raw = classify_request(image).image.raw
+    assert (raw.width, raw.height) == (2, 4)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_other_pillow_modes_travel_losslessly_for_the_server_to_convert(mode: str) -> None:
+    image = Image.new(mode, (3, 2), 1)
+    received = Image.open(io.BytesIO(classify_request(image).image.encoded))
+    assert (received.mode, received.size) == (mode, (3, 2))
+    assert received.tobytes() == image.tobytes()
+    with pytest.raises(InvalidImage, match="accepted with preprocessed: RGB"):
+        classify_request(image, preprocessed=True)
+
+
+def test_preprocessed_is_refused_for_a_file() -> None:
+    with pytest.raises(InvalidRequest, match="preprocessed: set for an image file"):
+        classify_request(FILE, preprocessed=True)
+
+
+def test_what_no_message_can_hold_is_refused_here() -> None:
+    with pytest.raises(InvalidImage, match=r"image: 75,000,0\d\d bytes; accepted: up to 67,"):
+        classify_request(np.zeros((5000, 5000, 3), np.uint8))
+
+
+def test_options_without_maps() -> None:
+    request = classify_request(FILE, model="fashion", version=3, top_k=7, min_probability=0.25)
+    assert (request.model, request.version, request.top_k, request.min_probability) == ("fashion", 3, 7, 0.25)
+    assert not request.HasField("maps")
+
+
+def test_map_options() -> None:
+    def maps(**options: Any) -> maps_pb2.MapOptions:
+        return classify_request(FILE, **options).maps
+
+    assert list(maps(attention="last").layers) == []
+    assert maps(attention="all").all_layers
+    assert list(maps(attention=[0, -1]).layers) == [0, -1]
+    assert list(maps(attention="last", heads=(2, 3)).heads) == [2, 3]
+    assert maps(attention="last", heads="all").all_heads
+    assert maps(attention="last", dtype="uint8").dtype == maps_pb2.DATA_TYPE_UINT8
+    assert not maps(attention="last").HasField("rendering")
+    drawn = maps(
+        attention="last", rendering=RenderingOptions("heat_map", "inferno", 0.75, 512, "jpeg", "nearest")
+    ).rendering
+    assert (drawn.kind, drawn.color_map) == (maps_pb2.RENDERING_KIND_HEAT_MAP, maps_pb2.COLOR_MAP_INFERNO)
+    assert (drawn.format, drawn.upsampling) == (maps_pb2.PICTURE_FORMAT_JPEG, maps_pb2.UPSAMPLING_NEAREST)
+    assert (drawn.opacity, drawn.size) == (0.75, 512)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": -1}, "top_k: -1; accepted: whole number from 0"),
+        ({"top_k": 1.5}, "top_k: 1.5; accepted: whole number from 0"),
+        ({"version": 2**32}, "version: 4294967296; accepted: whole number from 0"),
+        ({"min_probability": "half"}, "min_probability: 'half'; accepted: number"),
+        ({"heads": [0]}, "heads: set without attention"),
+        ({"rendering": RenderingOptions()}, "rendering: set without attention"),
+        ({"attention": "first"}, 'attention: \'first\'; accepted: "last", "all" or layer numbers'),
+        ({"attention": ["0"]}, r"attention: \['0'\]; accepted: a list of whole numbers"),
+        ({"attention": "last", "heads": "mean"}, "heads: 'mean'; accepted: \"all\" or head numbers"),
+        ({"attention": "last", "heads": [-1]}, r"heads: \[-1\]; accepted: a list of whole number from 0s"),
+        ({"attention": "last", "dtype": "float64"}, "dtype: 'float64'; accepted: float32, float16, uint8"),
+        (
+            {"attention": "last", "rendering": RenderingOptions(color_map="jet")},
+            "rendering.color_map: 'jet'; accepted: viridis, inferno, cividis, grey",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_is_accepted(options: Options, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
+        classify_request(FILE, **options)
+    assert not isinstance(caught.value, InvalidImage)
+
+
+@given(st.integers(), st.floats(), st.lists(st.integers()))
+def test_any_number_is_sent_or_refused_by_name(top_k: int, probability: float, layers: list[int]) -> None:
+    try:
+        request = classify_request(FILE, top_k=top_k, min_probability=probability, attention=layers)
+    except InvalidRequest as error:
+        assert error.message.split(":")[0] in ("top_k", "min_probability", "attention")
+    else:
+        assert request.top_k == top_k
+        assert list(request.maps.layers) == layers
+
+
+def test_enum_names() -> None:
+    assert enum_names(maps_pb2.RenderingKind, "RENDERING_KIND") == ["overlay", "heat_map"]

@@ -1,0 +1,207 @@
+""""""
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client import DeadlineExceeded, InvalidRequest, Overloaded, Result, Unavailable
+from client.channel import MAX_ATTEMPTS
+from client.errors import from_status
+from client.window import Window
+from tests.client.servicer import answer
+from vitscope.v1 import classifier_pb2
+
+REQUEST = classifier_pb2.ClassifyRequest()
+REQUEST.image.raw.width = REQUEST.image.raw.height = 1
+REQUEST.image.raw.rgb = b"\0\0\0"
+TIMEOUT = 10.0
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def ok(index: int) -> classifier_pb2.ClassifyStreamResponse:
+    return classifier_pb2.ClassifyStreamResponse(request_id=str(index), response=answer(REQUEST))
+
+
+def refused(index: int, retry_after_ms: int = 0) -> classifier_pb2.ClassifyStreamResponse:
+    return classifier_pb2.ClassifyStreamResponse(
+        request_id=str(index),
+        error=classifier_pb2.ItemError(code=8, message="queue is full", retry_after_ms=retry_after_ms),
+    )
+
+
+def sent(window: Window) -> list[int]:
+    return [int(message.request_id) for message in window.take_due()]
+
+
+def away() -> Unavailable:
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, "connection refused")
+
+
+def filled(clock: Clock, size: int) -> Window:
+    window = Window(size, TIMEOUT, clock)
+    for index in range(size):
+        window.add(index, REQUEST)
+    return window
+
+
+def test_items_go_out_once_in_order(clock: Clock) -> None:
+    window = filled(clock, 3)
+    assert not window.has_room
+    assert sent(window) == [0, 1, 2]
+    assert sent(window) == []
+    outcome = window.settle(ok(1))
+    assert outcome is not None
+    assert outcome[0] == 1
+    assert isinstance(outcome[1], Result)
+    assert window.has_room
+    assert len(window) == 2
+
+
+def test_a_refused_item_waits_as_long_as_the_server_says(clock: Clock) -> None:
+    window = filled(clock, 1)
+    sent(window)
+    assert window.settle(refused(0, retry_after_ms=1500)) is None
+    assert window.patience() == 1.5
+    clock.now += 1.49
+    assert sent(window) == []
+    clock.now += 0.02
+    assert sent(window) == [0]
+
+
+def test_a_refused_item_is_given_up_after_some_attempts(clock: Clock) -> None:
+    window = filled(clock, 1)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert sent(window) == [0]
+        outcome = window.settle(refused(0))
+        assert (outcome is None) == (attempt < MAX_ATTEMPTS)
+        clock.now += 3
+    assert outcome is not None
+    assert isinstance(outcome[1], Overloaded)
+    assert not window
+
+
+def test_refusals_shrink_what_is_out_at_once_and_answers_widen_it_again(clock: Clock) -> None:
+    window = filled(clock, 8)
+    assert len(sent(window)) == 8
+    for index in (0, 1):
+        assert window.settle(refused(index, retry_after_ms=10)) is None
+    clock.now += 1
+    for index in (2, 3, 4, 5):
+        assert sent(window) == []  # the limit is 2 now
+        window.settle(ok(index))
+    assert sent(window) == [0]  # and 3 after four answers; 6 and 7 are still out
+    for index in (6, 7, 0):
+        window.settle(ok(index))
+    widths, index = [], 8
+    for _ in range(20):
+        while window.has_room:
+            window.add(index, REQUEST)
+            index += 1
+        out = sent(window)
+        widths.append(len(out))
+        for number in out:
+            window.settle(ok(number))
+    assert widths[0] == 4
+    assert sorted(widths) == widths
+    assert widths[-1] == 8
+
+
+def test_silence_for_the_timeout_is_an_error_and_an_answer_ends_it(clock: Clock) -> None:
+    window = filled(clock, 2)
+    sent(window)
+    clock.now += 6
+    assert window.patience() == pytest.approx(4)
+    window.settle(ok(0))
+    clock.now += 6
+    assert window.patience() == pytest.approx(4)
+    clock.now += 4
+    with pytest.raises(DeadlineExceeded, match=r"no answer for 10\.0 s; 1 items"):
+        window.patience()
+
+
+def test_time_without_items_is_not_silence(clock: Clock) -> None:
+    window = Window(1, TIMEOUT, clock)
+    clock.now += 1000
+    window.add(0, REQUEST)
+    assert window.patience() <= TIMEOUT
+
+
+def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) -> None:
+    window = filled(clock, 3)
+    sent(window)
+    window.settle(ok(1))
+    window.broken(away())
+    window.add(3, REQUEST)
+    assert sent(window) == []
+    assert 0 < window.patience() < 0.2
+    clock.now += 0.2
+    assert sorted(sent(window)) == [0, 2, 3]
+
+
+def test_no_server_from_the_start_is_given_up_soon(clock: Clock) -> None:
+    window = filled(clock, 1)
+    for _ in range(MAX_ATTEMPTS - 1):
+        window.broken(away())
+    with pytest.raises(Unavailable, match="connection refused"):
+        window.broken(away())
+
+
+def test_a_server_that_answered_may_be_away_for_the_timeout(clock: Clock) -> None:
+    window = filled(clock, 2)
+    sent(window)
+    window.settle(ok(0))
+    for _ in range(9):
+        clock.now += 1
+        window.broken(away())
+    clock.now += 1
+    with pytest.raises(Unavailable):
+        window.broken(away())
+
+
+def test_an_error_that_does_not_pass_ends_the_stream(clock: Clock) -> None:
+    with pytest.raises(Exception, match="UNIMPLEMENTED"):
+        filled(clock, 1).broken(from_status(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
+
+
+def test_a_window_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="window: 0; accepted: 1 or more"):
+        Window(0, TIMEOUT)
+
+
+@given(st.integers(1, 9), st.data())
+def test_every_item_has_one_outcome_whatever_happens(size: int, data: st.DataObject) -> None:
+    clock, total = Clock(), 12
+    window, out, outcomes, added = Window(size, 1e9, clock), set[int](), [], 0
+    while added < total or window:
+        while added < total and window.has_room:
+            window.add(added, REQUEST)
+            added += 1
+        assert len(window) <= size
+        new = sent(window)
+        assert not out & set(new)
+        out |= set(new)
+        event = data.draw(st.sampled_from(["answer", "answer", "refuse", "break"])) if out else "wait"
+        if event == "wait":
+            clock.now += window.patience()
+        elif event == "break":
+            window._heard = True
+            window.broken(away())
+            out.clear()
+        else:
+            index = data.draw(st.sampled_from(sorted(out)))
+            out.remove(index)
+            outcome = window.settle(ok(index) if event == "answer" else refused(index, 20))
+            outcomes += [outcome[0]] if outcome else []
+    assert sorted(outcomes) == list(range(total))

@@ -1,0 +1,110 @@
+"""Starting, failing to start, and stopping under load."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from client import Client, ClientError
+from client.result import Result
+from tests.e2e.conftest import FASHION
+from tests.e2e.harness import RunningServer, run_server
+
+SAMPLES = sorted((FASHION / "samples").glob("*.png"))
+
+
+def test_term_under_load_loses_no_request(models: Path) -> None:
+    """Two replicas behind client-side load balancing; one is told to stop while eight clients keep both busy."""
+    with RunningServer(models) as first, RunningServer(models, "--drain-seconds", "0.5") as second:
+        failures: list[str] = []
+        answered = [0] * 8
+        stop = threading.Event()
+
+        def load(number: int) -> None:
+            with Client(f"{first.address},{second.address}") as client:
+                while not stop.is_set():
+                    try:
+                        client.classify(SAMPLES[answered[number] % len(SAMPLES)], model="fashion")
+                        answered[number] += 1
+                    except ClientError as error:
+                        failures.append(str(error))
+
+        clients = [threading.Thread(target=load, args=(number,)) for number in range(8)]
+        for client in clients:
+            client.start()
+        time.sleep(2)
+        second.terminate()
+        assert second.process.wait(timeout=30) == 0
+        after = sum(answered)
+        time.sleep(1)
+        stop.set()
+        for client in clients:
+            client.join(timeout=30)
+        assert failures == []
+        assert after > 100
+        assert sum(answered) > after  # the other replica carries on
+
+
+def test_what_is_in_flight_at_term_is_answered(heavy_models: Path, photo: bytes) -> None:
+    with RunningServer(heavy_models, "--max-queue-wait", "60") as server, Client(server.address, timeout=60) as client:
+        outcomes: list[object] = []
+        reader = threading.Thread(
+            target=lambda: outcomes.extend(o for _, o in client.classify_many([photo] * 40, window=40))
+        )
+        reader.start()
+        until = time.monotonic() + 20
+        while server.metric("vitscope_in_flight") < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+        server.terminate()
+        reader.join(timeout=60)
+        assert len(outcomes) == 40
+        assert all(isinstance(outcome, Result) for outcome in outcomes), outcomes
+
+
+def test_a_bundle_with_one_flipped_byte_is_not_served_and_the_others_are(models: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy)
+    weights = copy / "registers" / "1" / "graphs" / "weights.bin"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    server = RunningServer(copy)
+    with pytest.raises(AssertionError, match="model failed to load"), server:
+        with Client(server.address) as client:
+            states = {m.name: (m.state, m.state_detail) for m in client.list_models()}
+            assert "weights.bin: changed since the export" in states["registers"][1]
+            assert client.classify(SAMPLES[0], model="fashion").classes
+            with pytest.raises(ClientError, match=r"registers/1 is failed: .*weights.bin: changed"):
+                client.classify(SAMPLES[0], model="registers")
+        assert server.check("fashion") == 1
+        assert server.check("registers") == 2
+    assert server.process.returncode == 0
+
+
+def test_when_no_bundle_can_be_served_the_server_ends_and_says_why(models: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "models"
+    shutil.copytree(models / "registers", copy / "registers")
+    (copy / "registers/1/certificate.json").unlink()
+    ended = run_server(copy, "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0")
+    assert ended.returncode == 1
+    assert "certificate.json: missing" in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_a_folder_without_bundles_is_named(tmp_path: Path, folder: str) -> None:
+    ended = run_server(tmp_path / folder, "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0")
+    assert ended.returncode == 1
+    assert "<name>/<version>/manifest.json" in ended.stderr.splitlines()[-1]
+
+
+def test_term_while_loading_ends_at_once(heavy_models: Path) -> None:
+    server = RunningServer(heavy_models)
+    original, server.event = server.event, lambda name, timeout=30: original("threads planned")  # type: ignore[method-assign]
+    with pytest.raises(KeyError), server:
+        pass
+    began = time.monotonic()
+    server.terminate()
+    assert server.process.wait(timeout=30) == 0
+    assert time.monotonic() - began < 20

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from bundle import Bundle
+from export.pipeline import ExportJob, export_checkpoint
+from tests.export.checkpoints import MAKERS, save
+
+# One thread: these models are so small that waiting for a second one takes longer than the work.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 crops of real photos in sub-folders, of several sizes, one grey and one lying on its side by EXIF."""
+    folder = tmp_path_factory.mktemp("photos")
+    sources = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
+    sources += load_sample_images().images
+    random = np.random.default_rng(3)
+    for number, photo in enumerate(sources):
+        place = folder / f"source{number}"
+        place.mkdir()
+        for crop in range(4):
+            height, width = random.integers(60, 250, 2)
+            top, left = random.integers(0, photo.shape[0] - height), random.integers(0, photo.shape[1] - width)
+            Image.fromarray(photo[top : top + height, left : left + width]).save(place / f"{crop}.jpg", quality=92)
+    grey = folder / "source0" / "0.jpg"
+    Image.open(grey).convert("L").save(grey)
+    turned = Image.open(folder / "source1" / "0.jpg")
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / "source1" / "0.jpg", exif=exif)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint folder of every family."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {name: save(folder / name, make()) for name, make in MAKERS.items()}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def bundles(checkpoints: dict[str, Path], photos: Path, models: Path) -> dict[str, Bundle]:
+    """Every family's checkpoint, exported with both graphs and a certificate.
+
+    Random weights make near-ties, which bfloat16 may turn; it is not what these bundles are for.
+    """
+    return {
+        name: export_checkpoint(ExportJob(str(folder), models, name, calibration=photos, allow_uncertified=True))[0]
+        for name, folder in checkpoints.items()
+    }

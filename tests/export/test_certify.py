@@ -1,0 +1,111 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle import Bundle, Certificate
+from export.certify import certify, measure, require
+from export.checkpoint import load_checkpoint
+from export.engines import Candidate, Run, candidates
+from export.errors import ExportError
+from export.images import find_images
+from export.preprocess import Size
+from export.progress import Silent
+from export.reference import Reference, run_reference
+
+Damage = Callable[[dict[str, np.ndarray]], None]
+
+
+@pytest.fixture(scope="module")
+def reference(checkpoints: dict[str, Path], photos: Path) -> Reference:
+    checkpoint = load_checkpoint(str(checkpoints["vit"]))
+    files = find_images(photos, photos).files
+    return run_reference(checkpoint, checkpoint.processor, Size(32, 32), files, 17, Silent())
+
+
+@pytest.fixture
+def graphs(bundles: dict[str, Bundle]) -> dict:  # type: ignore[type-arg]
+    return {name: bundles["vit"].graph_path(name) for name in bundles["vit"].manifest.graphs}
+
+
+def damaged(damage: Damage, precision: str) -> Candidate:
+    """ONNX Runtime whose outputs are altered."""
+
+    def load(path: Path) -> Run:
+        run = candidates()[0].load(path)
+
+        def altered(pixels: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = run(pixels)
+            damage(outputs)
+            return outputs
+
+        return altered
+
+    return Candidate("onnxruntime", precision, load)
+
+
+def shift(outputs: dict[str, np.ndarray]) -> None:
+    outputs["logits"] += 3e-4
+
+
+def swap(outputs: dict[str, np.ndarray]) -> None:
+    outputs["logits"] = outputs["logits"][:, ::-1]
+
+
+def poison(outputs: dict[str, np.ndarray]) -> None:
+    outputs["logits"][0, 0] = np.nan
+
+
+def blur(outputs: dict[str, np.ndarray]) -> None:
+    outputs["attention"] = 0.9 * outputs["attention"] + 0.1 * outputs["attention"].mean(-1, keepdims=True)
+
+
+def cross(outputs: dict[str, np.ndarray]) -> None:
+    """One head of one image looks elsewhere; only the class graph has rows [N, H, P]."""
+    if outputs["attention"].ndim == 3:
+        outputs["attention"][0, 0] = outputs["attention"][0, 0, ::-1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "precision", "said"),
+    [
+        (shift, "f32", "logits differ by up to 3.0e-04, at most 1e-04"),
+        (shift, "bf16", ""),
+        (swap, "bf16", "top-1 agrees on"),
+        (poison, "bf16", "6 output values are NaN or infinite"),
+        (blur, "f32", "the attention cosine falls to"),
+        (blur, "bf16", "the mean attention cosine of a layer is"),
+        (cross, "bf16", "the attention cosine falls to"),
+    ],
+)
+def test_every_bar(damage: Damage, precision: str, said: str, graphs: dict[str, Path], reference: Reference) -> None:
+    entry = measure(damaged(damage, precision), graphs, reference, Silent())  # type: ignore[arg-type]
+    assert entry.images == 24 and entry.passed == (not said)
+    assert said in "; ".join(entry.shortfalls)
+    if damage is poison:
+        assert entry.non_finite == 6 and entry.max_logit_error is None
+    certificate = Certificate(entries=(entry,))
+    require(certificate, allow_uncertified=not said or precision != "f32")
+    if said:
+        with pytest.raises(ExportError, match="nothing was published") as error:
+            require(certificate, allow_uncertified=precision == "f32")
+        assert ("--allow-uncertified" in str(error.value)) == (precision != "f32")
+
+
+def test_undamaged_engines_pass_in_float32(graphs: dict[str, Path], reference: Reference) -> None:
+    certificate = certify(graphs, reference, "0" * 64, Silent())  # type: ignore[arg-type]
+    assert certificate.images_sha256 == "0" * 64 and certificate.processor
+    found = {(e.engine, e.precision): e.passed for e in certificate.entries}
+    assert found[("onnxruntime", "f32")] and found[("openvino", "f32")]
+    assert len(found) + len(certificate.not_measured) == 3
+
+
+def test_a_precision_that_the_processor_lacks_is_recorded(
+    graphs: dict[str, Path], reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = [candidates()[0], Candidate("openvino", "bf16", candidates()[2].load, missing="no bfloat16")]
+    monkeypatch.setattr("export.certify.candidates", lambda: without)
+    certificate = certify(graphs, reference, "0" * 64, Silent())  # type: ignore[arg-type]
+    assert certificate.not_measured == {"openvino/bf16": "no bfloat16"}
+    assert certificate.entry("openvino", "bf16") is None

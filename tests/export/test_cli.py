@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundle import Bundle, open_bundle
+from export.cli import main
+
+
+def test_a_second_process_makes_the_same_graphs(
+    bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path, tmp_path: Path
+) -> None:
+    arguments = [str(checkpoints["vit"]), "--name", "again", "--out", "models", "--version", "7"]
+    arguments += ["--calibration", str(photos), "--allow-uncertified"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "export.cli", *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "vitscope serve models" in done.stderr and "Traceback" not in done.stderr and "Warning" not in done.stderr
+    bundle = open_bundle(tmp_path / "models" / "again" / "7")
+    files = {name: sha for name, sha in bundle.manifest.files.items() if name != "certificate.json"}
+    assert len(files) == 4
+    assert files == {name: bundles["vit"].manifest.files[name] for name in files}
+    for name in files:
+        content = (bundle.path / name).read_bytes()
+        assert str(root).encode() not in content and str(tmp_path).encode() not in content
+
+
+def test_expected_failures_exit_with_2_and_one_paragraph(
+    checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models")]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("vitscope export: --calibration:") and "--no-certificate" in said
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--size", "0"], ["--size", "32x"], ["--size", "-3"], ["--version", "0"], ["--version", "one"]],
+    ids=" ".join,
+)
+def test_mistyped_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["somewhere", "--name", "x", "--out", "models", *arguments])
+    assert stop.value.code == 2
+    assert f"argument {arguments[0]}" in capsys.readouterr().err

@@ -1,0 +1,187 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+import transformers
+
+from bundle import Bundle, BundleError, open_bundle
+from export.checkpoint import load_checkpoint
+from export.engines import candidates
+from export.errors import ExportError
+from export.images import find_images, read_image
+from export.pipeline import ExportJob, export_checkpoint
+from export.preprocess import Size, fit_to, prepare
+from tests.export.checkpoints import LABELS, MAKERS, save, vit
+
+FAMILIES = list(MAKERS)
+# (prefix tokens, grid rows and columns, pooling) of the checkpoints in checkpoints.py
+GEOMETRY = {
+    "vit": (1, 4, "cls"),
+    "deit": (2, 4, "cls"),
+    "deit-distilled": (2, 4, "cls+distillation"),
+    "dinov2": (1, 3, "cls+mean"),
+    "dinov2-with-registers": (5, 3, "cls+mean"),
+}
+
+
+def eager(folder: Path, files: list[Path], size: Size | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(pixels, logits, rows) by plain transformers, without anything of the export but its image preparation."""
+    checkpoint = load_checkpoint(str(folder))
+    kind = type(checkpoint.model)
+    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    processor = fit_to(checkpoint.processor, size) if size else checkpoint.processor
+    pixels, tensors = zip(*(prepare(processor, read_image(path)) for path in files), strict=True)
+    options = {"interpolate_pos_encoding": True} if size and checkpoint.family.name in ("vit", "deit") else {}
+    with torch.inference_mode():
+        out = model(torch.stack(tensors), output_attentions=True, **options)
+    return np.stack(pixels), out.logits.numpy(), torch.stack([a[:, :, 0] for a in out.attentions], 1).numpy()
+
+
+def check(bundle: Bundle, pixels: np.ndarray, logits: np.ndarray, rows: np.ndarray) -> None:
+    """Both graphs in both float32 engines against eager PyTorch, batch 1 and all."""
+    for candidate in candidates():
+        if candidate.precision != "f32":
+            continue
+        for name, expected in (("classify", rows[:, -1]), ("attention", rows)):
+            run = candidate.load(bundle.graph_path(name))
+            for batch in (1, len(pixels)):
+                outputs = run(pixels[:batch])
+                found = np.concatenate([outputs["attention_prefix"], outputs["attention"]], -1)
+                np.testing.assert_allclose(outputs["logits"], logits[:batch], atol=1e-4)
+                np.testing.assert_allclose(found, expected[:batch], atol=1e-5)
+                np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+                shapes = {o.name: (batch, *o.shape[1:]) for o in bundle.manifest.graphs[name].outputs}
+                assert {key: value.shape for key, value in outputs.items()} == shapes
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_graphs_give_what_eager_pytorch_gives(
+    family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path
+) -> None:
+    files = list(find_images(photos, photos).files[::2])
+    pixels, logits, rows = eager(checkpoints[family], files)
+    assert len(set(logits.argmax(-1))) > 1, "a model that always says the same proves nothing"
+    assert np.ptp(rows, axis=-1).mean() > 0.05, "uniform attention proves nothing"
+    check(bundles[family], pixels, logits, rows)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_manifest_and_certificate(family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]) -> None:
+    manifest, certificate = bundles[family].manifest, bundles[family].certificate
+    prefix, side, pooling = GEOMETRY[family]
+    assert (manifest.family, manifest.labels) == (family, LABELS)
+    tokens = manifest.tokens
+    assert (tokens.prefix, tokens.grid_rows, tokens.grid_cols, tokens.pooling) == (prefix, side, side, pooling)
+    assert (manifest.layers, manifest.heads, manifest.width) == (2, 2, 32)
+    assert manifest.provenance.source == checkpoints[family].name
+    for engine in ("onnxruntime", "openvino"):
+        entry = certificate.entry(engine, "f32")
+        assert entry is not None and entry.passed and entry.images == 24
+        assert entry.max_logit_error is not None and 0 < entry.max_logit_error < 1e-4
+    assert (certificate.entry("openvino", "bf16") is None) == ("openvino/bf16" in certificate.not_measured)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_graphs_share_one_copy_of_the_weights(
+    family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]
+) -> None:
+    folder = bundles[family].path / "graphs"
+    assert sorted(p.name for p in folder.iterdir()) == ["attention.onnx", "classify.onnx", "weights.bin"]
+    large = sum(
+        -(-p.nelement() * 4 // 4096) * 4096
+        for p in load_checkpoint(str(checkpoints[family])).model.state_dict().values()
+        if p.nelement() * 4 >= 4096
+    )
+    assert (folder / "weights.bin").stat().st_size <= large
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("graph", ["classify", "attention"])
+def test_attention_stays_fused_in_openvino(family: str, graph: str, bundles: dict[str, Bundle]) -> None:
+    manifest = bundles[family].manifest
+    side_branches = 1 if graph == "classify" else manifest.layers
+    compiled = ov.Core().compile_model(
+        bundles[family].path / f"graphs/{graph}.onnx", "CPU", {ov.properties.hint.inference_precision: ov.Type.f32}
+    )
+    kinds = Counter(op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops())
+    # A block whose attention is not fused shows its own Softmax.
+    assert kinds["Softmax"] == side_branches
+    assert kinds["Subgraph"] + kinds["ScaledDotProductAttention"] + kinds["MHA"] >= manifest.layers
+
+
+@pytest.mark.parametrize("family", ["vit", "dinov2-with-registers"])
+def test_another_size_is_interpolated_once(
+    family: str, checkpoints: dict[str, Path], photos: Path, tmp_path: Path
+) -> None:
+    patch = 14 if family.startswith("dino") else 8
+    size = Size(3 * patch, 5 * patch)
+    job = ExportJob(str(checkpoints[family]), tmp_path, "wide", calibration=photos, size=size, allow_uncertified=True)
+    bundle, _ = export_checkpoint(job)
+    assert (bundle.manifest.tokens.grid_rows, bundle.manifest.tokens.grid_cols) == (3, 5)
+    assert (bundle.manifest.input.height, bundle.manifest.input.width) == (size.height, size.width)
+    check(bundle, *eager(checkpoints[family], list(find_images(photos, photos).files[:3]), size))
+
+
+def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, certificate=False)
+    bundle, images = export_checkpoint(job)
+    assert images is None and not bundle.certificate.entries
+    assert list(bundle.manifest.graphs) == ["classify"] and not bundle.manifest.has_attention
+    outputs = candidates()[0].load(bundle.graph_path("classify"))(np.zeros((3, 32, 32, 3), np.uint8))
+    assert list(outputs) == ["logits"] and outputs["logits"].shape == (3, 5)
+
+
+def test_a_version_is_never_overwritten(
+    bundles: dict[str, Bundle], checkpoints: dict[str, Path], models: Path, photos: Path
+) -> None:
+    before = (bundles["vit"].path / "manifest.json").read_bytes()
+    with pytest.raises(BundleError, match="exists already"):
+        export_checkpoint(ExportJob(str(checkpoints["vit"]), models, "vit", version=1, calibration=photos))
+    assert (bundles["vit"].path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["Fashion", "", "../up", "a b"])
+def test_names_are_checked_first(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="--name"):
+        export_checkpoint(ExportJob("nowhere", tmp_path, name))
+
+
+@pytest.fixture(scope="module")
+def sharp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose attention scores are far too large for bfloat16, and still right in float32."""
+    folder = save(tmp_path_factory.mktemp("sharp"), vit())
+    model = transformers.ViTForImageClassification.from_pretrained(folder)
+    with torch.no_grad():
+        for layer in model.vit.layers:
+            layer.attention.q_proj.weight *= 30
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.skipif(
+    any(c.missing for c in candidates()), reason="this processor has no bfloat16, so there is nothing to miss the bar"
+)
+def test_bf16_below_its_bar_publishes_nothing_unless_allowed(sharp: Path, photos: Path, tmp_path: Path) -> None:
+    job = ExportJob(str(sharp), tmp_path / "models", "sharp", calibration=photos)
+    with pytest.raises(ExportError, match=r"openvino bf16: .*accepted.*--allow-uncertified"):
+        export_checkpoint(job)
+    assert not job.models.exists()
+    bundle, _ = export_checkpoint(ExportJob(**{**job.__dict__, "allow_uncertified": True}))
+    entry = bundle.certificate.entry("openvino", "bf16")
+    assert entry is not None and not entry.passed and entry.shortfalls
+    assert open_bundle(bundle.path).certificate == bundle.certificate
+
+
+def test_float32_below_its_bar_always_fails(
+    checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.certify.F32_LOGIT_ERROR", 1e-12)
+    job = ExportJob(
+        str(checkpoints["vit"]), tmp_path / "models", "vit", calibration=photos, attention=False, allow_uncertified=True
+    )
+    with pytest.raises(ExportError, match=r"onnxruntime f32: logits differ by up to .*openvino f32"):
+        export_checkpoint(job)
+    assert not job.models.exists()

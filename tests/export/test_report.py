@@ -1,0 +1,37 @@
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from bundle import Bundle, Certificate
+from export.images import find_images
+from export.report import summary
+
+
+def printed(bundle: Bundle, photos: Path | None, width: int = 110) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(summary(bundle, Path("models"), find_images(photos, photos) if photos else None))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_it_says_what_where_how_close_and_what_next(bundles: dict[str, Bundle], photos: Path) -> None:
+    text = printed(bundles["dinov2-with-registers"], photos)
+    assert "5 labels, input 42x42, 3x3 patches and 5 prefix tokens, 2 layers of 2 heads" in text
+    assert "attention [N, 2, 2, 9]" in text and "graphs/weights.bin" in text
+    assert f"on all 24 images of {photos}" in text and "pass" in text
+    assert "vitscope serve models" in text
+
+
+def test_paths_are_never_wrapped(bundles: dict[str, Bundle], photos: Path) -> None:
+    assert f"{bundles['vit'].path}." in printed(bundles["vit"], photos, width=40)
+
+
+def test_shortfalls_and_gaps_are_said(bundles: dict[str, Bundle], photos: Path) -> None:
+    bundle = bundles["vit"]
+    entry = bundle.certificate.entries[-1].model_copy(update={"precision": "bf16", "shortfalls": ("it is off",)})
+    certificate = Certificate(entries=(entry,), not_measured={"openvino/f32": "it rained"})
+    text = printed(Bundle(bundle.path, bundle.manifest, certificate), photos)
+    assert "below the bar" in text and "bf16, it is off. The server will not use it." in text
+    assert "Not measured: openvino/f32, it rained." in text
+    assert "No certificate" in printed(bundle, None)

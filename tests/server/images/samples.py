@@ -1,0 +1,66 @@
+"""Real photos, encoded in every way, and the input contracts of the families that are served."""
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.data
+import sklearn.datasets
+from PIL import Image
+
+from bundle import InputContract, Resize, TokenGeometry
+
+HALF = (0.5, 0.5, 0.5)
+
+
+def contract(size: int = 224, **resize: Any) -> InputContract:
+    return InputContract(height=size, width=size, resize=Resize(**resize), mean=HALF, std=HALF)
+
+
+VIT = contract(mode="squash", height=224, width=224, interpolation="bilinear")
+DEIT = contract(mode="squash", height=256, width=256, interpolation="bicubic")
+DINOV2 = contract(mode="shortest_edge", edge=256, interpolation="bicubic")
+TOKENS = TokenGeometry(patch_height=16, patch_width=16, grid_rows=14, grid_cols=14, pooling="cls")
+
+
+@cache
+def photos() -> dict[str, Image.Image]:
+    """Every picture inside scikit-image and scikit-learn, as RGB. The two TIFFs there are stacks of measurements."""
+    folders = [Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images"]
+    files = [f for folder in folders for f in sorted(folder.iterdir()) if f.suffix in {".png", ".jpg", ".gif"}]
+    return {file.name: Image.open(file).convert("RGB") for file in files}
+
+
+def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
+    if "append_images" in options:  # copies, because Pillow leaves settings of the last encoder on what it saves
+        options["append_images"] = [frame.copy() for frame in options["append_images"]]
+    file = io.BytesIO()
+    image.copy().save(file, format, **options)
+    return file.getvalue()
+
+
+def oriented(image: Image.Image, format: str, orientation: int) -> bytes:
+    """A file whose pixels are stored turned, so that they are upright only once `orientation` is applied."""
+    stored = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options: dict[str, Any] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(format, {})
+    return encoded(image if stored is None else image.transpose(stored), format, exif=exif, **options)
+
+
+def difference(one: Any, other: Any) -> float:
+    """Mean absolute difference in grey levels."""
+    a, b = np.asarray(one, dtype=np.int16), np.asarray(other, dtype=np.int16)
+    assert a.shape == b.shape
+    return float(np.abs(a - b).mean())

@@ -1,0 +1,140 @@
+"""Limits are enforced before a pixel is decoded."""
+
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zlib
+
+import pytest
+from PIL import Image
+
+from server.errors import InvalidRequest
+from server.images.header import open_image
+from server.images.limits import ImageLimits
+from tests.server.images.samples import encoded, oriented, photos
+
+
+def _png_claiming(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    )
+
+
+def _webp_claiming(side: int) -> bytes:
+    data = bytearray(oriented(photos()["coffee.png"].resize((8, 8)), "WEBP", 3))
+    assert data[12:16] == b"VP8X"  # the header that files with EXIF have
+    data[24:30] = (side - 1).to_bytes(3, "little") * 2
+    return bytes(data)
+
+
+def _gif_claiming(side: int) -> bytes:
+    data = bytearray(encoded(Image.new("L", (4, 4)), "GIF"))
+    struct.pack_into("<HH", data, 6, side, side)
+    return bytes(data)
+
+
+def _bmp_claiming(side: int) -> bytes:
+    data = bytearray(encoded(Image.new("RGB", (4, 4)), "BMP"))
+    struct.pack_into("<ii", data, 18, side, side)
+    return bytes(data)
+
+
+def _jpeg_claiming(side: int) -> bytes:
+    data = bytearray(encoded(Image.new("RGB", (16, 16)), "JPEG"))
+    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, side, side)
+    return bytes(data)
+
+
+def _tiff_claiming(side: int) -> bytes:
+    data = encoded(Image.new("L", (0x1234, 0x1235)), "TIFF", compression="tiff_lzw")
+    return data.replace(struct.pack("<H", 0x1234), struct.pack("<H", side)).replace(
+        struct.pack("<H", 0x1235), struct.pack("<H", side)
+    )
+
+
+BOMBS = {
+    "PNG": _png_claiming(60000, 60000),
+    "GIF": _gif_claiming(60000),
+    "BMP": _bmp_claiming(60000),
+    "JPEG": _jpeg_claiming(60000),
+    "TIFF": _tiff_claiming(60000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_from_its_header(name: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(InvalidRequest, match=r"60000x60000 pixels; accepted: at most 50,000,000 pixels"):
+        open_image(BOMBS[name], ImageLimits())
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_a_webp_bomb_is_refused_before_its_canvas_is_allocated() -> None:
+    with pytest.raises(InvalidRequest, match="16000x16000 pixels; accepted: at most 50,000,000"):
+        open_image(_webp_claiming(16000), ImageLimits())
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("animated", [False, True])
+def test_a_webps_size_is_read_from_each_kind_of_header(lossless: bool, animated: bool) -> None:
+    photo = photos()["coffee.png"].resize((123, 45))
+    frames = {"save_all": True, "append_images": [photo.rotate(180)]} if animated else {}
+    data = encoded(photo, "WEBP", lossless=lossless, **frames)
+    assert open_image(data, ImageLimits(max_pixels=123 * 45)).size == (123, 45)
+    with pytest.raises(InvalidRequest, match=r"123x45 pixels"):
+        open_image(data, ImageLimits(max_pixels=123 * 45 - 1))
+
+
+def test_pillows_own_limit_does_not_interfere() -> None:
+    limits = ImageLimits(max_pixels=4 * 10**9)
+    assert open_image(_png_claiming(60000, 60000), limits).size == (60000, 60000)
+
+
+def test_bytes_are_limited() -> None:
+    data = encoded(photos()["coffee.png"], "PNG")
+    with pytest.raises(InvalidRequest, match=rf"{len(data):,} bytes; accepted: at most 1,000 bytes"):
+        open_image(data, ImageLimits(max_bytes=1000))
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "WEBP", "PNG", "MPO"])
+def test_frames_are_limited(format: str) -> None:
+    photo = photos()["coffee.png"].resize((40, 30))
+    data = encoded(photo, format, save_all=True, append_images=[photo.rotate(90 * i) for i in (1, 2, 3)])
+    assert open_image(data, ImageLimits(max_frames=4))
+    with pytest.raises(InvalidRequest, match="more than 3 frames; accepted: at most 3"):
+        open_image(data, ImageLimits(max_frames=3))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest brings its own filters; the last test here has ours
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_cut_off_header_is_called_that(format: str) -> None:
+    data = encoded(photos()["coffee.png"].resize((40, 30)), format)
+    with pytest.raises(InvalidRequest, match=rf"a {format} file .*(header|cannot be decoded)") as refused:
+        open_image(data[:16], ImageLimits())
+    assert "0x" not in str(refused.value)
+
+
+def test_odd_files_print_no_warnings_and_nothing_heavy_is_imported() -> None:
+    program = """
+import io, sys
+from PIL import Image
+from server.images.decode import decode
+from server.images.limits import ImageLimits
+exif = Image.Exif(); exif[0x010E] = "a description that is long enough"; exif[0x0112] = 6
+damaged = bytearray(exif.tobytes()); damaged[14:18] = b"\\xff\\xff\\xff\\x7f"
+file = io.BytesIO(); Image.new("RGB", (8, 4)).save(file, "JPEG", exif=bytes(damaged))
+assert Image.open(io.BytesIO(file.getvalue())).getexif() is not None
+print(decode(file.getvalue(), ImageLimits())[0].size)
+palette = Image.new("P", (8, 4)); palette.info["transparency"] = bytes(range(256))
+file = io.BytesIO(); palette.save(file, "PNG")
+print(decode(file.getvalue(), ImageLimits())[0].mode, [m for m in ("torch", "transformers", "google.protobuf", "grpc") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.split("\n")[1] == "RGB []"

@@ -1,0 +1,74 @@
+"""From a request's bytes to the engine's pixels."""
+
+import numpy as np
+import pytest
+
+from server.errors import InvalidRequest
+from server.images import ImageLimits, prepare_encoded, prepare_raw
+from tests.server.images.samples import DINOV2, TOKENS, VIT, difference, encoded, oriented, photos
+
+LIMITS = ImageLimits()
+
+
+def test_raw_pixels_are_fitted_like_a_file() -> None:
+    photo = photos()["chelsea.png"]
+    from_file = prepare_encoded(encoded(photo, "PNG"), DINOV2, TOKENS, LIMITS, keep_photo=False)
+    from_raw = prepare_raw(photo.tobytes(), *photo.size, False, DINOV2, TOKENS, LIMITS, keep_photo=False)
+    assert np.array_equal(from_file.pixels, from_raw.pixels)
+    assert from_file.geometry == from_raw.geometry
+    assert from_file.photo is None
+
+
+def test_preprocessed_pixels_are_untouched() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    prepared = prepare_raw(pixels.tobytes(), 224, 224, True, DINOV2, TOKENS, LIMITS, keep_photo=True)
+    assert np.array_equal(prepared.pixels, pixels)
+    assert prepared.photo is not None
+    assert difference(prepared.photo, pixels) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "sent", "preprocessed", "field"),
+    [
+        ((0, 10), 0, False, "image.raw.width"),
+        ((10, 0), 0, False, "image.raw.height"),
+        ((10, 10), 299, False, "image.raw.rgb"),
+        ((10, 10), 400, False, "image.raw.rgb"),
+        ((60000, 60000), 0, False, "image.raw"),
+        ((2**32 - 1, 2**32 - 1), 0, True, "image.raw"),
+        ((224, 223), 224 * 223 * 3, True, "image.raw.preprocessed"),
+    ],
+)
+def test_sizes_must_agree(size: tuple[int, int], sent: int, preprocessed: bool, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        prepare_raw(bytes(sent), *size, preprocessed, VIT, TOKENS, LIMITS, keep_photo=False)
+    assert refused.value.field == field
+
+
+def test_the_photo_is_upright() -> None:
+    photo = photos()["coffee.png"]
+    prepared = prepare_encoded(oriented(photo, "PNG", 8), VIT, TOKENS, LIMITS, keep_photo=True)
+    assert prepared.photo is not None
+    assert difference(prepared.photo, photo) == 0
+
+
+def test_a_large_photo_is_kept_small_and_its_geometry_is_not() -> None:
+    photo = photos()["coffee.png"].resize((3001, 2000))
+    prepared = prepare_encoded(encoded(photo, "JPEG"), VIT, TOKENS, LIMITS, keep_photo=True)
+    assert prepared.photo is not None
+    assert prepared.photo.size == (2048, 1365)
+    assert prepared.geometry.image_width == 3001
+    assert difference(prepared.photo, photo.resize((2048, 1365))) < 2
+
+
+@pytest.mark.parametrize("contract", [VIT, DINOV2])
+def test_one_pixel_is_an_image(contract: object) -> None:
+    prepared = prepare_raw(b"\x01\x02\x03", 1, 1, False, contract, TOKENS, LIMITS, keep_photo=True)  # type: ignore[arg-type]
+    assert np.unique(prepared.pixels.reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
+
+
+def test_a_hair_thin_image_does_not_blow_up_on_its_shorter_side() -> None:
+    rgb = bytes(65535 * 3)
+    with pytest.raises(InvalidRequest, match=r"65535x1 pixels, to be resized to 16776960x256"):
+        prepare_raw(rgb, 65535, 1, False, DINOV2, TOKENS, LIMITS, keep_photo=False)
+    assert prepare_raw(rgb, 65535, 1, False, VIT, TOKENS, LIMITS, keep_photo=False).pixels.shape == (224, 224, 3)

@@ -1,0 +1,98 @@
+"""The model's pixels are those of the checkpoint's own processor, for every photo, size and quality."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from transformers.image_transforms import get_resize_output_image_size
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+from bundle import InputContract
+from server.images import ImageLimits, prepare_encoded
+from server.images.transform import plan_fit, transform
+from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, difference, encoded, photos
+
+PROCESSORS = {
+    "vit": (ViTImageProcessorPil(), VIT),
+    "deit": (DeiTImageProcessorPil(), DEIT),
+    "dinov2": (BitImageProcessorPil(size={"shortest_edge": 256}), DINOV2),
+}
+
+
+def _files(photo: Image.Image, large: bool) -> list[bytes]:
+    return [
+        encoded(photo, "PNG"),
+        encoded(photo, "JPEG", quality=90),
+        encoded(photo.resize((97, 131)), "JPEG", quality=75, subsampling=0),
+        encoded(photo.resize((640, 479)), "JPEG", quality=30, progressive=True),
+        *([encoded(photo.resize((2000, 1500)), "JPEG", quality=85)] if large else []),
+    ]
+
+
+@pytest.fixture(scope="module")
+def files() -> list[bytes]:
+    large = ("astronaut.png", "china.jpg", "flower.jpg", "retina.jpg")
+    return [data for name, photo in photos().items() for data in _files(photo, name in large)]
+
+
+def _reference(processor: Any, image: Image.Image) -> np.ndarray:
+    pixels = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    return np.moveaxis(pixels, 0, -1)
+
+
+@pytest.mark.parametrize("family", PROCESSORS)
+def test_equals_the_checkpoints_own_processor(family: str, files: list[bytes]) -> None:
+    processor, expected_contract = PROCESSORS[family]
+    worst = 0.0
+    for data in files:
+        reference = _reference(processor, Image.open(io.BytesIO(data)).convert("RGB"))
+        pixels = prepare_encoded(data, expected_contract, TOKENS, ImageLimits(), keep_photo=False).pixels
+        assert (pixels.dtype, pixels.shape) == (np.uint8, (224, 224, 3))
+        assert pixels.flags.c_contiguous
+        worst = max(worst, difference(pixels, reference))
+    assert len(files) > 100
+    assert worst == 0
+
+
+@pytest.mark.parametrize("resample", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_every_filter_is_the_processors(resample: str) -> None:
+    processor = ViTImageProcessorPil(resample=Image.Resampling[resample.upper()])
+    squash = contract(mode="squash", height=224, width=224, interpolation=resample)
+    image = photos()["rocket.jpg"]
+    assert difference(transform(image, plan_fit(image.size, squash), squash), _reference(processor, image)) == 0
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600), st.data())
+def test_sizes_and_offsets_round_as_the_processors_do(width: int, height: int, edge: int, data: st.DataObject) -> None:
+    crop = data.draw(st.integers(1, edge))
+    fit = plan_fit((width, height), contract(crop, mode="shortest_edge", edge=edge, interpolation="bicubic"))
+    blank = np.broadcast_to(np.uint8(0), (3, height, width))
+    size = get_resize_output_image_size(blank, edge, default_to_square=False, input_data_format="channels_first")
+    assert (fit.height, fit.width) == size
+    assert (fit.left, fit.top) == ((size[1] - crop) // 2, (size[0] - crop) // 2)
+
+
+@pytest.mark.parametrize("shape", [(301, 257), (257, 301), (256, 999)])
+def test_odd_crops_are_the_processors(shape: tuple[int, int]) -> None:
+    image = photos()["coffee.png"].resize(shape)
+    processor = BitImageProcessorPil(size={"shortest_edge": 250}, crop_size={"height": 197, "width": 197})
+    odd = contract(197, mode="shortest_edge", edge=250, interpolation="bicubic")
+    assert difference(transform(image, plan_fit(image.size, odd), odd), _reference(processor, image)) == 0
+
+
+def test_a_crop_need_not_be_square() -> None:
+    image = photos()["coffee.png"]
+    processor = BitImageProcessorPil(size={"shortest_edge": 256}, crop_size={"height": 192, "width": 224})
+    wide = InputContract.model_validate({**DINOV2.model_dump(), "height": 192})
+    assert difference(transform(image, plan_fit(image.size, wide), wide), _reference(processor, image)) == 0
+
+
+def test_an_image_of_the_right_size_is_not_resampled() -> None:
+    image = photos()["coffee.png"].resize((224, 224))
+    assert difference(transform(image, plan_fit(image.size, VIT), VIT), image) == 0

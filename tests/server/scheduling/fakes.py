@@ -1,0 +1,87 @@
+"""An engine whose runs the test lets through one by one, so that every schedule can be produced on purpose."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from server.engines.contract import Identity, Outputs
+from server.scheduling.cost import CostModel
+from server.scheduling.lane import Lane, Work
+from server.scheduling.timeline import Timeline
+
+SIZE = 4
+
+
+class GatedEngine:
+    """Runs block until `release` is called. Each output row is the first pixel of its image, so rows can be told apart."""
+
+    identity = Identity("fake", "1", "f32", "test")
+
+    def __init__(self, max_batch: int = 4, gated: bool = True) -> None:
+        self.max_batch = max_batch
+        self.batches: list[list[int]] = []
+        self.fail_next: Exception | None = None
+        self._gate = threading.Semaphore(0 if gated else 10**9)
+        self.started = threading.Semaphore(0)
+
+    def slot(self) -> "GatedSlot":
+        return GatedSlot(self)
+
+    def close(self) -> None: ...
+
+    def release(self, runs: int = 1) -> None:
+        self._gate.release(runs)
+
+    def run(self, pixels: np.ndarray) -> Outputs:
+        self.batches.append([int(p) for p in pixels[:, 0, 0, 0]])
+        self.started.release()
+        assert self._gate.acquire(timeout=10), "the test never released this run"
+        if self.fail_next:
+            error, self.fail_next = self.fail_next, None
+            raise error
+        return {"logits": pixels[:, 0, 0, :1].astype(np.float32)}
+
+
+class GatedSlot:
+    def __init__(self, engine: GatedEngine) -> None:
+        self.pixels = np.zeros((engine.max_batch, SIZE, SIZE, 3), np.uint8)
+        self._engine = engine
+
+    def run(self, n: int) -> Outputs:
+        return self._engine.run(self.pixels[:n].copy())
+
+
+def lane(engine: GatedEngine, name: str = "model", seconds_per_image: float = 0.01) -> Lane:
+    costs = CostModel({n: seconds_per_image * (n**0.5) for n in range(1, engine.max_batch + 1)})
+    return Lane(name, 1, "classify", engine, costs, [engine.slot() for _ in range(2)])
+
+
+class Answers:
+    """Collects what became of each image, by its number."""
+
+    def __init__(self) -> None:
+        self.done: dict[int, float] = {}
+        self.failed: dict[int, Exception] = {}
+        self._changed = threading.Condition()
+
+    def work(self, number: int, deadline: float = float("inf")) -> Work:
+        def settle(table: dict[int, float] | dict[int, Exception], value: object) -> None:
+            with self._changed:
+                assert number not in self.done, f"image {number} was answered twice"
+                assert number not in self.failed, f"image {number} was answered twice"
+                table[number] = value  # type: ignore[assignment]
+                self._changed.notify_all()
+
+        pixels = np.full((SIZE, SIZE, 3), number, np.uint8)
+        return Work(
+            pixels,
+            deadline,
+            Timeline(),
+            done=lambda outputs: settle(self.done, float(outputs["logits"][0])),
+            failed=lambda error: settle(self.failed, error),
+        )
+
+    def wait(self, condition: Callable[["Answers"], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), timeout=10), (self.done, self.failed)

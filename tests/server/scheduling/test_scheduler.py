@@ -1,0 +1,235 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.errors import DeadlineExpired, NotReady
+from server.scheduling.scheduler import Scheduler
+from tests.server.scheduling.fakes import Answers, GatedEngine, lane
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler()
+    scheduler.start()
+    yield scheduler
+    scheduler.close()
+
+
+def staged(scheduler: Scheduler, count: int) -> None:
+    """Wait until `count` images are in the prefetched batch."""
+    deadline = time.monotonic() + 10
+    while scheduler._staged is None or len(scheduler._staged.work) < count:
+        assert time.monotonic() < deadline, "the batch was never staged"
+        time.sleep(0.001)
+
+
+def test_an_idle_engine_takes_the_first_image_at_once(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    scheduler.submit(model, answers.work(1))
+    assert engine.started.acquire(timeout=10)
+    assert engine.batches == [[1]]
+    engine.release()
+    answers.wait(lambda a: a.done == {1: 1.0})
+
+
+def test_the_prefetched_batch_grows_while_the_engine_is_busy_and_the_rest_waits(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(max_batch=4), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    scheduler.submit(model, answers.work(1))
+    assert engine.started.acquire(timeout=10)
+    for number in range(2, 9):  # arrive one by one, while the first runs
+        scheduler.submit(model, answers.work(number))
+        staged(scheduler, min(number - 1, 4))
+    assert scheduler.queue_depth() == 7
+    assert len(model.waiting) == 3  # exactly one batch is prefetched
+    engine.release(3)
+    answers.wait(lambda a: len(a.done) == 8)
+    assert engine.batches == [[1], [2, 3, 4, 5], [6, 7, 8]]
+    assert answers.done == {n: float(n) for n in range(1, 9)}
+
+
+def test_cancelled_work_is_not_computed_whether_staged_or_waiting(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(max_batch=2), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    work = {number: answers.work(number) for number in range(1, 6)}
+    scheduler.submit(model, work[1])
+    assert engine.started.acquire(timeout=10)
+    for number in range(2, 6):
+        scheduler.submit(model, work[number])
+    staged(scheduler, 2)
+    scheduler.cancel(model, work[2])  # in the staged batch, in front of another
+    scheduler.cancel(model, work[5])  # in the queue
+    engine.release(3)
+    answers.wait(lambda a: len(a.done) == 3)
+    assert engine.batches == [[1], [3], [4]]
+    assert set(answers.done) == {1, 3, 4}
+    assert answers.failed == {}
+
+
+def test_expired_work_is_answered_and_not_computed(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    scheduler.submit(model, answers.work(1))
+    assert engine.started.acquire(timeout=10)
+    scheduler.submit(model, answers.work(2, deadline=time.monotonic() + 0.05))
+    scheduler.submit(model, answers.work(3))
+    staged(scheduler, 2)
+    time.sleep(0.06)
+    engine.release(2)
+    answers.wait(lambda a: len(a.done) == 2)
+    assert engine.batches == [[1], [3]]
+    assert isinstance(answers.failed[2], DeadlineExpired)
+
+
+def test_a_failing_run_fails_its_own_batch_only(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    engine.fail_next = RuntimeError("out of memory")
+    scheduler.submit(model, answers.work(1))
+    engine.release(2)
+    answers.wait(lambda a: 1 in a.failed)
+    scheduler.submit(model, answers.work(2))
+    answers.wait(lambda a: 2 in a.done)
+    assert str(answers.failed[1]) == "out of memory"
+    assert scheduler.alive
+
+
+def test_lanes_are_batched_apart_and_served_oldest_first(scheduler: Scheduler) -> None:
+    first, second, answers = GatedEngine(), GatedEngine(), Answers()
+    a, b = lane(first, "a"), lane(second, "b")
+    scheduler.add_lane(a)
+    scheduler.add_lane(b)
+    scheduler.submit(a, answers.work(1))
+    assert first.started.acquire(timeout=10)
+    scheduler.submit(b, answers.work(2))
+    staged(scheduler, 1)
+    scheduler.submit(a, answers.work(3))
+    scheduler.submit(b, answers.work(4))
+    staged(scheduler, 2)
+    first.release()
+    assert second.started.acquire(timeout=10)
+    assert first.batches == [[1]]  # one engine runs at a time, though the lanes have two
+    second.release()
+    first.release()
+    answers.wait(lambda x: len(x.done) == 4)
+    assert (first.batches, second.batches) == ([[1], [3]], [[2, 4]])
+
+
+def test_max_batch_wait_holds_an_idle_engine_for_a_fuller_batch() -> None:
+    scheduler = Scheduler(max_batch_wait=10)
+    scheduler.start()
+    engine, answers = GatedEngine(max_batch=3, gated=False), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    for number in (1, 2):
+        scheduler.submit(model, answers.work(number))
+    staged(scheduler, 2)
+    assert engine.batches == []
+    scheduler.submit(model, answers.work(3))  # full: goes at once, long before the wait is over
+    answers.wait(lambda a: len(a.done) == 3)
+    assert engine.batches == [[1, 2, 3]]
+    scheduler.close()
+
+
+def test_predicted_wait_counts_what_runs_waits_and_is_expected(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(max_batch=1), Answers()
+    model = lane(engine, seconds_per_image=10)
+    scheduler.add_lane(model)
+    assert scheduler.predicted_wait() == 0
+    scheduler.submit(model, answers.work(1))
+    assert engine.started.acquire(timeout=10)
+    assert scheduler.predicted_wait() == pytest.approx(10, abs=0.5)
+    scheduler.submit(model, answers.work(2))
+    scheduler.submit(model, answers.work(3))
+    with scheduler.expecting(model):
+        assert scheduler.predicted_wait() == pytest.approx(40, abs=0.5)
+    assert scheduler.predicted_wait() == pytest.approx(30, abs=0.5)
+    engine.release(3)
+
+
+def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(max_batch=1), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    for number in (1, 2, 3):
+        scheduler.submit(model, answers.work(number))
+    staged(scheduler, 1)
+    closer = threading.Thread(target=scheduler.close)
+    closer.start()
+    answers.wait(lambda a: 3 in a.failed)
+    assert isinstance(answers.failed[3], NotReady)
+    engine.release(2)  # what ran and what was staged is finished
+    closer.join(timeout=10)
+    assert set(answers.done) == {1, 2}
+    with pytest.raises(NotReady):
+        scheduler.submit(model, answers.work(4))
+
+
+def test_removing_a_lane_fails_what_waits_in_it(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(max_batch=1), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    for number in (1, 2, 3):
+        scheduler.submit(model, answers.work(number))
+    staged(scheduler, 1)
+    scheduler.remove_lane(model)
+    assert isinstance(answers.failed[3], NotReady)
+    with pytest.raises(NotReady):
+        scheduler.submit(model, answers.work(4))
+    engine.release(2)
+
+
+def test_a_lane_without_enough_slots_is_refused(scheduler: Scheduler) -> None:
+    model = lane(GatedEngine())
+    model.slots = model.slots[:1]
+    with pytest.raises(ValueError, match="found 1 slots, 2 are needed"):
+        scheduler.add_lane(model)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["keep", "cancel", "expire"])), min_size=1, max_size=60
+    ),
+    st.integers(1, 5),
+)
+def test_every_image_is_answered_exactly_once_with_its_own_result(
+    requests: list[tuple[str, str]], max_batch: int
+) -> None:
+    scheduler = Scheduler()
+    engines = {name: GatedEngine(max_batch, gated=False) for name in "ab"}
+    lanes = {name: lane(engine, name) for name, engine in engines.items()}
+    for one in lanes.values():
+        scheduler.add_lane(one)
+    scheduler.start()
+    answers = Answers()
+    kept, cancelled = set(), set()
+    for number, (name, fate) in enumerate(requests):
+        work = answers.work(number, deadline=0.0 if fate == "expire" else float("inf"))
+        scheduler.submit(lanes[name], work)
+        if fate == "cancel":
+            scheduler.cancel(lanes[name], work)
+            cancelled.add(number)
+        elif fate == "keep":
+            kept.add(number)
+    expired = {n for n, (_, fate) in enumerate(requests) if fate == "expire"}
+    answers.wait(lambda a: kept <= a.done.keys() and expired <= a.failed.keys())
+    scheduler.close()
+    assert all(answers.done[number] == number for number in kept)
+    computed = [number for engine in engines.values() for batch in engine.batches for number in batch]
+    assert not expired & set(computed)
+    assert len(computed) == len(set(computed))
+    assert all(len(batch) <= max_batch for engine in engines.values() for batch in engine.batches)
+    for name, engine in engines.items():
+        mine = [number for batch in engine.batches for number in batch]
+        assert mine == sorted(mine), f"lane {name} was not first in, first out"
