@@ -3,7 +3,7 @@
 # ruff: noqa: ASYNC109 - a timeout here is a deadline, which travels to the server
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -61,7 +61,7 @@ class AsyncClient:
         timeout: float | None = None,
         window: int = DEFAULT_WINDOW,
         **options: Unpack[Options],
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """As `Client.classify_many`; `images` may be asynchronous too.
 
         Leave the loop early inside `contextlib.aclosing(...)` to end the stream at once and not when it is collected.

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -66,7 +66,7 @@ class Client:
         timeout: float | None = None,
         window: int = DEFAULT_WINDOW,
         **options: Unpack[Options],
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Classify any number of images over one stream; yields (index in `images`, Result or ClientError) as they finish.
 
         Images are drawn and read one at a time, so that at most `window` are in memory. One that fails yields its error,

@@ -19,6 +19,8 @@ from vitscope.v1 import classifier_pb2
 DEFAULT_WINDOW = 64
 
 _RETRIED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+# A connection that is cut also shows as INTERNAL: grpc.aio reports a failed write so, and proxies a reset stream.
+_BREAKS = (*_RETRIED, grpc.StatusCode.INTERNAL)
 
 Outcome = tuple[int, Result | ClientError]
 
@@ -115,7 +117,7 @@ class Window:
         may be away for as long as the timeout, as when it restarts.
         """
         self._breaks += 1
-        if error.code not in _RETRIED or not (self._heard or self._breaks < MAX_ATTEMPTS):
+        if error.code not in _BREAKS or not (self._heard or self._breaks < MAX_ATTEMPTS):
             raise error
         if self._clock() - self._heard_at >= self._timeout:
             raise error

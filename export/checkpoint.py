@@ -1,7 +1,6 @@
 """Loading a fine-tuned checkpoint in Hugging Face format, from a folder or from the hub."""
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,9 @@ def load_checkpoint(source: str) -> Checkpoint:
         folder, is_local = _download(source), False
     _quiet()
     try:
-        family = family_of(AutoConfig.from_pretrained(folder))
-        model = _load_model(folder)
+        config = AutoConfig.from_pretrained(folder)
+        family = family_of(config)
+        model = _load_model(folder, config.architectures[0])
         # Without torchvision the default backend would warn and then fall back to this one.
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -61,8 +61,7 @@ def load_checkpoint(source: str) -> Checkpoint:
     return Checkpoint(model, processor, family, folder, folder.resolve().name if is_local else source, _digest(folder))
 
 
-def _load_model(folder: Path) -> Any:
-    architecture = json.loads((folder / "config.json").read_text())["architectures"][0]
+def _load_model(folder: Path, architecture: str) -> Any:
     model, loading = getattr(transformers, architecture).from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True
     )

@@ -33,12 +33,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     # Here, because these load torch and transformers: --help and a mistyped option should answer at once.
     from export.pipeline import export_checkpoint
     from export.progress import Terminal
-    from export.report import summary
+    from export.report import show
 
     began = time.monotonic()
     job = _job(arguments)
     bundle, images = export_checkpoint(job, Terminal(console))
-    console.print(summary(bundle, job.models, images))
+    show(console, bundle, job.models, images)
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from transformers.image_processing_backends import PilBackend
 
 from bundle import InputContract, Resize
@@ -44,14 +45,17 @@ def input_contract(processor: Any) -> InputContract:
     if processor.resample not in _INTERPOLATIONS:
         raise _error("resample", processor.resample, ", ".join(f"{int(n)} ({t})" for n, t in _INTERPOLATIONS.items()))
     resized, size = _resize(processor), output_size(processor)
-    return InputContract(
-        height=size.height,
-        width=size.width,
-        resize=resized,
-        rescale=processor.rescale_factor if processor.do_rescale else 1.0,
-        mean=mean,
-        std=std,
-    )
+    try:
+        return InputContract(
+            height=size.height,
+            width=size.width,
+            resize=resized,
+            rescale=processor.rescale_factor if processor.do_rescale else 1.0,
+            mean=mean,
+            std=std,
+        )
+    except ValidationError as error:
+        raise ExportError(f"CHECKPOINT: preprocessor_config.json: {error.errors()[0]['msg']}") from error
 
 
 def output_size(processor: Any) -> Size:
@@ -64,6 +68,7 @@ def output_size(processor: Any) -> Size:
 
 def fit_to(processor: Any, size: Size) -> Any:
     """The same processor for another input size; what is cut off at the edges stays the same share of the image."""
+    _refuse_own_steps(processor)
     before = output_size(processor)
     if size == before:
         return processor

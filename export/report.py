@@ -1,8 +1,9 @@
 """The summary at the end of an export."""
 
+import shlex
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -10,10 +11,16 @@ from bundle import Bundle, Certificate, Manifest
 from export.images import ImageSet
 
 
-def summary(bundle: Bundle, models: Path, images: ImageSet | None) -> RenderableType:
-    """What was published, how close it is to the checkpoint, and how to serve it."""
+def show(console: Console, bundle: Bundle, models: Path, images: ImageSet | None) -> None:
+    """Print what was published, how close it is to the checkpoint, and how to serve it."""
+    for part in _summary(bundle, models, images):
+        # Text is never wrapped by us, so that paths and commands can be copied.
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text | Table]:
     manifest = bundle.manifest
-    parts: list[RenderableType] = [
+    parts: list[Text | Table] = [
         Text(f"\n{manifest.name} version {manifest.version}: {_shape(manifest)}", style="bold"),
         _graphs(bundle),
     ]
@@ -31,8 +38,10 @@ def summary(bundle: Bundle, models: Path, images: ImageSet | None) -> Renderable
             )
             for e in failed
         ]
-    parts.append(_whole(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {models}\n"))
-    return Group(*parts)
+    parts.append(
+        Text(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {shlex.quote(str(models))}\n")
+    )
+    return parts
 
 
 def _shape(manifest: Manifest) -> str:
@@ -42,11 +51,6 @@ def _shape(manifest: Manifest) -> str:
         f"{tokens.grid_rows}x{tokens.grid_cols} patches and {tokens.prefix} prefix token"
         f"{'' if tokens.prefix == 1 else 's'}, {manifest.layers} layers of {manifest.heads} heads"
     )
-
-
-def _whole(text: str) -> Text:
-    """Lines that are never wrapped, so that paths and commands can be copied."""
-    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _graphs(bundle: Bundle) -> Table:
@@ -66,7 +70,7 @@ def _graphs(bundle: Bundle) -> Table:
 
 def _images(images: ImageSet) -> Text:
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
-    return _whole(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
+    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
 
 
 def _certificate(certificate: Certificate) -> Table:

@@ -67,7 +67,8 @@ class _Rpc:
         if error is None:
             self._finish(grpc.StatusCode.OK)
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            late = (self._context.time_remaining() or 1) <= 0
+            left = self._context.time_remaining()
+            late = left is not None and left <= 0
             self._finish(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
         elif isinstance(error, aio.AbortError):
             self._finish(self._context.code() or grpc.StatusCode.UNKNOWN)

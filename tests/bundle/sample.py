@@ -37,11 +37,11 @@ MANIFEST = Manifest(
 )
 
 
-def write_sample(models: Path, version: int | None = None, name: str = "sample") -> Path:
+def write_sample(models: Path, version: int | None = None, name: str = "sample", graph: bytes = b"graph") -> Path:
     """A complete, verified-as-written bundle; returns its folder."""
     with BundleWriter(models, name, version) as writer:
         (writer.path / "graphs").mkdir()
-        (writer.path / "graphs/classify.onnx").write_bytes(b"graph")
+        (writer.path / "graphs/classify.onnx").write_bytes(graph)
         (writer.path / "graphs/weights.bin").write_bytes(bytes(range(256)))
         writer.save_explain({"patch_kernel": np.zeros((12, 3, 4, 4), np.float32)})
         writer.save_certificate(Certificate())

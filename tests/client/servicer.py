@@ -62,6 +62,7 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
             return answer(request)
         except Refusal as refusal:
             await context.abort(refusal.code, refusal.message)
+            raise
 
     async def ClassifyStream(
         self, requests: AsyncIterator[classifier_pb2.ClassifyStreamRequest], context: Any
@@ -125,7 +126,7 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
             if request.model in ("", model.summary.name) and request.version in (0, model.summary.version):
                 return classifier_pb2.GetModelResponse(model=model)
         await context.abort(grpc.StatusCode.NOT_FOUND, f"model: no model {request.model!r}; accepted: fashion")
-        raise AssertionError("unreachable")
+        raise LookupError(request.model)  # abort has raised; this is for the type checker
 
 
 def answer(request: classifier_pb2.ClassifyRequest) -> classifier_pb2.ClassifyResponse:
@@ -200,8 +201,9 @@ def maps(options: maps_pb2.MapOptions, pixels: np.ndarray) -> Iterator[maps_pb2.
 
 
 def map_of(layer: int, head: int) -> np.ndarray:
-    values = np.random.default_rng(100 * layer + head + 1).random((ROWS, COLS))
-    return values / values.sum() * 0.8
+    values: np.ndarray = np.random.default_rng(100 * layer + head + 1).random((ROWS, COLS))
+    values *= 0.8 / values.sum()
+    return values
 
 
 def fashion() -> model_pb2.Model:

@@ -14,7 +14,7 @@ from tests.client.servicer import answer
 
 
 def result(**options: Any) -> Result:
-    options = {"attention": "last", "rendering": RenderingOptions()} | options
+    options = {"attention": "last", "rendering": RenderingOptions(), **options}
     return Result.of(answer(classify_request(np.zeros((8, 8, 3), np.uint8), **options)))
 
 

@@ -191,7 +191,7 @@ def test_a_server_that_restarts_loses_nothing() -> None:
 
 def test_a_stream_that_falls_silent_is_given_up() -> None:
     with serving_in_thread(Servicer(dead_items=frozenset("2"))) as [address], Client(address) as client:
-        began, seen = time.monotonic(), []
+        began, seen = time.monotonic(), list[object]()
         with pytest.raises(DeadlineExceeded, match="no answer for"):
             seen.extend(client.classify_many(pixels(4), timeout=0.5))
         assert time.monotonic() - began < 3

@@ -150,6 +150,15 @@ def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) ->
     assert sorted(sent(window)) == [0, 2, 3]
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED])
+def test_a_stream_may_break_with_other_codes(code: grpc.StatusCode, clock: Clock) -> None:
+    window = filled(clock, 1)
+    sent(window)
+    window.broken(from_status(code, "Internal error from Core"))
+    clock.now += 0.2
+    assert sent(window) == [0]
+
+
 def test_no_server_from_the_start_is_given_up_soon(clock: Clock) -> None:
     window = filled(clock, 1)
     for _ in range(MAX_ATTEMPTS - 1):

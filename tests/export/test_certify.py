@@ -58,7 +58,7 @@ def poison(outputs: dict[str, np.ndarray]) -> None:
 
 
 def blur(outputs: dict[str, np.ndarray]) -> None:
-    outputs["attention"] = 0.9 * outputs["attention"] + 0.1 * outputs["attention"].mean(-1, keepdims=True)
+    outputs["attention"] = 0.2 * outputs["attention"] + 0.8 * outputs["attention"].mean(-1, keepdims=True)
 
 
 def cross(outputs: dict[str, np.ndarray]) -> None:
@@ -70,7 +70,7 @@ def cross(outputs: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize(
     ("damage", "precision", "said"),
     [
-        (shift, "f32", "logits differ by up to 3.0e-04, at most 1e-04"),
+        (shift, "f32", "logits differ by up to 3."),
         (shift, "bf16", ""),
         (swap, "bf16", "top-1 agrees on"),
         (poison, "bf16", "6 output values are NaN or infinite"),
@@ -86,11 +86,18 @@ def test_every_bar(damage: Damage, precision: str, said: str, graphs: dict[str, 
     if damage is poison:
         assert entry.non_finite == 6 and entry.max_logit_error is None
     certificate = Certificate(entries=(entry,))
-    require(certificate, allow_uncertified=not said or precision != "f32")
-    if said:
-        with pytest.raises(ExportError, match="nothing was published") as error:
-            require(certificate, allow_uncertified=precision == "f32")
-        assert ("--allow-uncertified" in str(error.value)) == (precision != "f32")
+    if not said:
+        require(certificate, allow_uncertified=False)
+        return
+    with pytest.raises(ExportError, match="nothing was published") as error:
+        require(certificate, allow_uncertified=False)
+    assert said in str(error.value)
+    assert ("--allow-uncertified" in str(error.value)) == (precision != "f32")
+    if precision == "f32":
+        with pytest.raises(ExportError, match="float32 must match"):
+            require(certificate, allow_uncertified=True)
+    else:
+        require(certificate, allow_uncertified=True)
 
 
 def test_undamaged_engines_pass_in_float32(graphs: dict[str, Path], reference: Reference) -> None:

@@ -58,7 +58,7 @@ def test_a_missing_file_is_explained(copied: Path, missing: str) -> None:
 
 def test_another_architecture_is_refused(copied: Path) -> None:
     edit(copied / "config.json", architectures=["SwinForImageClassification"], model_type="swin")
-    with pytest.raises(ExportError, match="SwinForImageClassification; supported are .*ViTForImageClassification"):
+    with pytest.raises(ExportError, match=r"SwinForImageClassification; supported are .*ViTForImageClassification"):
         load_checkpoint(str(copied))
 
 
@@ -117,14 +117,16 @@ def hub(checkpoints: dict[str, Path]) -> Iterator[str]:
 
 def test_hub_ids(hub: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
     """In a process of its own, since the hub's address is read when its client is imported."""
-    script = (
-        "from export.checkpoint import load_checkpoint\n"
-        "from export.errors import ExportError\n"
-        "found = load_checkpoint('team/vit')\n"
-        "print(found.source, found.weights_sha256)\n"
-        "try:\n    load_checkpoint('team/other')\n"
-        "except ExportError as error:\n    print(error)\n"
-    )
+    script = """if True:
+        from export.checkpoint import load_checkpoint
+        from export.errors import ExportError
+        found = load_checkpoint("team/vit")
+        print(found.source, found.weights_sha256)
+        try:
+            load_checkpoint("team/other")
+        except ExportError as error:
+            print(error)
+    """
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=root, capture_output=True, text=True)

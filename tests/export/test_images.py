@@ -39,7 +39,7 @@ def test_the_checkpoints_own_samples(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_when_there_are_none(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="--calibration.*--no-certificate"):
+    with pytest.raises(ExportError, match=r"--calibration.*--no-certificate"):
         find_images(None, tmp_path)
     with pytest.raises(ExportError, match="no such folder"):
         find_images(tmp_path / "missing", tmp_path)

@@ -50,12 +50,18 @@ def test_steps_that_are_switched_off_are_neutral() -> None:
         (ViTImageProcessorPil(resample=4), "resample"),
         (ViTImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean"),
         (ViTImageProcessorPil(do_pad=True), "do_pad"),
+        (BitImageProcessorPil(size={"shortest_edge": 200}), "a crop of 224x224 does not fit"),
         (ConvNextImageProcessorPil(), "ConvNextImageProcessorPil"),
     ],
 )
 def test_what_the_contract_cannot_express_is_refused(processor: Any, named: str) -> None:
     with pytest.raises(ExportError, match=named):
         input_contract(processor)
+
+
+def test_a_processor_of_its_own_kind_is_refused_at_another_size_too() -> None:
+    with pytest.raises(ExportError, match="steps of its own"):
+        fit_to(ConvNextImageProcessorPil(), Size(64, 64))
 
 
 @given(height=st.integers(8, 400), width=st.integers(8, 400))

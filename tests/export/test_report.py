@@ -5,12 +5,12 @@ from rich.console import Console
 
 from bundle import Bundle, Certificate
 from export.images import find_images
-from export.report import summary
+from export.report import show
 
 
 def printed(bundle: Bundle, photos: Path | None, width: int = 110) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(summary(bundle, Path("models"), find_images(photos, photos) if photos else None))
+    show(console, bundle, Path("models"), find_images(photos, photos) if photos else None)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

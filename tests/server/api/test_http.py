@@ -1,0 +1,48 @@
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.api.http import http_app
+from server.metrics import Metrics
+
+
+async def test_probes_follow_what_they_are_told() -> None:
+    state = {"alive": True, "ready": False}
+    app = http_app(Metrics(), alive=lambda: state["alive"], ready=lambda: state["ready"])
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/healthz/live")).status == 200
+        assert (await client.get("/healthz/ready")).status == 503
+        state.update(alive=False, ready=True)
+        assert (await client.get("/healthz/live")).status == 503
+        assert (await client.get("/healthz/ready")).status == 200
+
+
+async def test_metrics_are_what_prometheus_reads_in_either_format() -> None:
+    metrics = Metrics()
+    metrics.answered({"model": "m", "version": "1", "engine": "e"}, "OK", {"decode": 0.002, "total": 0.012})
+    async with TestClient(TestServer(http_app(metrics, lambda: True, lambda: True))) as client:
+        plain = await client.get("/metrics")
+        assert plain.headers["Content-Type"].startswith("text/plain")
+        families = {family.name: family for family in text_string_to_metric_families(await plain.text())}
+        opened = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        assert opened.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert (await opened.text()).endswith("# EOF\n")
+    (count,) = families["vitscope_requests"].samples
+    assert count.labels == {"model": "m", "version": "1", "engine": "e", "code": "OK"}
+    total = [s for s in families["vitscope_stage_seconds"].samples if s.labels["stage"] == "total"]
+    assert {s.labels["le"]: s.value for s in total if s.name.endswith("_bucket")}["+Inf"] == 1
+    reasons = {s.labels["reason"] for s in families["vitscope_refusals"].samples}
+    assert reasons == {"in_flight", "queue_wait", "deadline", "expired"}
+
+
+def test_latency_buckets_are_fine_at_one_millisecond_and_reach_ten_seconds() -> None:
+    metrics = Metrics()
+    metrics.stage_seconds.labels("m", "1", "e", "total").observe(0)
+    bounds = sorted(
+        float(sample.labels["le"])
+        for family in metrics.registry.collect()
+        if family.name == "vitscope_stage_seconds"
+        for sample in family.samples
+        if sample.name.endswith("_bucket")
+    )
+    assert sum(bound <= 0.001 for bound in bounds) >= 3
+    assert bounds[-2] >= 10

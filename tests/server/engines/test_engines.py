@@ -1,0 +1,80 @@
+"""What every engine must do, on a real graph."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.engines.contract import Engine
+from server.engines.onnxruntime import OnnxRuntimeEngine
+from server.engines.openvino import OpenVinoEngine, why_not
+from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
+
+Open = Callable[[Path, int], Engine]
+ENGINES: dict[str, Open] = {
+    "openvino/f32": lambda graph, batch: OpenVinoEngine(graph, "f32", 1, batch),
+    "openvino/bf16": lambda graph, batch: OpenVinoEngine(graph, "bf16", 1, batch),
+    "onnxruntime/f32": lambda graph, batch: OnnxRuntimeEngine(graph, 1, batch),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, np.ndarray, float]:
+    """An engine for batches up to 5, the graph's matrix, and the engine's tolerance."""
+    if request.param.endswith("bf16") and (reason := why_not("bf16")):
+        pytest.skip(reason)
+    matrix = write_graph(tmp_path / "graph.onnx")
+    engine = ENGINES[request.param](tmp_path / "graph.onnx", 5)
+    assert str(engine.identity) == request.param
+    return engine, matrix, 1e-3 if request.param.endswith("f32") else 3.0
+
+
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
+
+
+def test_it_runs_the_first_rows_at_every_batch_size(opened: tuple[Engine, np.ndarray, float]) -> None:
+    engine, matrix, tolerance = opened
+    slot = engine.slot()
+    assert slot.pixels.shape == (5, HEIGHT, WIDTH, 3)
+    assert slot.pixels.dtype == np.uint8
+    for n in (1, 5, 3):
+        images = pictures(n, seed=n)
+        slot.pixels[:n] = images
+        logits = slot.run(n)["logits"]
+        assert logits.shape == (n, 3)
+        assert logits.dtype == np.float32
+        np.testing.assert_allclose(logits, images.mean((1, 2)) @ matrix, atol=tolerance)
+
+
+def test_outputs_survive_the_next_run(opened: tuple[Engine, np.ndarray, float]) -> None:
+    engine, _, _ = opened
+    slot = engine.slot()
+    slot.pixels[:] = 10
+    first = slot.run(2)["logits"]
+    kept = first.copy()
+    slot.pixels[:] = 200
+    assert not np.array_equal(slot.run(2)["logits"], kept)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndarray, float]) -> None:
+    engine, matrix, tolerance = opened
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        slot = engine.slot()
+        for turn in range(50):
+            images = pictures(3, seed=number * 100 + turn)
+            slot.pixels[:3] = images
+            if not np.allclose(slot.run(3)["logits"], images.mean((1, 2)) @ matrix, atol=tolerance):
+                wrong.append(turn)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

@@ -1,0 +1,100 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from bundle import ATTENTION, CLASSIFY, BundleError
+from server.engines.choose import Wanted
+from server.errors import InvalidRequest, ModelNotFound, NotReady
+from server.models.repository import Repository
+from server.models.served import EngineSettings, ServedModel, State
+from server.scheduling.scheduler import Scheduler
+from tests.bundle.sample import write_sample
+from tests.server.engines.graphs import write_graph
+
+SETTINGS = EngineSettings(Wanted("onnxruntime", "auto", False), threads=1, max_batch=2)
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler()
+    scheduler.start()
+    yield scheduler
+    scheduler.close()
+
+
+def bundle(models: Path, name: str, version: int, tmp_path: Path) -> Path:
+    """A bundle whose graph really runs."""
+    write_graph(tmp_path / "graph.onnx")
+    return write_sample(models, version, name, graph=(tmp_path / "graph.onnx").read_bytes())
+
+
+@pytest.fixture
+async def repository(scheduler: Scheduler, tmp_path: Path) -> AsyncIterator[Repository]:
+    """a/1 and a/3 serve, a/4 is broken, b/1 serves."""
+    models = tmp_path / "models"
+    for name, version in (("a", 1), ("a", 3), ("a", 4), ("b", 1)):
+        path = bundle(models, name, version, tmp_path)
+        if version == 4:
+            (path / "graphs/classify.onnx").write_bytes(b"broken")
+    repository = Repository(scheduler, SETTINGS, lambda model: None)
+    await repository.load_all(models)
+    yield repository
+    await repository.close()
+
+
+async def test_states_and_order(repository: Repository) -> None:
+    assert [(str(model), model.state) for model in repository] == [
+        ("a/1", State.READY),
+        ("a/3", State.READY),
+        ("a/4", State.FAILED),
+        ("b/1", State.READY),
+    ]
+
+
+async def test_the_latest_that_is_ready_is_the_default(repository: Repository) -> None:
+    assert str(repository.ready("a", 0)) == "a/3"
+    assert str(repository.ready("a", 1)) == "a/1"
+    assert str(repository.find("a", 4)) == "a/4"
+    with pytest.raises(NotReady, match=r"model a/4 is failed: .*classify.onnx: changed since the export"):
+        repository.ready("a", 4)
+
+
+async def test_what_is_not_there_is_said_with_what_is(repository: Repository) -> None:
+    with pytest.raises(ModelNotFound, match="model 'c' is not served here; there is a, b"):
+        repository.find("c", 0)
+    with pytest.raises(ModelNotFound, match="model 'a' has no version 2; there is 1, 3, 4"):
+        repository.find("a", 2)
+    with pytest.raises(InvalidRequest, match="model: empty; accepted: one of a, b"):
+        repository.find("", 0)
+
+
+async def test_a_folder_without_bundles_is_refused(scheduler: Scheduler, tmp_path: Path) -> None:
+    repository = Repository(scheduler, SETTINGS, lambda model: None)
+    with pytest.raises(BundleError, match="no bundles in it"):
+        await repository.load_all(tmp_path)
+
+
+async def test_a_bundle_in_the_wrong_folder_fails(scheduler: Scheduler, tmp_path: Path) -> None:
+    bundle(tmp_path / "models", "a", 1, tmp_path).rename(tmp_path / "models/a/2")
+    repository = Repository(scheduler, SETTINGS, lambda model: None)
+    await repository.load_all(tmp_path / "models")
+    (model,) = repository
+    assert model.state is State.FAILED
+    assert "its manifest says a/1, its folder a/2" in model.detail
+
+
+async def test_states_are_told_as_they_change(scheduler: Scheduler, tmp_path: Path) -> None:
+    told: list[State] = []
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    model = ServedModel(path, scheduler, SETTINGS, lambda m: told.append(m.state))
+    assert model.identity is None
+    await model.load()
+    assert told == [State.LOADING, State.READY]
+    assert str(model.identity) == "onnxruntime/f32"
+    assert list(model.costs) == [1, 2]
+    assert (await model.lane(CLASSIFY)) is (await model.lane(CLASSIFY))
+    with pytest.raises(KeyError):
+        await model.lane(ATTENTION)  # this bundle has no such graph
+    model.unload()
+    assert model.identity is None
