@@ -9,7 +9,8 @@ class CertificateEntry(Strict):
     """One engine and precision against the source checkpoint in PyTorch float32, on real images.
 
     top1_agreement: share of images with the same most probable class, 0..1. max_logit_error: largest absolute difference.
-    min_attention_cosine: smallest cosine between CLS rows of any image, layer and head; None without attention.
+    min_attention_cosine: smallest cosine between CLS rows of any image, layer and head; mean_attention_cosine: the mean over
+    images and heads of the layer where it is lowest; both None without attention.
     non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, in words.
     """
 
@@ -21,6 +22,7 @@ class CertificateEntry(Strict):
     max_logit_error: float | None
     mean_logit_error: float | None
     min_attention_cosine: float | None
+    mean_attention_cosine: float | None
     non_finite: Natural
     shortfalls: tuple[str, ...] = ()
 

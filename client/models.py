@@ -104,7 +104,7 @@ def _certificate(entry: model_pb2.CertificateEntry) -> RenderableType:
         f"{entry.engine}/{entry.precision} ",
         ("passed", "green") if entry.passed else ("failed", "red"),
         f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, logits within {entry.max_logit_error:.2g}, "
-        f"attention cosine ≥ {entry.min_attention_cosine:.4f}"
+        f"attention cosine {entry.mean_attention_cosine:.4f} on average, {entry.min_attention_cosine:.4f} at the lowest"
         + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
     )
 

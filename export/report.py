@@ -77,7 +77,7 @@ def _certificate(certificate: Certificate) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("engine")
     table.add_column("precision")
-    for title in ("top-1 agreement", "largest logit error", "lowest attention cosine", ""):
+    for title in ("top-1 agreement", "logit error", "attention cosine: mean", "lowest", ""):
         table.add_column(title, justify="right")
     for entry in certificate.entries:
         table.add_row(
@@ -85,6 +85,7 @@ def _certificate(certificate: Certificate) -> Table:
             entry.precision,
             f"{entry.top1_agreement:.1%}",
             "-" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
+            "-" if entry.mean_attention_cosine is None else f"{entry.mean_attention_cosine:.6f}",
             "-" if entry.min_attention_cosine is None else f"{entry.min_attention_cosine:.6f}",
             "[green]pass" if entry.passed else "[red]below the bar",
         )

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn, track
 
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Fine-tune and write a Hugging Face checkpoint after every epoch, so that stopping early loses one epoch at most."""
     labels = label_names(arguments.data / "train")
+    torch.manual_seed(arguments.seed)  # before the model: its random weights are part of what a seed must repeat
     if arguments.base:
         model, processor = from_pretrained(arguments.base, labels)
     else:

@@ -185,4 +185,5 @@ def _certificate_entry(entry: CertificateEntry) -> model_pb2.CertificateEntry:
         max_logit_error=entry.max_logit_error or 0.0,
         min_attention_cosine=1.0 if entry.min_attention_cosine is None else entry.min_attention_cosine,
         non_finite=entry.non_finite,
+        mean_attention_cosine=1.0 if entry.mean_attention_cosine is None else entry.mean_attention_cosine,
     )

@@ -380,7 +380,9 @@ class RenderingOptions(_message.Message):
     opacity: _builtins.float
     """Overlay: weight of the heat map against the photo, above 0 and up to 1; 0 means 0.5."""
     size: _builtins.int
-    """Longer side of the picture in pixels, 32 to 2048. 0 means the photo's own, but at least 224 and at most 1024."""
+    """Longer side of the picture in pixels, 32 to 2048. 0 means the photo's own, but at least 224 and at most 1024.
+    All pictures of one reply together may have 2^24 pixels at most.
+    """
     format: Global___PictureFormat.ValueType
     """File format; unspecified means PNG."""
     upsampling: Global___Upsampling.ValueType

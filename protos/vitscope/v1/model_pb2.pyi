@@ -385,7 +385,7 @@ class BatchCost(_message.Message):
     batch_size: _builtins.int
     """Images in the batch."""
     seconds: _builtins.float
-    """Median seconds of one run."""
+    """Shortest seconds of several runs at warm-up."""
     def __init__(
         self,
         *,
@@ -414,6 +414,7 @@ class CertificateEntry(_message.Message):
     MAX_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
     MIN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
     NON_FINITE_FIELD_NUMBER: _builtins.int
+    MEAN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """"openvino" or "onnxruntime"."""
     precision: _builtins.str
@@ -430,6 +431,8 @@ class CertificateEntry(_message.Message):
     """Smallest cosine between attention rows; 1 when the bundle has no attention."""
     non_finite: _builtins.int
     """Outputs that are not finite numbers."""
+    mean_attention_cosine: _builtins.float
+    """Mean cosine between attention rows, of the layer where it is lowest; 1 when the bundle has no attention."""
     def __init__(
         self,
         *,
@@ -441,10 +444,11 @@ class CertificateEntry(_message.Message):
         max_logit_error: _builtins.float = ...,
         min_attention_cosine: _builtins.float = ...,
         non_finite: _builtins.int = ...,
+        mean_attention_cosine: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "max_logit_error", b"max_logit_error", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "max_logit_error", b"max_logit_error", "mean_attention_cosine", b"mean_attention_cosine", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

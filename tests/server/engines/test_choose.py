@@ -19,6 +19,7 @@ def certificate(*shortfalls_of_bf16: str, bf16: bool = True) -> Certificate:
             max_logit_error=0,
             mean_logit_error=0,
             min_attention_cosine=1,
+            mean_attention_cosine=1,
             non_finite=0,
             shortfalls=shortfalls,
         )
