@@ -54,12 +54,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.export: requirements/export.txt requirements/serve.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --requirement requirements/export.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+	@echo "installing torch, transformers, ONNX Runtime, OpenVINO and gRPC into $(VENV); this takes some minutes once"
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/export.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.export
-	$(BIN)/pip install --quiet --requirement requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
 	@touch $@
 
 .PHONY: fashion-mnist

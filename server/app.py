@@ -3,19 +3,15 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
-import grpc
 import structlog
-from aiohttp import web
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from bundle import BundleError
 from server.api.health import Health
 from server.api.http import http_app
-from server.api.interceptor import ServerInterceptor
+from server.api.listeners import PortTakenError, grpc_listener, http_listener
 from server.api.servicer import ClassifierServicer
 from server.classifier import Classifier
 from server.cpu import plan_threads
@@ -29,7 +25,6 @@ from server.scheduling.decoders import DecodePool
 from server.scheduling.lane import Lane
 from server.scheduling.scheduler import Scheduler
 from server.settings import Settings
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 log = structlog.get_logger()
 
@@ -58,7 +53,6 @@ class App:
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed)
-        self.grpc_port = self.http_port = 0
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -67,27 +61,32 @@ class App:
         self.scheduler.start()
         try:
             with self._signals():
-                async with self._http(), self._grpc() as server:
-                    log.info(
-                        "threads planned",
-                        engine=self.threads.engine,
-                        decode=self.threads.decode,
-                        why=self.threads.reason,
-                    )
-                    if await self._load():
-                        self.health.serving(True)
-                        log.info(
-                            "serving",
-                            grpc=f"{self.settings.host}:{self.grpc_port}",
-                            http=f"{self.settings.host}:{self.http_port}",
-                        )
-                        await self._stop.wait()
-                    await self._drain(server)
+                await self._serve()
+        except PortTakenError as error:
+            raise StartupError(str(error)) from error
         finally:
             await self.repository.close()
             self.scheduler.close()
             self.decoders.close()
             log.info("stopped")
+
+    async def _serve(self) -> None:
+        """Listen, load, serve until told to stop, drain."""
+        settings = self.settings
+        pages = http_app(self.metrics, alive=lambda: self.scheduler.alive, ready=lambda: self.health.ready)
+        async with (
+            http_listener(settings.host, settings.http_port, pages) as http_port,
+            grpc_listener(
+                settings.host, settings.grpc_port, settings.max_message_mib, self._servicer(), self.health, self.metrics
+            ) as (server, grpc_port),
+        ):
+            threads = self.threads
+            log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
+            if await self._load():
+                self.health.serving(True)
+                log.info("serving", grpc=f"{settings.host}:{grpc_port}", http=f"{settings.host}:{http_port}")
+                await self._stop.wait()
+            await self._drain(server)
 
     def stop(self) -> None:
         """Begin to drain, as TERM does."""
@@ -119,62 +118,14 @@ class App:
             await asyncio.sleep(self.settings.drain_seconds)
         await server.stop(self.settings.grace_seconds)
 
-    @contextlib.asynccontextmanager
-    async def _grpc(self) -> AsyncIterator[aio.Server]:
-        mib = self.settings.max_message_mib * 2**20
-        server = aio.server(
-            interceptors=[ServerInterceptor(self.metrics)],
-            options=[
-                ("grpc.max_receive_message_length", mib),
-                ("grpc.max_send_message_length", mib),
-                # Otherwise a second server would silently share the port and take half of the requests.
-                ("grpc.so_reuseport", 0),
-                ("grpc.keepalive_time_ms", 60_000),
-                ("grpc.keepalive_timeout_ms", 20_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            ],
-        )
+    def _servicer(self) -> ClassifierServicer:
         classifier = Classifier(self.admission, self.decoders, self.scheduler, self.metrics)
         limits = ImageLimits(
             max_bytes=int(self.settings.max_image_mib * 2**20),
             max_pixels=int(self.settings.max_image_megapixels * 1e6),
             max_frames=self.settings.max_image_frames,
         )
-        servicer = ClassifierServicer(self.repository, classifier, limits, self.settings.stream_window, self.metrics)
-        classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
-        names = (
-            classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
-            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            reflection.SERVICE_NAME,
-        )
-        reflection.enable_server_reflection(names, server)
-        try:
-            self.grpc_port = server.add_insecure_port(f"{self.settings.host}:{self.settings.grpc_port}")
-        except RuntimeError as error:
-            raise StartupError(_port_taken("grpc_port", self.settings.host, self.settings.grpc_port)) from error
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop(0)
-
-    @contextlib.asynccontextmanager
-    async def _http(self) -> AsyncIterator[None]:
-        app = http_app(self.metrics, alive=lambda: self.scheduler.alive, ready=lambda: self.health.ready)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, self.settings.host, self.settings.http_port)
-        try:
-            try:
-                await site.start()
-            except OSError as error:
-                raise StartupError(_port_taken("http_port", self.settings.host, self.settings.http_port)) from error
-            self.http_port = runner.addresses[0][1]
-            yield
-        finally:
-            await runner.cleanup()
+        return ClassifierServicer(self.repository, classifier, limits, self.settings.stream_window, self.metrics)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -216,14 +167,9 @@ class App:
         self.metrics.batch_size.labels(*lane.labels).observe(size)
 
 
-def _port_taken(name: str, host: str, port: int) -> str:
-    flag = "--" + name.replace("_", "-")
-    return f"{name}: {host}:{port} cannot be listened on, probably because another server does; choose another {flag}"
-
-
 def run(settings: Settings) -> None:
     """Serve until a signal. Raises StartupError."""
-    log.info("starting", version=service_version(), models=str(settings.models), grpc=grpc.__version__)
+    log.info("starting", version=service_version(), models=str(settings.models))
 
     async def serve() -> None:
         await App(settings).run()
