@@ -7,8 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 SCHEMA_VERSION = 1
 
 Positive = Annotated[int, Field(gt=0)]
+Version = Annotated[int, Field(gt=0, lt=2**32)]  # a uint32 in the API
 Natural = Annotated[int, Field(ge=0)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Three = tuple[float, float, float]
 
@@ -119,7 +121,7 @@ class Manifest(Strict):
 
     schema_version: Literal[1] = 1
     name: Name
-    version: Positive
+    version: Version
     family: str
     labels: tuple[str, ...] = Field(min_length=1)
     input: InputContract
@@ -146,7 +148,19 @@ class Manifest(Strict):
             raise ValueError(
                 f"a grid of {grid[0]}x{grid[1]} pixels does not fit an input of {self.input.height}x{self.input.width}"
             )
+        for name, graph in self.graphs.items():
+            for output in graph.outputs:
+                if output.shape != (expected := self._shape(name, output.name)):
+                    raise ValueError(
+                        f"graph {name!r} says {output.name} is {output.shape}; the other fields make it {expected}"
+                    )
         return self
+
+    def _shape(self, graph: GraphName, output: str) -> tuple[str | int, ...]:
+        if output == "logits":
+            return ("N", len(self.labels))
+        layers = (self.layers,) if graph == ATTENTION else ()
+        return ("N", *layers, self.heads, self.tokens.patches if output == "attention" else self.tokens.prefix)
 
     @property
     def has_attention(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bundle.certificate import Certificate
 from bundle.errors import BundleError
 from bundle.hashing import sha256_of
-from bundle.manifest import SCHEMA_VERSION, GraphName, Manifest
+from bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",
@@ -30,11 +30,6 @@ class Bundle:
     def graph_path(self, name: GraphName) -> Path:
         """The ONNX file of graph `classify` or `attention`. Raises KeyError when the bundle has no such graph."""
         return self.path / self.manifest.graphs[name].file
-
-    @property
-    def engine_cache(self) -> Path:
-        """Folder for compiled engines; may not exist, may be deleted at any time."""
-        return self.path / ENGINES
 
     def explain(self) -> dict[str, np.ndarray]:
         """The arrays of explain.npz."""
@@ -63,17 +58,21 @@ def open_bundle(path: Path) -> Bundle:
 def discover(models: Path) -> list[Path]:
     """Bundles in a models folder, `<models>/<name>/<version>/`, ordered by name and then version.
 
-    Anything else (files, hidden or temporary folders) is passed over. Raises BundleError when the folder is missing.
+    Anything else (files, hidden or temporary folders, names that no model can have) is passed over. Raises BundleError
+    when the folder is missing or cannot be read.
     """
     if not models.is_dir():
         raise BundleError(f"{models}: no such folder; expected {models}/<name>/<version>/{MANIFEST}")
-    found = [
-        version
-        for name in models.iterdir()
-        if name.is_dir() and not name.name.startswith(".")
-        for version in name.iterdir()
-        if version.is_dir() and re.fullmatch(r"[1-9][0-9]*", version.name)
-    ]
+    try:
+        found = [
+            version
+            for name in models.iterdir()
+            if re.fullmatch(NAME_PATTERN, name.name) and name.is_dir() and os.access(name, os.R_OK | os.X_OK)
+            for version in name.iterdir()
+            if re.fullmatch(r"[1-9][0-9]{0,9}", version.name) and int(version.name) < 2**32 and version.is_dir()
+        ]
+    except OSError as error:
+        raise BundleError(f"{error.filename}: cannot be read ({error.strerror})") from error
     return sorted(found, key=lambda p: (p.parent.name, int(p.name)))
 
 

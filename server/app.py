@@ -11,8 +11,8 @@ from grpc import aio
 from bundle import BundleError
 from server.api.health import Health
 from server.api.http import http_app
-from server.api.listeners import PortTakenError, grpc_listener, http_listener
-from server.api.servicer import ClassifierServicer
+from server.api.listeners import PortTakenError, address, grpc_listener, http_listener
+from server.api.servicer import ClassifierServicer, ServiceLimits
 from server.classifier import Classifier
 from server.cpu import plan_threads
 from server.engines.choose import Wanted
@@ -65,28 +65,33 @@ class App:
         except PortTakenError as error:
             raise StartupError(str(error)) from error
         finally:
-            await self.repository.close()
             self.scheduler.close()
+            await self.repository.close()
             self.decoders.close()
             log.info("stopped")
 
     async def _serve(self) -> None:
         """Listen, load, serve until told to stop, drain."""
         settings = self.settings
-        pages = http_app(self.metrics, alive=lambda: self.scheduler.alive, ready=lambda: self.health.ready)
+        pages = http_app(
+            self.metrics,
+            alive=lambda: self.scheduler.alive,
+            ready=lambda: self.health.ready and self.scheduler.alive,
+        )
+        servicer = self._servicer()
         async with (
             http_listener(settings.host, settings.http_port, pages) as http_port,
             grpc_listener(
-                settings.host, settings.grpc_port, settings.max_message_mib, self._servicer(), self.health, self.metrics
+                settings.host, settings.grpc_port, settings.max_message_mib, servicer, self.health, self.metrics
             ) as (server, grpc_port),
         ):
             threads = self.threads
             log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
             if await self._load():
                 self.health.serving(True)
-                log.info("serving", grpc=f"{settings.host}:{grpc_port}", http=f"{settings.host}:{http_port}")
+                log.info("serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port))
                 await self._stop.wait()
-            await self._drain(server)
+            await self._drain(server, servicer)
 
     def stop(self) -> None:
         """Begin to drain, as TERM does."""
@@ -110,13 +115,20 @@ class App:
             raise StartupError(f"no model of {self.settings.models} can be served:\n{reasons}")
         return True
 
-    async def _drain(self, server: aio.Server) -> None:
+    async def _drain(self, server: aio.Server, servicer: ClassifierServicer) -> None:
         """Tell balancers first, keep answering while they react, then finish what is in flight."""
         await self.health.shut_down()
         if any(model.state is State.READY for model in self.repository):
             log.info("draining", seconds=self.settings.drain_seconds, in_flight=self.admission.in_flight)
             await asyncio.sleep(self.settings.drain_seconds)
-        await server.stop(self.settings.grace_seconds)
+        servicer.drain()
+        stopping = asyncio.create_task(server.stop(self.settings.grace_seconds))
+        # Health watchers never end by themselves; only answers are worth waiting for.
+        answered = asyncio.create_task(servicer.idle())
+        await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
+        answered.cancel()
+        await server.stop(None)
+        await stopping
 
     def _servicer(self) -> ClassifierServicer:
         classifier = Classifier(self.admission, self.decoders, self.scheduler, self.metrics)
@@ -125,7 +137,8 @@ class App:
             max_pixels=int(self.settings.max_image_megapixels * 1e6),
             max_frames=self.settings.max_image_frames,
         )
-        return ClassifierServicer(self.repository, classifier, limits, self.settings.stream_window, self.metrics)
+        service_limits = ServiceLimits(limits, self.settings.stream_window, self.settings.max_message_mib * 2**20)
+        return ClassifierServicer(self.repository, classifier, service_limits, self.metrics)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -32,7 +32,8 @@ class Query:
     """What to say about one image.
 
     prepare: turns the caller's bytes into pixels; runs on a decode thread. top_k: classes to return, from 1.
-    min_probability: 0..1. maps: None asks for none. deadline: monotonic seconds, infinite without one.
+    min_probability: 0..1. maps: None asks for none. deadline: monotonic seconds, infinite without one. bulk: an item of a
+    stream, which waits in line where a single request would be refused.
     """
 
     prepare: Callable[[], Prepared]
@@ -41,6 +42,7 @@ class Query:
     maps: MapSpec | None
     deadline: float
     timeline: Timeline
+    bulk: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ class Classifier:
     async def classify(self, model: ServedModel, query: Query) -> Classification:
         """Answer one image. Raises ServerError; cancelling frees the image's place at once."""
         spec, timeline = query.maps, query.timeline
-        lane = await model.lane(spec.graph if spec else CLASSIFY)
-        with self._admission.admit(lane, query.deadline - time.monotonic()):
+        async with self._admission.place(query.bulk):
+            # May have to be compiled first, which the place in the house bounds.
+            lane = await model.lane(spec.graph if spec else CLASSIFY)
+            await self._admission.admit(lane, query.deadline, query.bulk)
             timeline.end("receive")
             with self._scheduler.expecting(lane):
                 prepared = await self._decoders.run(partial(_before, query.deadline, query.prepare))
@@ -107,9 +111,6 @@ class Classifier:
         except asyncio.CancelledError:
             self._scheduler.cancel(lane, work)
             raise
-        except DeadlineExpired:
-            self._metrics.refusals.labels("expired").inc()
-            raise
 
     async def _maps(
         self, model: ServedModel, spec: MapSpec, outputs: Outputs, prepared: Prepared
@@ -122,7 +123,12 @@ class Classifier:
 
 
 def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probability: float) -> list[Ranked]:
-    """The `top_k` most probable classes of float32 `logits` [C], in falling order, ties by index."""
+    """The `top_k` most probable classes of float32 `logits` [C], in falling order, ties by index.
+
+    Raises ArithmeticError when a logit is not a finite number: no class is the answer then.
+    """
+    if not np.isfinite(logits).all():
+        raise ArithmeticError("the model's logits are not finite")
     exponents = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = exponents / exponents.sum()
     order = np.argsort(-probabilities, kind="stable")[:top_k]

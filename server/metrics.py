@@ -29,6 +29,10 @@ _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody queries
 
 
+# Labels of what never reached a model: a name that is not served here, a model that is not ready.
+NO_MODEL: Mapping[str, str] = {"model": "", "version": "", "engine": ""}
+
+
 class Metrics:
     """The series of one server, in a registry of their own."""
 
@@ -43,7 +47,7 @@ class Metrics:
         )
         self.stage_seconds = Histogram(
             "vitscope_stage_seconds",
-            "Seconds that images spent in each stage, and in total.",
+            "Seconds that answered images spent in each stage, and in total.",
             (*_MODEL, "stage"),
             buckets=_SECONDS,
             registry=registry,
@@ -60,7 +64,7 @@ class Metrics:
         )
         self.refusals = Counter(
             "vitscope_refusals",
-            "Images refused at the door (in_flight, queue_wait, deadline) or expired in the queue (expired).",
+            "Images refused at the door (in_flight, queue_wait, deadline) or given up when their deadline passed (expired).",
             ("reason",),
             registry=registry,
         )
@@ -105,10 +109,16 @@ class Metrics:
         self.predicted_wait.set_function(wait)
 
     def answered(self, model: Mapping[str, str], code: str, durations: Mapping[str, float]) -> None:
-        """Count one image: its code, and the stages that it reached. `model` holds the labels model, version, engine."""
+        """Count one image by its code, and its stages if it was answered; `model` holds the labels model, version, engine.
+
+        Refusals take next to no time and would pull the percentiles of an overloaded server down.
+        """
         self.requests.labels(**model, code=code).inc()
-        for stage, seconds in durations.items():
-            self.stage_seconds.labels(**model, stage=stage).observe(seconds)
+        if code == "DEADLINE_EXCEEDED":
+            self.refusals.labels("expired").inc()
+        if code == "OK":
+            for stage, seconds in durations.items():
+                self.stage_seconds.labels(**model, stage=stage).observe(seconds)
 
 
 def service_version() -> str:

@@ -4,11 +4,12 @@
 file that --config or VITSCOPE_CONFIG names. Flags win over the environment, the environment over the file.
 """
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
         cli_kebab_case=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
-        nested_model_default_partial_update=True,
+        allow_inf_nan=False,
     )
 
     models: CliPositionalArg[Path] = Field(Path("models"), description="folder of bundles: <models>/<name>/<version>/")
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe that is logged")
     print_config: CliImplicitFlag[bool] = Field(False, description="print all settings as TOML and exit")
+
+    @model_validator(mode="after")
+    def _images_fit_in_messages(self) -> Self:
+        if self.max_image_mib >= self.max_message_mib:
+            raise ValueError(
+                f"max_image_mib is {self.max_image_mib:g}; accepted: less than max_message_mib, which is {self.max_message_mib}"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -130,7 +139,9 @@ def _config_path() -> Path | None:
 
 
 def _line(error: Any) -> str:
-    name = ".".join(map(str, error["loc"])) or "settings"
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = ".".join(map(str, error["loc"]))
     flag = "--" + name.replace("_", "-")
     return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {error['msg']}"
 
@@ -138,4 +149,4 @@ def _line(error: Any) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return json.dumps(value) if isinstance(value, str) else str(value)

@@ -54,6 +54,7 @@ def to_query(
     limits: ImageLimits,
     deadline: float,
     timeline: Timeline,
+    bulk: bool = False,
 ) -> Query:
     """A request to a model with this manifest. Raises InvalidRequest naming the field that cannot be used."""
     if not 0 <= request.min_probability <= 1:
@@ -67,6 +68,7 @@ def to_query(
         maps=spec,
         deadline=deadline,
         timeline=timeline,
+        bulk=bulk,
     )
 
 

@@ -18,11 +18,16 @@ from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 class PortTakenError(Exception):
     """An address cannot be listened on; the message names the setting."""
 
-    def __init__(self, setting: str, host: str, port: int) -> None:
+    def __init__(self, setting: str, host: str, port: int, error: Exception) -> None:
         flag = "--" + setting.replace("_", "-")
         super().__init__(
-            f"{setting}: {host}:{port} cannot be listened on, probably because another server does; choose another {flag}"
+            f"{setting}: {address(host, port)} cannot be listened on ({error}); if another server does, choose another {flag}"
         )
+
+
+def address(host: str, port: int) -> str:
+    """host:port, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @asynccontextmanager
@@ -53,9 +58,9 @@ async def grpc_listener(
     )
     reflection.enable_server_reflection(services, server)
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = server.add_insecure_port(address(host, port))
     except RuntimeError as error:
-        raise PortTakenError("grpc_port", host, port) from error
+        raise PortTakenError("grpc_port", host, port, error) from error
     await server.start()
     try:
         yield server, bound
@@ -72,7 +77,7 @@ async def http_listener(host: str, port: int, app: web.Application) -> AsyncIter
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise PortTakenError("http_port", host, port) from error
+            raise PortTakenError("http_port", host, port, error) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -21,7 +21,6 @@ _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
     State.READY: model_pb2.MODEL_STATE_READY,
     State.FAILED: model_pb2.MODEL_STATE_FAILED,
-    State.DRAINING: model_pb2.MODEL_STATE_DRAINING,
 }
 _DTYPES = {
     "float32": maps_pb2.DATA_TYPE_FLOAT32,

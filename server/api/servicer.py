@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -10,57 +12,71 @@ import grpc
 from server.api.convert import to_query
 from server.api.replies import to_model, to_response, to_summary
 from server.api.status import code_of, status_of
+from server.api.stream import ItemStream
 from server.classifier import NO_DEADLINE, Classifier
-from server.errors import Overloaded
+from server.errors import InvalidRequest
 from server.images.limits import ImageLimits
-from server.metrics import Metrics
+from server.metrics import NO_MODEL, Metrics
 from server.models.repository import Repository
 from server.models.served import ServedModel
 from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 
+@dataclass(frozen=True)
+class ServiceLimits:
+    """Bounds on what a caller may send and get: images, items of a stream worked on at a time, bytes of a reply."""
+
+    images: ImageLimits
+    stream_window: int
+    reply_bytes: int
+
+
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """Turns messages into domain calls and answers into messages."""
 
-    def __init__(
-        self, repository: Repository, classifier: Classifier, limits: ImageLimits, stream_window: int, metrics: Metrics
-    ) -> None:
-        self._repository, self._classifier = repository, classifier
-        self._limits, self._stream_window, self._metrics = limits, stream_window, metrics
+    def __init__(self, repository: Repository, classifier: Classifier, limits: ServiceLimits, metrics: Metrics) -> None:
+        self._repository, self._classifier, self._limits, self._metrics = repository, classifier, limits, metrics
+        self._draining = asyncio.Event()
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def drain(self) -> None:
+        """Read no more from streams; they end when what they have read is answered."""
+        self._draining.set()
+
+    async def idle(self) -> None:
+        """Wait until no Classify and no ClassifyStream is open."""
+        await self._idle.wait()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._active += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Any) -> classifier_pb2.ClassifyResponse:  # noqa: N802
-        return await self._answer(request, _deadline(context))
+        with self._call():
+            return await self._answer(request, _deadline(context), bulk=False)
 
     async def ClassifyStream(  # noqa: N802
         self, request_iterator: AsyncIterator[classifier_pb2.ClassifyStreamRequest], context: Any
     ) -> AsyncIterator[classifier_pb2.ClassifyStreamResponse]:
         deadline = _deadline(context)
-        # One place in the window for each item from being read to being written, so that a slow reader on the other side
-        # slows the reading down too.
-        window = asyncio.Semaphore(self._stream_window)
-        answers: asyncio.Queue[classifier_pb2.ClassifyStreamResponse | None] = asyncio.Queue()
 
-        async def answer(item: classifier_pb2.ClassifyStreamRequest) -> None:
-            answers.put_nowait(await self._answer_item(item, deadline))
+        async def answer(item: classifier_pb2.ClassifyStreamRequest) -> classifier_pb2.ClassifyStreamResponse:
+            return await self._answer_item(item, deadline)
 
-        async def read() -> None:
-            try:
-                async with asyncio.TaskGroup() as items:
-                    async for item in request_iterator:
-                        await window.acquire()
-                        items.create_task(answer(item))
-            finally:
-                answers.put_nowait(None)
-
-        reader = asyncio.create_task(read())
-        try:
-            while (response := await answers.get()) is not None:
+        with self._call():
+            stream = ItemStream(answer, self._limits.stream_window, self._draining)
+            async for response in stream.answers(aiter(request_iterator)):
                 yield response
-                window.release()
-            await reader
-        finally:
-            reader.cancel()
 
     async def ListModels(  # noqa: N802
         self, request: classifier_pb2.ListModelsRequest, context: Any
@@ -76,7 +92,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self, item: classifier_pb2.ClassifyStreamRequest, deadline: float
     ) -> classifier_pb2.ClassifyStreamResponse:
         try:
-            response = await self._patient_answer(item.request, deadline)
+            response = await self._answer(item.request, deadline, bulk=True)
         except Exception as error:
             status = status_of(error)
             return classifier_pb2.ClassifyStreamResponse(
@@ -87,28 +103,17 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             )
         return classifier_pb2.ClassifyStreamResponse(request_id=item.request_id, response=response)
 
-    async def _patient_answer(
-        self, request: classifier_pb2.ClassifyRequest, deadline: float
-    ) -> classifier_pb2.ClassifyResponse:
-        """A stream is slowed down by overload rather than refused, as long as its deadline allows."""
-        while True:
-            try:
-                return await self._answer(request, deadline)
-            except Overloaded as error:
-                if time.monotonic() + error.retry_after >= deadline:
-                    raise
-                await asyncio.sleep(error.retry_after)
-
     async def _answer(
-        self, request: classifier_pb2.ClassifyRequest, deadline: float
+        self, request: classifier_pb2.ClassifyRequest, deadline: float, bulk: bool
     ) -> classifier_pb2.ClassifyResponse:
-        timeline = Timeline()
-        model = self._repository.ready(request.model, request.version)
-        code = grpc.StatusCode.CANCELLED
+        timeline, labels, code = Timeline(), NO_MODEL, grpc.StatusCode.CANCELLED
         try:
-            query = to_query(request, model.bundle.manifest, self._limits, deadline, timeline)
+            model = self._repository.ready(request.model, request.version)
+            labels = _labels(model)
+            query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, bulk)
             answer = await self._classifier.classify(model, query)
             response = to_response(model, answer, query.maps.dtype if query.maps else "float32", timeline)
+            self._check_size(response)
             code = grpc.StatusCode.OK
             return response
         except Exception as error:
@@ -117,11 +122,21 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         finally:
             if code is grpc.StatusCode.CANCELLED and time.monotonic() >= deadline:
                 code = grpc.StatusCode.DEADLINE_EXCEEDED  # gRPC cancels the call when its deadline passes
-            self._metrics.answered(_labels(model), code.name, timeline.durations())
+            self._metrics.answered(labels, code.name, timeline.durations())
+
+    def _check_size(self, response: classifier_pb2.ClassifyResponse) -> None:
+        """gRPC would end a whole stream over one reply that is too large to send."""
+        size, limit = response.ByteSize(), self._limits.reply_bytes
+        if size > limit:
+            raise InvalidRequest(
+                "maps",
+                f"a reply of {size / 2**20:.1f} MiB",
+                f"up to {limit / 2**20:.1f} MiB: fewer maps, smaller pictures (maps.rendering.size) or JPEG ones",
+            )
 
 
 def _labels(model: ServedModel) -> dict[str, str]:
-    return {"model": model.name, "version": str(model.version), "engine": str(model.identity)}
+    return {"model": model.name, "version": str(model.version), "engine": str(model.identity or "")}
 
 
 def _deadline(context: Any) -> float:

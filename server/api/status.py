@@ -10,6 +10,8 @@ from server.errors import DeadlineExpired, InvalidRequest, ModelNotFound, NotRea
 
 log = structlog.get_logger()
 
+_LONGEST_MESSAGE = 1000
+
 CODES: dict[type[ServerError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     ModelNotFound: grpc.StatusCode.NOT_FOUND,
@@ -47,14 +49,18 @@ def code_of(error: Exception) -> grpc.StatusCode:
 def status_of(error: Exception) -> Status:
     """The status of an expected error. Anything else is a bug: it is logged under an id, and only the id is told."""
     if isinstance(error, Overloaded):
-        # Rounded up: 0 would be an immediate retry.
-        return Status(
-            CODES[Overloaded], str(error), int(error.retry_after * 1000) + 1, int(error.estimated_wait * 1000) + 1
-        )
+        # Rounded up: a pushback of 0 makes gRPC's Python client wait for its deadline (seen with grpcio 1.85).
+        retry_after, wait = int(error.retry_after * 1000) + 1, int(error.estimated_wait * 1000) + 1
+        return Status(CODES[Overloaded], _short(str(error)), retry_after, wait)
     if isinstance(error, ServerError):
-        return Status(CODES[type(error)], str(error))
+        return Status(CODES[type(error)], _short(str(error)))
     error_id = secrets.token_hex(6)
     log.error("internal error", error_id=error_id, exc_info=error)
     return Status(
         grpc.StatusCode.INTERNAL, f"internal error {error_id}; the server's log has the details under this id"
     )
+
+
+def _short(message: str) -> str:
+    """Messages may quote the caller, and travel in a header of limited size."""
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

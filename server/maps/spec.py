@@ -100,6 +100,8 @@ def _choose(name: str, wanted: Sequence[int], everything: bool, count: int, lowe
     """Indices below `count`, ascending, each once; empty when none are wanted."""
     if everything and wanted:
         raise InvalidRequest(f"maps.{name}", f"{len(wanted)} of them beside all_{name}", f"{name} or all_{name}")
+    if len(wanted) > count:
+        raise InvalidRequest(f"maps.{name}", f"{len(wanted):,} of them", f"each of the {count} once at most")
     for index in wanted:
         if not lowest <= index < count:
             raise InvalidRequest(f"maps.{name}", str(index), f"{lowest} to {count - 1}")

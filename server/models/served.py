@@ -14,12 +14,15 @@ from bundle import CLASSIFY, Bundle, BundleError, GraphName, open_bundle
 from server.engines.choose import Choice, NoEngine, Wanted, choose
 from server.engines.contract import Identity
 from server.errors import NotReady
-from server.models.warmup import measure, open_slots
+from server.models.warmup import LoadAbandoned, check_contract, measure, open_slots
 from server.scheduling.cost import CostModel
 from server.scheduling.lane import Lane
 from server.scheduling.scheduler import Scheduler
 
 log = structlog.get_logger()
+
+# Compiling takes all cores for seconds, so a graph that failed is not tried again by every request.
+_RETRY_LOAD = 30.0
 
 
 class State(Enum):
@@ -28,7 +31,6 @@ class State(Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
-    DRAINING = "draining"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class ServedModel:
         self._bundle: Bundle | None = None
         self._choice: Choice | None = None
         self._lanes: dict[GraphName, asyncio.Task[Lane]] = {}
+        self._retry_at: dict[GraphName, float] = {}
+        self._unloading = False
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -102,44 +106,47 @@ class ServedModel:
             if not self._choice.certified:
                 log.warning("model is not certified", model=str(self), reason=self._choice.reason)
             await self.lane(CLASSIFY)
-        except (BundleError, NoEngine) as error:
+        except (BundleError, NoEngine, LoadAbandoned) as error:
             self._fail(str(error))
         except Exception as error:
-            log.exception("engine failed to load", model=str(self))
             self._fail(f"the engine could not load it: {error}")
         else:
             self._become(State.READY, "")
 
     async def lane(self, graph: GraphName) -> Lane:
-        """The lane of a graph, which is compiled and warmed up when it is asked for the first time."""
-        if graph not in self._lanes:
-            self._lanes[graph] = asyncio.create_task(self._open_lane(graph))
-        task = self._lanes[graph]
-        try:
-            # Shielded: one caller who gives up must not undo the load for the others.
-            return await asyncio.shield(task)
-        except Exception:
-            if self._lanes.get(graph) is task:
-                del self._lanes[graph]
-            raise
+        """The lane of a graph, which is compiled and warmed up when it is asked for the first time.
+
+        Raises whatever the engine raised where that failed; then NotReady until it is tried again, after a while.
+        """
+        task = self._lanes.get(graph)
+        if task is not None and task.done() and (task.cancelled() or task.exception() is not None):
+            if time.monotonic() < self._retry_at.get(graph, 0.0):
+                raise NotReady(f"model {self}: its {graph} graph could not be loaded; see the server's log")
+            task = None
+        if task is None:
+            task = self._lanes[graph] = asyncio.create_task(self._open_lane(graph))
+        # Shielded: one caller who gives up must not undo the load for the others.
+        return await asyncio.shield(task)
 
     def unload(self) -> None:
         """Take the lanes from the scheduler and free the engines."""
+        self._unloading = True
         for task in self._lanes.values():
             if not task.done():
                 task.cancel()
-            elif task.exception() is None:
+            elif not task.cancelled() and task.exception() is None:
                 self._scheduler.remove_lane(task.result())
                 task.result().engine.close()
         self._lanes.clear()
 
-    def drain(self) -> None:
-        """Take no new requests."""
-        self._become(State.DRAINING, "finishing what is in flight")
-
     async def _open_lane(self, graph: GraphName) -> Lane:
         began = time.monotonic()
-        lane = await asyncio.to_thread(partial(self._compile, graph))
+        try:
+            lane = await asyncio.to_thread(partial(self._compile, graph))
+        except Exception as error:
+            self._retry_at[graph] = time.monotonic() + _RETRY_LOAD
+            log.error("graph failed to load", model=str(self), graph=graph, reason=str(error))
+            raise
         self._scheduler.add_lane(lane)
         log.info(
             "graph ready",
@@ -158,9 +165,12 @@ class ServedModel:
 
     def _compile(self, graph: GraphName) -> Lane:
         assert self._choice is not None
+        manifest = self.bundle.manifest
         engine = self._choice.open(self.bundle.graph_path(graph), self._settings.threads, self._settings.max_batch)
         slots = open_slots(engine, self._scheduler.threads)
-        return Lane(self.name, self.version, graph, engine, CostModel(measure(engine, slots)), slots)
+        check_contract(slots[0], manifest.graphs[graph], manifest)
+        costs = CostModel(measure(engine, slots, lambda: self._unloading))
+        return Lane(self.name, self.version, graph, engine, costs, slots)
 
     def _refuse_other_identity(self, bundle: Bundle) -> None:
         manifest = bundle.manifest

@@ -42,6 +42,11 @@ class CostModel:
             self._drift += _SMOOTHING * (ratio - self._drift)
 
     @property
+    def shortest(self) -> float:
+        """Seconds of the fastest run ever measured at warm-up: no answer can be had in less."""
+        return min(self._seconds)
+
+    @property
     def best_batch(self) -> int:
         """The smallest measured size beyond which bigger ones give next to no more throughput."""
         best = self._sizes[0]

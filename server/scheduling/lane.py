@@ -17,7 +17,7 @@ class Work:
     """One image that waits for the engine.
 
     pixels: uint8 [H, W, 3]. deadline: monotonic seconds, infinite without one. Exactly one of `done` (this image's outputs,
-    without the batch axis) and `failed` is called, on a scheduler thread; neither after `Scheduler.cancel`.
+    without the batch axis) and `failed` is called, on a scheduler thread; after `Scheduler.cancel` at most one.
     """
 
     pixels: np.ndarray

@@ -32,7 +32,8 @@ class _Batch:
     def full(self) -> bool:
         return len(self.work) >= self.lane.best_batch
 
-    def add(self, work: Work) -> None:
+    def add(self, work: Work, picked: float) -> None:
+        work.timeline.end("queue", picked)
         np.copyto(self.slot.pixels[len(self.work)], work.pixels)
         self.work.append(work)
 
@@ -95,10 +96,12 @@ class Scheduler:
             self._lanes.append(lane)
 
     def remove_lane(self, lane: Lane) -> None:
-        """Forget a lane; work that still waits in it fails with NotReady."""
+        """Forget a lane; work that still waits in it fails with NotReady. Returns when its last batch has run."""
         with self._changed:
             self._lanes.remove(lane)
-            left, lane.waiting = list(lane.waiting), type(lane.waiting)()
+            left = list(lane.waiting)
+            lane.waiting.clear()
+            self._changed.wait_for(lambda: not self._uses(lane))
         for work in left:
             work.failed(NotReady(f"{lane.name} was unloaded"))
 
@@ -114,7 +117,10 @@ class Scheduler:
                 lane.expected -= 1
 
     def submit(self, lane: Lane, work: Work) -> None:
-        """Queue work. Raises NotReady when the scheduler or the lane is closed."""
+        """Queue work. Raises NotReady when the scheduler or the lane is closed, ValueError for pixels of another shape."""
+        expected = lane.slots[0].pixels.shape[1:]
+        if work.pixels.shape != expected:
+            raise ValueError(f"{lane.name}: found pixels of shape {work.pixels.shape}, its graph takes {expected}")
         with self._changed:
             if self._closed or lane not in self._lanes:
                 raise NotReady(f"{lane.name} is shutting down")
@@ -123,11 +129,12 @@ class Scheduler:
             self._changed.notify_all()
 
     def cancel(self, lane: Lane, work: Work) -> None:
-        """Take work out. It will not be computed unless its batch runs already; no callback of it will be called."""
+        """Take work out. It will not be computed unless its batch runs already; a callback may still be under way."""
         with self._changed:
             work.cancelled = True
             if work in lane.waiting:
                 lane.waiting.remove(work)
+            self._changed.notify_all()  # a staged batch takes it out and fills its place
 
     def predicted_wait(self) -> float:
         """Seconds until work that is submitted now would start, by the cost models: what runs, is staged, waits or is
@@ -151,7 +158,7 @@ class Scheduler:
             return sum(len(lane.waiting) for lane in self._lanes) + (len(self._staged.work) if self._staged else 0)
 
     def close(self) -> None:
-        """Stop the threads after the batches that run; everything that waits fails with NotReady."""
+        """Stop the threads after the batches that run or are staged; everything else that waits fails with NotReady."""
         with self._changed:
             self._closed = True
             left = [work for lane in self._lanes for work in lane.waiting]
@@ -165,16 +172,13 @@ class Scheduler:
 
     def _serve(self, worker: int) -> None:
         while (batch := self._next_batch(worker)) is not None:
+            # Whatever goes wrong with one batch must not end the thread that all models share.
             try:
-                outputs = batch.slot.run(len(batch.work))
+                self._run(batch)
             except Exception as error:
-                self._finished(batch)
                 for work in batch.work:
                     if not work.cancelled:
                         work.failed(error)
-            else:
-                ended = self._finished(batch)
-                self._deliver(batch, outputs, ended)
 
     def _next_batch(self, worker: int) -> _Batch | None:
         """Stage a batch and wait for its turn. None when the scheduler closes."""
@@ -185,9 +189,11 @@ class Scheduler:
                         return None
                     self._changed.wait()
                 self._staged = batch = _Batch(lane, lane.slots[worker])
-                self._fill_until_turn(batch)
-                batch.compact(self._wanted)
-                self._staged = None
+                try:
+                    self._fill_until_turn(batch)
+                finally:
+                    self._staged = None
+                    self._changed.notify_all()
                 if batch.work:
                     batch.started = self._clock()
                     for work in batch.work:
@@ -199,18 +205,26 @@ class Scheduler:
     def _fill_until_turn(self, batch: _Batch) -> None:
         """Take in the lane's work, and what arrives, until the engine is free (and the batch has waited long enough)."""
         while True:
+            batch.compact(self._wanted)
             while batch.lane.waiting and not batch.full:
                 work = batch.lane.waiting.popleft()
                 if self._wanted(work):
-                    work.timeline.end("queue", self._clock())
-                    batch.add(work)
+                    batch.add(work, self._clock())
             if not batch.work:
                 return
             free = len(self._running) < self.concurrency
-            patience = self._max_batch_wait - (self._clock() - batch.work[0].submitted)
+            patience = self._patience(batch)
             if free and (batch.full or patience <= 0 or self._closed):
                 return
             self._changed.wait(patience if free else None)
+
+    def _patience(self, batch: _Batch) -> float:
+        """Seconds that an idle engine may be held for a fuller batch: not past a deadline, not while others wait."""
+        if any(lane.waiting for lane in self._lanes if lane is not batch.lane):
+            return 0.0
+        now = self._clock()
+        latest_start = min(work.deadline for work in batch.work) - batch.lane.costs.seconds(batch.lane.best_batch)
+        return min(batch.work[0].submitted + self._max_batch_wait, latest_start) - now
 
     def _wanted(self, work: Work) -> bool:
         """Whether work should still be computed; answers it when its deadline has passed."""
@@ -227,14 +241,21 @@ class Scheduler:
             (lane for lane in self._lanes if lane.waiting), key=lambda lane: lane.waiting[0].submitted, default=None
         )
 
-    def _finished(self, batch: _Batch) -> float:
-        with self._changed:
-            self._running.remove(batch)
-            self._changed.notify_all()
+    def _uses(self, lane: Lane) -> bool:
+        staged = [self._staged] if self._staged else []
+        return any(batch.lane is lane for batch in [*staged, *self._running])
+
+    def _run(self, batch: _Batch) -> None:
+        try:
+            outputs = batch.slot.run(len(batch.work))
+        finally:
+            with self._changed:
+                self._running.remove(batch)
+                self._changed.notify_all()
         ended = self._clock()
         batch.lane.costs.observe(len(batch.work), ended - batch.started)
+        self._deliver(batch, outputs, ended)
         self._observe(batch.lane, len(batch.work), ended - batch.started)
-        return ended
 
     def _deliver(self, batch: _Batch, outputs: Outputs, ended: float) -> None:
         for row, work in enumerate(batch.work):

@@ -37,7 +37,13 @@ MANIFEST = Manifest(
 )
 
 
-def write_sample(models: Path, version: int | None = None, name: str = "sample", graph: bytes = b"graph") -> Path:
+def write_sample(
+    models: Path,
+    version: int | None = None,
+    name: str = "sample",
+    graph: bytes = b"graph",
+    manifest: Manifest = MANIFEST,
+) -> Path:
     """A complete, verified-as-written bundle; returns its folder."""
     with BundleWriter(models, name, version) as writer:
         (writer.path / "graphs").mkdir()
@@ -46,5 +52,5 @@ def write_sample(models: Path, version: int | None = None, name: str = "sample",
         writer.save_explain({"patch_kernel": np.zeros((12, 3, 4, 4), np.float32)})
         writer.save_certificate(Certificate())
         return writer.publish(
-            MANIFEST.model_copy(update={"name": name, "version": writer.version, "files": writer.files()})
+            manifest.model_copy(update={"name": name, "version": writer.version, "files": writer.files()})
         )

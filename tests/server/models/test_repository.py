@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from bundle import ATTENTION, CLASSIFY, BundleError
+from bundle import ATTENTION, CLASSIFY, BundleError, Graph, Output
 from server.engines.choose import Wanted
 from server.errors import InvalidRequest, ModelNotFound, NotReady
 from server.models.repository import Repository
 from server.models.served import EngineSettings, ServedModel, State
 from server.scheduling.scheduler import Scheduler
-from tests.bundle.sample import write_sample
-from tests.server.engines.graphs import write_graph
+from tests.bundle.sample import MANIFEST, write_sample
+from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
 
 SETTINGS = EngineSettings(Wanted("onnxruntime", "auto", False), threads=1, max_batch=2)
 
@@ -26,7 +26,19 @@ def scheduler() -> Iterator[Scheduler]:
 def bundle(models: Path, name: str, version: int, tmp_path: Path) -> Path:
     """A bundle whose graph really runs."""
     write_graph(tmp_path / "graph.onnx")
-    return write_sample(models, version, name, graph=(tmp_path / "graph.onnx").read_bytes())
+    manifest = MANIFEST.model_copy(
+        update={
+            "labels": tuple(map(str, range(CLASSES))),
+            "input": MANIFEST.input.model_copy(update={"height": HEIGHT, "width": WIDTH}),
+            "tokens": MANIFEST.tokens.model_copy(
+                update={"patch_height": 2, "patch_width": 2, "grid_rows": HEIGHT // 2, "grid_cols": WIDTH // 2}
+            ),
+            "graphs": {
+                "classify": Graph(file="graphs/classify.onnx", outputs=(Output(name="logits", shape=("N", CLASSES)),))
+            },
+        }
+    )
+    return write_sample(models, version, name, (tmp_path / "graph.onnx").read_bytes(), manifest)
 
 
 @pytest.fixture
@@ -94,7 +106,27 @@ async def test_states_are_told_as_they_change(scheduler: Scheduler, tmp_path: Pa
     assert str(model.identity) == "onnxruntime/f32"
     assert list(model.costs) == [1, 2]
     assert (await model.lane(CLASSIFY)) is (await model.lane(CLASSIFY))
-    with pytest.raises(KeyError):
-        await model.lane(ATTENTION)  # this bundle has no such graph
     model.unload()
     assert model.identity is None
+
+
+async def test_a_graph_that_is_not_what_the_manifest_says_fails_to_load(scheduler: Scheduler, tmp_path: Path) -> None:
+    write_graph(tmp_path / "graph.onnx")
+    write_sample(tmp_path / "models", 1, "a", (tmp_path / "graph.onnx").read_bytes())
+    repository = Repository(scheduler, SETTINGS, lambda model: None)
+    await repository.load_all(tmp_path / "models")
+    (model,) = repository
+    assert model.state is State.FAILED
+    assert "takes images of (4, 6, 3), the manifest says (28, 28, 3)" in model.detail
+
+
+async def test_a_graph_that_failed_is_not_compiled_again_by_every_request(scheduler: Scheduler, tmp_path: Path) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    model = ServedModel(path, scheduler, SETTINGS, lambda m: None)
+    await model.load()
+    with pytest.raises(KeyError):
+        await model.lane(ATTENTION)  # this bundle has no such graph
+    with pytest.raises(NotReady, match="its attention graph could not be loaded"):
+        await model.lane(ATTENTION)
+    assert (await model.lane(CLASSIFY)).model == "a"
+    model.unload()

@@ -1,10 +1,11 @@
 import asyncio
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from server.errors import Overloaded
+from server.errors import DeadlineExpired, Overloaded
 from server.scheduling.admission import Admission
 from server.scheduling.decoders import DecodePool
 from server.scheduling.scheduler import Scheduler
@@ -20,25 +21,25 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 @pytest.fixture
-def decoders() -> Iterator[DecodePool]:
+async def decoders() -> AsyncIterator[DecodePool]:
     pool = DecodePool(1)
     yield pool
     pool.close()
 
 
-def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decoders: DecodePool) -> None:
+async def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decoders: DecodePool) -> None:
     refused: list[str] = []
     admission = Admission(scheduler, decoders, max_in_flight=1, max_queue_wait=1, refused=refused.append)
-    model = lane(GatedEngine())
-    with admission.admit(model, math.inf):
-        with pytest.raises(Overloaded, match="1 requests are in flight"), admission.admit(model, math.inf):
-            pass
+    async with admission.place():
+        with pytest.raises(Overloaded, match="1 requests are in flight"):
+            async with admission.place():
+                pass
         assert admission.in_flight == 1
     assert admission.in_flight == 0
     assert refused == ["in_flight"]
 
 
-def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
+async def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
     scheduler: Scheduler, decoders: DecodePool
 ) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
@@ -47,23 +48,80 @@ def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
     for number in (1, 2):
         scheduler.submit(model, answers.work(number))
     admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=1)
-    with pytest.raises(Overloaded) as caught, admission.admit(model, math.inf):
-        pass
+    with pytest.raises(Overloaded) as caught:
+        await admission.admit(model, math.inf)
     assert caught.value.estimated_wait == pytest.approx(4, abs=0.2)
     assert caught.value.retry_after == pytest.approx(3, abs=0.2)
     engine.release(2)
 
 
-def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, decoders: DecodePool) -> None:
+async def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, decoders: DecodePool) -> None:
     refused: list[str] = []
-    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=1, refused=refused.append)
-    model = lane(GatedEngine(), seconds_per_image=0.5)
+    engine, answers = GatedEngine(max_batch=1), Answers()
+    model = lane(engine, seconds_per_image=0.5)
     scheduler.add_lane(model)
-    with pytest.raises(Overloaded, match="400 ms left until the deadline"), admission.admit(model, 0.4):
-        pass
-    with admission.admit(model, 0.6):
-        pass
+    scheduler.submit(model, answers.work(1))
+    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=9, refused=refused.append)
+    with pytest.raises(Overloaded, match="ms left until the deadline"):
+        await admission.admit(model, time.monotonic() + 0.7)
+    await admission.admit(model, time.monotonic() + 1.5)
+    with pytest.raises(DeadlineExpired):
+        await admission.admit(model, time.monotonic() - 0.1)
     assert refused == ["deadline"]
+    engine.release()
+
+
+async def test_an_idle_engine_is_tried_whatever_the_prediction_has_drifted_to(
+    scheduler: Scheduler, decoders: DecodePool
+) -> None:
+    model = lane(GatedEngine(), seconds_per_image=0.05)
+    scheduler.add_lane(model)
+    for _ in range(50):
+        model.costs.observe(1, 5.0)
+    assert model.costs.seconds(1) > 0.4
+    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=1)
+    await admission.admit(model, time.monotonic() + 0.1)
+    with pytest.raises(Overloaded):
+        await admission.admit(model, time.monotonic() + 0.01)  # less than the fastest run ever measured
+
+
+async def test_stream_items_wait_in_line_and_leave_half_of_the_house_to_others(
+    scheduler: Scheduler, decoders: DecodePool
+) -> None:
+    admission = Admission(scheduler, decoders, max_in_flight=4, max_queue_wait=1)
+    order: list[int] = []
+    leave = asyncio.Event()
+
+    async def item(number: int) -> None:
+        async with admission.place(bulk=True):
+            order.append(number)
+            await leave.wait()
+
+    items = [asyncio.create_task(item(number)) for number in range(5)]
+    await asyncio.sleep(0.05)
+    assert order == [0, 1]
+    async with admission.place(), admission.place():  # unary callers still find room
+        assert admission.in_flight == 4
+    leave.set()
+    await asyncio.gather(*items)
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
+    scheduler: Scheduler, decoders: DecodePool
+) -> None:
+    engine, answers = GatedEngine(max_batch=1), Answers()
+    model = lane(engine, seconds_per_image=0.8)
+    scheduler.add_lane(model)
+    scheduler.submit(model, answers.work(1))
+    refused: list[str] = []
+    admission = Admission(scheduler, decoders, max_in_flight=4, max_queue_wait=1, refused=refused.append)
+    waiting = asyncio.create_task(admission.admit(model, math.inf, bulk=True))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    engine.release()
+    await asyncio.wait_for(waiting, 5)
+    assert refused == []
 
 
 async def test_a_cancelled_decode_that_has_not_begun_leaves_the_pool(decoders: DecodePool) -> None:

@@ -2,10 +2,12 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.engines.contract import Outputs
 from server.errors import DeadlineExpired, NotReady
 from server.scheduling.scheduler import Scheduler
 from tests.server.scheduling.fakes import Answers, GatedEngine, lane
@@ -69,7 +71,7 @@ def test_cancelled_work_is_not_computed_whether_staged_or_waiting(scheduler: Sch
     scheduler.cancel(model, work[5])  # in the queue
     engine.release(3)
     answers.wait(lambda a: len(a.done) == 3)
-    assert engine.batches == [[1], [3], [4]]
+    assert engine.batches == [[1], [3, 4]]  # its place in the staged batch was filled
     assert set(answers.done) == {1, 3, 4}
     assert answers.failed == {}
 
@@ -233,3 +235,57 @@ def test_every_image_is_answered_exactly_once_with_its_own_result(
     for name, engine in engines.items():
         mine = [number for batch in engine.batches for number in batch]
         assert mine == sorted(mine), f"lane {name} was not first in, first out"
+
+
+def test_whatever_goes_wrong_with_a_batch_the_threads_live_on(scheduler: Scheduler) -> None:
+    class Scalar(GatedEngine):
+        def run(self, pixels: np.ndarray) -> Outputs:
+            super().run(pixels)
+            return {"logits": np.float32(1)}  # type: ignore[dict-item]
+
+    broken, fine, answers = Scalar(gated=False), GatedEngine(gated=False), Answers()
+    bad, good = lane(broken, "bad"), lane(fine, "good")
+    scheduler.add_lane(bad)
+    scheduler.add_lane(good)
+    for number in range(4):
+        scheduler.submit(bad, answers.work(number))
+    answers.wait(lambda a: len(a.failed) == 4)
+    scheduler.submit(good, answers.work(9))
+    answers.wait(lambda a: 9 in a.done)
+    assert scheduler.alive
+
+
+def test_pixels_of_another_shape_are_refused_to_whom_sent_them(scheduler: Scheduler) -> None:
+    model, answers = lane(GatedEngine()), Answers()
+    scheduler.add_lane(model)
+    work = answers.work(1)
+    work.pixels = work.pixels[:1, :1]
+    with pytest.raises(ValueError, match=r"found pixels of shape \(1, 1, 3\), its graph takes \(4, 4, 3\)"):
+        scheduler.submit(model, work)
+
+
+def test_holding_back_ends_before_a_deadline_and_when_another_lane_has_work() -> None:
+    scheduler = Scheduler(max_batch_wait=30)
+    scheduler.start()
+    engine, answers = GatedEngine(max_batch=8, gated=False), Answers()
+    a, b = lane(engine, "a"), lane(engine, "b")
+    scheduler.add_lane(a)
+    scheduler.add_lane(b)
+    scheduler.submit(a, answers.work(1, deadline=time.monotonic() + 0.5))
+    answers.wait(lambda x: 1 in x.done)
+    scheduler.submit(a, answers.work(2))
+    staged(scheduler, 1)
+    scheduler.submit(b, answers.work(3))
+    answers.wait(lambda x: 2 in x.done)
+    scheduler.close()
+
+
+def test_only_runs_that_succeed_teach_the_cost_model(scheduler: Scheduler) -> None:
+    engine, answers = GatedEngine(gated=False), Answers()
+    model = lane(engine, seconds_per_image=0.05)
+    scheduler.add_lane(model)
+    for number in range(30):
+        engine.fail_next = RuntimeError("at once")
+        scheduler.submit(model, answers.work(number))
+        answers.wait(lambda a: len(a.failed) == number + 1)  # noqa: B023
+    assert model.costs.seconds(1) == pytest.approx(0.05)
