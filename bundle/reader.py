@@ -62,7 +62,9 @@ def discover(models: Path) -> list[Path]:
     when the folder is missing or cannot be read.
     """
     if not models.is_dir():
-        raise BundleError(f"{models}: no such folder; expected {models}/<name>/<version>/{MANIFEST}")
+        raise BundleError(
+            f"{models}: {'not a folder' if models.exists() else 'no such folder'}; expected {models}/<name>/<version>/{MANIFEST}"
+        )
     try:
         found = [
             version

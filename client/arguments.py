@@ -1,6 +1,8 @@
 """Options that every subcommand which calls a server has, and what a failed call looks like on the command line."""
 
 import argparse
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from grpc import StatusCode
@@ -8,6 +10,12 @@ from grpc import StatusCode
 from client.channel import DEFAULT_SERVER
 from client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
 from client.sync import DEFAULT_TIMEOUT, Client
+
+MOST = 2**32 - 1  # of a uint32, as versions and counts travel
+LONGEST_TIMEOUT = 86_400  # seconds; a day
+
+# What an option of `Client` is called on the command line.
+_FLAGS = {"server": "--server", "root_certificates": "--tls-roots"}
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +31,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=positive,
+        type=number(above=0, most=LONGEST_TIMEOUT),
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help="longest wait for an answer, retries included (default: %(default)g)",
@@ -31,8 +39,12 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def connect(arguments: argparse.Namespace) -> Client:
-    """Raises InvalidRequest for an unusable address; no server is contacted yet."""
-    return Client(arguments.server, root_certificates=arguments.tls_roots, timeout=arguments.timeout)
+    """Raises InvalidRequest for an unusable address or file; no server is contacted yet."""
+    try:
+        return Client(arguments.server, root_certificates=arguments.tls_roots, timeout=arguments.timeout)
+    except InvalidRequest as error:
+        field, colon, rest = error.message.partition(":")
+        raise InvalidRequest(f"{_FLAGS.get(field, field)}{colon}{rest}") from error
 
 
 def explain(error: ClientError, server: str) -> str:
@@ -51,8 +63,28 @@ def explain(error: ClientError, server: str) -> str:
     return str(error)
 
 
-def positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}; accepted: a number above 0")
-    return value
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """The type of an option that takes a whole number; raises argparse.ArgumentTypeError, which names the option."""
+
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[+-]?[0-9]{1,12}", text) and least <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r}; accepted: a whole number from {least} to {most}")
+
+    return parse
+
+
+def number(*, above: float | None = None, least: float | None = None, most: float) -> Callable[[str], float]:
+    """The type of an option that takes any number above `above`, or from `least`, up to `most`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if value <= most and (above is None or value > above) and (least is None or value >= least):
+            return value
+        bound = f"above {above:g} and up to" if above is not None else f"from {least:g} to"
+        raise argparse.ArgumentTypeError(f"{text!r}; accepted: a number {bound} {most:g}")
+
+    return parse

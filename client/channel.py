@@ -2,7 +2,9 @@
 
 import ipaddress
 import json
+import re
 import socket
+import ssl
 from pathlib import Path
 
 import grpc
@@ -17,6 +19,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # gRPC's own ceiling; more is silently cut to it.
 MAX_ATTEMPTS = 5
 INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 2.0  # seconds
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 _SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
 
@@ -119,9 +123,17 @@ def _join(host: str, port: int) -> str:
 
 
 def _credentials(root_certificates: Path) -> grpc.ChannelCredentials:
+    """gRPC would take any bytes, and only say at the first call that no handshake can be made."""
+    accepted = "accepted: a PEM file of certificates"
     try:
-        return grpc.ssl_channel_credentials(root_certificates.read_bytes())
-    except OSError as error:
-        raise InvalidRequest(
-            f"root_certificates: {root_certificates}: {error.strerror}; accepted: a PEM file"
-        ) from error
+        if root_certificates.exists() and not root_certificates.is_file():
+            raise InvalidRequest(f"root_certificates: {root_certificates}: not a file; {accepted}")
+        content = root_certificates.read_bytes()
+        blocks = b"\n".join(_CERTIFICATE.findall(content)).decode("ascii")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=blocks or "none")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = "no certificate in it can be read"
+        if not isinstance(error, ssl.SSLError | ValueError) and error.strerror:
+            reason = error.strerror
+        raise InvalidRequest(f"root_certificates: {root_certificates}: {reason}; {accepted}") from error
+    return grpc.ssl_channel_credentials(content)

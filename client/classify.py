@@ -4,72 +4,81 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from client.arguments import add_connection_options, connect, explain
-from client.display import block, json_line, summary
+from client.arguments import add_connection_options, connect, explain, number, whole
+from client.display import block, complaint, json_line, summary
 from client.errors import ClientError, InvalidImage, Overloaded
 from client.inputs import Source, find_sources
-from client.overlays import OverlayWriter
+from client.output import Output
+from client.overlays import OverlayWriter, overlay_writer
 from client.request import Options, RenderingOptions, enum_names
 from client.result import Result
+from client.streams import fail
 from client.sync import Client
 from client.window import DEFAULT_WINDOW, Outcome
 from vitscope.v1 import maps_pb2
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+MOST_SIGNED = 2**31 - 1  # of an int32, as layers and heads travel
 
 
 def main(argv: list[str] | None = None) -> int:
     """0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if (arguments.layer or arguments.head) and not (arguments.attention or arguments.maps):
+    if (arguments.layer or arguments.head) and arguments.attention is None and not arguments.maps:
         parser.error("--layer and --head say which maps to return; add --attention OUT, or --json --maps")
     if arguments.maps and not arguments.json:
         parser.error("--maps adds map values to JSON; add --json")
     try:
         sources = find_sources(arguments.images)
+        writer = None if arguments.attention is None else overlay_writer(arguments.attention, len(sources))
         with connect(arguments) as client:
-            return _run(arguments, client, sources)
+            return _run(arguments, client, sources, writer)
     except ClientError as error:
         text = explain(error, arguments.server)
-    except (OSError, ValueError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except ValueError as error:
         text = str(error)
-    print(f"vitscope classify: {text}", file=sys.stderr)
+    fail("classify", text)
     return USAGE
 
 
-def _run(arguments: argparse.Namespace, client: Client, sources: list[Source]) -> int:
-    out, err = (Console(stderr=stderr, highlight=False, markup=False, emoji=False) for stderr in (False, True))
+def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], writer: OverlayWriter | None) -> int:
+    out, err = Output(), Console(stderr=True, highlight=False, markup=False, emoji=False)
     # Where both are one terminal, everything must go through the console that draws the progress bar.
-    live = out if out.is_terminal else err
+    live = out.console if out.console.is_terminal else err
     complaints = live if err.is_terminal else err
-    writer = OverlayWriter(arguments.attention, len(sources) > 1) if arguments.attention else None
-    failed, began = 0, time.monotonic()
-    with _progress(live, len(sources)) as progress:
-        task = progress.add_task("classifying", total=len(sources))
-        for index, outcome in _in_order(_outcomes(arguments, client, sources)):
-            source, overlays = sources[index], []
-            if isinstance(outcome, ClientError):
-                if not _is_about_one_image(outcome):
-                    raise outcome
-                failed += 1
-            elif writer is not None:
-                overlays = writer.write(source, outcome)
-            if arguments.json:
-                out.print(json_line(source, outcome, overlays, arguments.maps), soft_wrap=True)
-            elif isinstance(outcome, Result):
-                out.print(block(source, outcome, overlays))
-            else:
-                complaints.print(f"{source.name}: {outcome.message}", style="red", soft_wrap=True)
-            progress.advance(task)
+    done, failed, began = 0, 0, time.monotonic()
+    try:
+        with _progress(live, len(sources)) as progress:
+            task = progress.add_task("classifying", total=len(sources))
+            for index, outcome in _in_order(_outcomes(arguments, client, sources)):
+                source, overlays = sources[index], []
+                if isinstance(outcome, ClientError):
+                    if not _is_about_one_image(outcome):
+                        raise outcome
+                    failed += 1
+                elif writer is not None:
+                    overlays = writer.write(source, outcome)
+                if arguments.json:
+                    out.print(json_line(source, outcome, overlays, arguments.maps), soft_wrap=True)
+                elif isinstance(outcome, Result):
+                    out.print(block(source, outcome, overlays))
+                else:
+                    complaints.print(complaint(source, outcome), style="red", soft_wrap=True)
+                done += 1
+                progress.advance(task)
+    except KeyboardInterrupt:
+        err.print(f"interrupted, {done:,} of {len(sources):,} done")
+        return INTERRUPTED
     if len(sources) > 1:
         err.print(summary(len(sources), failed, time.monotonic() - began))
     return FAILED if failed else 0
@@ -110,10 +119,10 @@ def _options(arguments: argparse.Namespace) -> Options:
         top_k=arguments.top,
         min_probability=arguments.min_probability,
     )
-    if arguments.attention or arguments.maps:
+    if arguments.attention is not None or arguments.maps:
         options["attention"] = arguments.layer or "last"
         options["heads"] = arguments.head
-    if arguments.attention:
+    if arguments.attention is not None:
         options["rendering"] = RenderingOptions(color_map=arguments.colormap, opacity=arguments.opacity)
     return options
 
@@ -130,24 +139,29 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope classify",
         description="Classify images on a vitscope server and, when asked, write what the model looked at.",
-        epilog="Exit status: 0 all classified, 1 some images failed, 2 a wrong option, no such model or no server.",
+        epilog="Exit status: 0 all classified, 1 some images failed, 2 a wrong option, no such model or no server, 130 "
+        "interrupted.",
     )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="file, folder (searched recursively), quoted pattern, or - for stdin"
     )
     parser.add_argument("--model", default="", help="model (default: the only one on the server)")
     parser.add_argument(
-        "--version", type=int, default=0, metavar="N", help="version of the model (default: the latest)"
+        "--version", type=whole(1), default=0, metavar="N", help="version of the model (default: the latest)"
     )
-    parser.add_argument("--top", type=int, default=0, metavar="N", help="classes to return (default: 5)")
+    parser.add_argument("--top", type=whole(1), default=0, metavar="N", help="classes to return (default: 5)")
     parser.add_argument(
-        "--min-probability", type=float, default=0.0, metavar="P", help="leave out classes less probable, 0 to 1"
+        "--min-probability",
+        type=number(least=0, most=1),
+        default=0.0,
+        metavar="P",
+        help="leave out classes less probable, 0 to 1 (default: 0)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of tables")
     parser.add_argument("--maps", action="store_true", help="with --json: add the values of the attention maps")
     parser.add_argument(
         "--window",
-        type=int,
+        type=whole(1),
         default=DEFAULT_WINDOW,
         metavar="N",
         help="images in flight when there are several (default: %(default)s)",
@@ -155,24 +169,37 @@ def _parser() -> argparse.ArgumentParser:
     maps = parser.add_argument_group("attention")
     maps.add_argument(
         "--attention",
-        type=Path,
         metavar="OUT",
-        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT for several images",
+        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT when there are several images "
+        "or there is such a folder",
     )
     maps.add_argument(
         "--layer",
-        type=int,
+        type=whole(-MOST_SIGNED, MOST_SIGNED),
         action="append",
         metavar="N",
         help="encoder layer, from 0, or -1 for the last; may be repeated (default: the last)",
     )
     maps.add_argument(
-        "--head", type=int, action="append", metavar="N", help="head, from 0; may be repeated (default: their mean)"
+        "--head",
+        type=whole(0, MOST_SIGNED),
+        action="append",
+        metavar="N",
+        help="head, from 0; may be repeated (default: their mean)",
     )
     maps.add_argument(
-        "--colormap", choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"), default="viridis", help="colours"
+        "--colormap",
+        choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"),
+        default="viridis",
+        help="colours (default: %(default)s)",
     )
-    maps.add_argument("--opacity", type=float, default=0.5, metavar="X", help="of the heat map, above 0 and up to 1")
+    maps.add_argument(
+        "--opacity",
+        type=number(above=0, most=1),
+        default=0.5,
+        metavar="X",
+        help="of the heat map, above 0 and up to 1 (default: %(default)s)",
+    )
     add_connection_options(parser)
     return parser
 

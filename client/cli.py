@@ -1,12 +1,13 @@
 """The `vitscope` command: finds the stage for a subcommand and imports that stage alone."""
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+
+from client.streams import OutputError, discard_output, flush, never_fail_to_encode
 
 PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -32,15 +33,19 @@ SUBCOMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `vitscope ARGV...` and return its exit status: 0 done, 1 in part, 2 usage or set-up, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    never_fail_to_encode()
     try:
-        status = _dispatch(arguments)
-        sys.stdout.flush()
-        return status
+        try:
+            return _dispatch(arguments)
+        finally:  # also when argparse exits, as after --help
+            flush()
+    except OutputError as error:
+        discard_output()
+        return _fail(f"vitscope: {error}")
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more at exit, and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return PARTLY
 
 

@@ -1,6 +1,5 @@
 """What `vitscope classify` prints: a table for people, an object for programs."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.text import Text
 from client.errors import ClientError
 from client.inputs import Source
 from client.result import Result, Timing
+from client.streams import json_text, printable
 
 # Stages shown when they took at least this many seconds; the others would be noise.
 _SHOWN_SECONDS = 0.00005
@@ -27,9 +27,9 @@ def block(source: Source, result: Result, overlays: list[Path]) -> RenderableTyp
         _bars(result),
         Text(timing_line(result.timing), style="dim"),
         Text(f"{width} × {height} px · {answered}", style="dim"),
-        *(Text.assemble(("attention ", "dim"), str(path), overflow="fold") for path in overlays),
+        *(Text.assemble(("attention ", "dim"), printable(str(path)), overflow="fold") for path in overlays),
     ]
-    name = Text(source.name, style="bold", overflow="fold")
+    name = Text(printable(source.name), style="bold", overflow="fold")
     return Group(name, *(Padding(line, (0, 0, 0, 2)) for line in lines), "")
 
 
@@ -43,7 +43,7 @@ def _bars(result: Result) -> RenderableType:
     for rank, one in enumerate(result.classes):
         first = rank == 0
         table.add_row(
-            Text(one.label, style="bold" if first else ""),
+            Text(printable(one.label), style="bold" if first else ""),
             Text(f"{one.probability:.1%}", style="bold" if first else ""),
             Bar(1.0, 0.0, one.probability, color="green" if first else "cyan"),
         )
@@ -64,7 +64,7 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
     record: dict[str, Any] = {"image": source.name}
     if isinstance(outcome, ClientError):
         record["error"] = {"code": outcome.code.name, "message": outcome.message}
-        return json.dumps(record, ensure_ascii=False)
+        return json_text(record)
     message = type(outcome.raw)()
     message.CopyFrom(outcome.raw)
     message.ClearField("maps")
@@ -82,7 +82,15 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
         ]
     if overlays:
         record["overlays"] = list(map(str, overlays))
-    return json.dumps(record, ensure_ascii=False)
+    return json_text(record)
+
+
+def complaint(source: Source, error: ClientError) -> str:
+    """What went wrong with one image, in one line that names it once."""
+    message = error.message
+    if isinstance(source.image, Path):
+        message = message.removeprefix(f"image: {source.image}: ")
+    return printable(f"{source.name}: {message}")
 
 
 def summary(images: int, failed: int, seconds: float) -> str:

@@ -1,11 +1,18 @@
 """Every failure of a call, and the one place where status codes become exceptions."""
 
+import re
 from typing import Any
 
 import grpc
 
 # Set by the server beside RESOURCE_EXHAUSTED; see classifier.proto.
 ESTIMATED_WAIT_TRAILER = "vitscope-estimated-wait-ms"
+
+# gRPC itself says so under RESOURCE_EXHAUSTED too, which is otherwise an overload that passes.
+_TOO_LARGE = re.compile(
+    r"(?:(?P<side>CLIENT|SERVER): )?(?P<verb>received|sent) message larger than max \((?P<size>\d+) vs\. (?P<limit>\d+)\)",
+    re.IGNORECASE,
+)
 
 
 class ClientError(Exception):
@@ -30,6 +37,17 @@ class InvalidRequest(ClientError):
 
 class InvalidImage(InvalidRequest):
     """This image cannot be read, sent or decoded; other images may well be fine."""
+
+
+class RequestTooLarge(InvalidImage):
+    """The message with this image is larger than the server takes. `limit`: the largest message that it takes, in bytes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"image: the message with it has {size:,} bytes; accepted by the server: up to {limit:,} (send a smaller or a "
+            "compressed file)"
+        )
+        self.limit = limit
 
 
 class NotFound(ClientError):
@@ -62,7 +80,7 @@ def from_status(code: grpc.StatusCode, message: str, estimated_wait: float | Non
             # The message begins with the path of the field; a bad image is a matter of one item, the rest of the caller.
             return InvalidImage(message) if message.startswith("image") else InvalidRequest(message)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Overloaded(message, estimated_wait)
+            return _too_large(message) or Overloaded(message, estimated_wait)
         case grpc.StatusCode.NOT_FOUND:
             return NotFound(code, message)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -82,6 +100,18 @@ def from_rpc_error(error: grpc.RpcError) -> ClientError:
     # Both libraries raise objects that have these methods; the declared base class has none.
     code: grpc.StatusCode = error.code()
     return from_status(code, error.details() or "", _estimated_wait(error.trailing_metadata() or ()))
+
+
+def _too_large(message: str) -> InvalidRequest | None:
+    found = _TOO_LARGE.search(message)
+    if found is None:
+        return None
+    size, limit = int(found["size"]), int(found["limit"])
+    if (found["side"], found["verb"].lower()) in (("CLIENT", "received"), ("SERVER", "sent")):
+        return InvalidRequest(
+            f"the answer has {size:,} bytes; accepted: up to {limit:,} (ask for fewer layers or heads, or smaller pictures)"
+        )
+    return RequestTooLarge(size, limit)
 
 
 def _estimated_wait(trailers: Any) -> float | None:

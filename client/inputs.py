@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.request import MAX_IMAGE_BYTES
+
 # Formats that the server decodes; see image.proto.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 
@@ -25,15 +27,21 @@ def find_sources(arguments: Iterable[str]) -> list[Source]:
     """The images of files, folders (recursive), patterns that the shell left alone, and "-" for standard input.
 
     Sorted within a folder or pattern. A file that does not exist is still a source, and fails when it is read. Raises
-    ValueError for a folder or pattern without images.
+    ValueError for a folder or pattern without images and for standard input named twice, OSError when it cannot be read.
     """
+    arguments = list(arguments)
+    if arguments.count(STDIN) > 1:
+        raise ValueError(f"{STDIN}: given {arguments.count(STDIN)} times; accepted: once, standard input is one image")
     return [source for argument in arguments for source in _expand(argument)]
 
 
 def _expand(argument: str) -> Iterator[Source]:
     path = Path(argument)
     if argument == STDIN:
-        yield Source("stdin", sys.stdin.buffer.read(), Path("stdin"))
+        if sys.stdin is None:
+            raise ValueError(f"{STDIN}: standard input is closed")
+        # One byte more than can be sent tells that there is more.
+        yield Source("stdin", sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1), Path("stdin"))
     elif path.is_dir():
         yield from _folder(path)
     elif not path.exists() and glob.has_magic(argument):

@@ -1,18 +1,19 @@
 """`vitscope models`: what a server serves."""
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client.arguments import add_connection_options, connect, explain
+from client.arguments import add_connection_options, connect, explain, whole
 from client.errors import ClientError
+from client.output import Output
+from client.streams import fail, json_text
 from vitscope.v1 import image_pb2, model_pb2
 
 USAGE = 2
@@ -22,23 +23,23 @@ _STATE_STYLES = {"ready": "green", "loading": "yellow", "draining": "yellow", "f
 
 def main(argv: list[str] | None = None) -> int:
     """0: printed; 2: a wrong option, no such model, or no server."""
-    arguments = _parser().parse_args(argv)
-    out = Console(highlight=False)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.name is None and arguments.version:
+        parser.error("--version says which version of a model to describe; add its NAME")
+    shown: RenderableType
     try:
         with connect(arguments) as client:
-            if arguments.name:
+            if arguments.name is not None:
                 model = client.get_model(arguments.name, arguments.version)
                 shown = _json(model) if arguments.json else description(model)
             else:
                 models = client.list_models()
                 shown = "\n".join(map(_json, models)) if arguments.json else listing(models)
     except ClientError as error:
-        print(f"vitscope models: {explain(error, arguments.server)}", file=sys.stderr)
+        fail("models", explain(error, arguments.server))
         return USAGE
-    if isinstance(shown, str):
-        print(shown)
-    else:
-        out.print(shown)
+    Output().print(shown, soft_wrap=arguments.json)
     return 0
 
 
@@ -126,7 +127,7 @@ def _numbers(values: Any) -> str:
 
 def _json(message: Message) -> str:
     fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    return json.dumps(fields, ensure_ascii=False)
+    return json_text(fields)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="vitscope models", description="List the models of a vitscope server, or describe one."
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="model to describe (default: list all)")
-    parser.add_argument("--version", type=int, default=0, metavar="N", help="version to describe (default: the latest)")
+    parser.add_argument(
+        "--version", type=whole(1), default=0, metavar="N", help="version to describe (default: the latest)"
+    )
     parser.add_argument("--json", action="store_true", help="print the messages as JSON, one a line")
     add_connection_options(parser)
     return parser

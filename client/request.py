@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 # What `classify` takes: the bytes of an image file, a path of one, a Pillow image, or uint8 pixels [height, width, 3] RGB.
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
 
-# Room for everything in a message that is not the image.
-_OVERHEAD_BYTES = 64 * 1024
+# The rest of a message's limit is room for everything that is not the image.
+MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,15 @@ def _image(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidImage(f"image: {path}: {error.strerror}") from error
+        kind = path.stat().st_mode
+        # A device may never end, and opening one may do something.
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+            found = "a folder" if stat.S_ISDIR(kind) else "a device or socket"
+            raise InvalidImage(f"image: {path}: {found}; accepted: a file or a named pipe")
+        with path.open("rb") as file:
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InvalidImage(f"image: {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _raw(pixels: NDArray[Any], preprocessed: bool) -> image_pb2.RawPixels:
@@ -130,10 +137,9 @@ def _pillow(image: PillowImage.Image, preprocessed: bool) -> image_pb2.Image:
 
 
 def _checked(image: image_pb2.Image) -> image_pb2.Image:
-    size, limit = image.ByteSize(), MAX_MESSAGE_BYTES - _OVERHEAD_BYTES
-    if size > limit:
+    if image.ByteSize() > MAX_IMAGE_BYTES:
         raise InvalidImage(
-            f"image: {size:,} bytes; accepted: up to {limit:,} (send the compressed file, not its pixels)"
+            f"image: too large to send; accepted: up to {MAX_IMAGE_BYTES:,} bytes (send the compressed file, not its pixels)"
         )
     return image
 

@@ -93,8 +93,9 @@ class Client:
                 event = stream.receive(0 if more and flights.has_room else flights.patience())
                 if isinstance(event, ClientError):
                     stream.close()
-                    flights.broken(event)
                     stream = _Stream(self._stub)
+                    for failed in flights.broken(event):
+                        yield failed
                 elif event is not None and (outcome := flights.settle(event)):
                     yield outcome
         finally:

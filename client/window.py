@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import grpc
 
 from client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF
-from client.errors import ClientError, DeadlineExceeded, InvalidRequest, from_number
+from client.errors import ClientError, DeadlineExceeded, InvalidRequest, RequestTooLarge, from_number
 from client.result import Result
 from vitscope.v1 import classifier_pb2
 
@@ -69,7 +69,7 @@ class Window:
         while (due := self._next_due()) is not None and due <= self._clock():
             item = heapq.heappop(self._waiting)
             self._sent[item.index] = item
-            messages.append(classifier_pb2.ClassifyStreamRequest(request_id=str(item.index), request=item.request))
+            messages.append(_message(item))
         return messages
 
     def patience(self) -> float:
@@ -110,21 +110,37 @@ class Window:
         heapq.heappush(self._waiting, item)
         return None
 
-    def broken(self, error: ClientError) -> None:
-        """The stream is gone; what was out waits to be sent over the next one.
+    def broken(self, error: ClientError) -> list[Outcome]:
+        """The stream is gone; what was out waits to be sent over the next one. Returns the items that it broke over, which
+        would break the next one too: those larger than the server takes.
 
         Raises `error` when it is not one that passes, or when no server was there from the start. A server that did answer
         may be away for as long as the timeout, as when it restarts.
         """
+        if isinstance(error, RequestTooLarge):
+            large = [index for index, item in self._sent.items() if _message(item).ByteSize() > error.limit]
+            if large:
+                for index in large:
+                    del self._sent[index]
+                self._wait_again()
+                return [(index, error) for index in large]
         self._breaks += 1
         if error.code not in _BREAKS or not (self._heard or self._breaks < MAX_ATTEMPTS):
             raise error
         if self._clock() - self._heard_at >= self._timeout:
             raise error
         self._paused_until = self._clock() + _backoff(self._breaks)
+        self._wait_again()
+        return []
+
+    def _wait_again(self) -> None:
         for item in self._sent.values():
             heapq.heappush(self._waiting, item)
         self._sent.clear()
+
+
+def _message(item: _Item) -> classifier_pb2.ClassifyStreamRequest:
+    return classifier_pb2.ClassifyStreamRequest(request_id=str(item.index), request=item.request)
 
 
 def _backoff(attempt: int) -> float:

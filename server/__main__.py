@@ -2,9 +2,13 @@
 
 import sys
 
+import structlog
+
 from server.app import StartupError, run
 from server.logs import configure_logging
-from server.settings import SettingsInvalid, read_settings
+from server.settings import SettingsInvalid, read_settings, unknown_variables
+
+log = structlog.get_logger()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
         print(settings.as_toml(), end="")
         return 0
     configure_logging(settings.log_format, settings.log_level)
+    if unknown := unknown_variables():
+        log.warning("environment variables name no setting and are ignored", variables=unknown)
     try:
         run(settings)
     except StartupError as error:

@@ -46,6 +46,7 @@ class App:
             self.scheduler,
             self.decoders,
             settings.max_in_flight,
+            settings.max_in_flight_mib * 2**20,
             settings.max_queue_wait,
             refused=lambda reason: self.metrics.refusals.labels(reason).inc(),
         )

@@ -31,11 +31,12 @@ from server.scheduling.timeline import Timeline
 class Query:
     """What to say about one image.
 
-    prepare: turns the caller's bytes into pixels; runs on a decode thread. top_k: classes to return, from 1.
+    size: bytes of the message, held until it is answered. prepare: turns the caller's bytes into pixels; runs on a decode thread. top_k: classes to return, from 1.
     min_probability: 0..1. maps: None asks for none. deadline: monotonic seconds, infinite without one. bulk: an item of a
     stream, which waits in line where a single request would be refused.
     """
 
+    size: int
     prepare: Callable[[], Prepared]
     top_k: int
     min_probability: float
@@ -74,7 +75,7 @@ class Classifier:
     async def classify(self, model: ServedModel, query: Query) -> Classification:
         """Answer one image. Raises ServerError; cancelling frees the image's place at once."""
         spec, timeline = query.maps, query.timeline
-        async with self._admission.place(query.bulk):
+        async with self._admission.place(query.size, query.bulk):
             # May have to be compiled first, which the place in the house bounds.
             lane = await model.lane(spec.graph if spec else CLASSIFY)
             await self._admission.admit(lane, query.deadline, query.bulk)

@@ -64,7 +64,7 @@ class Metrics:
         )
         self.refusals = Counter(
             "vitscope_refusals",
-            "Images refused at the door (in_flight, queue_wait, deadline) or given up when their deadline passed (expired).",
+            "Images refused at the door (in_flight, bytes, queue_wait, deadline) or given up when their deadline passed (expired).",
             ("reason",),
             registry=registry,
         )
@@ -97,7 +97,7 @@ class Metrics:
             registry=registry,
         )
 
-        for reason in ("in_flight", "queue_wait", "deadline", "expired"):
+        for reason in ("in_flight", "bytes", "queue_wait", "deadline", "expired"):
             self.refusals.labels(reason)  # a series that appears only after its first event cannot be alerted on
 
     def watch(

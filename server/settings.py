@@ -6,6 +6,7 @@ file that --config or VITSCOPE_CONFIG names. Flags win over the environment, the
 
 import json
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -68,11 +69,14 @@ class Settings(BaseSettings):
     )
     max_queue_wait: float = Field(1.0, gt=0, le=3600, description="seconds; a longer predicted wait is refused at once")
     max_in_flight: int = Field(1024, ge=1, description="requests admitted and not yet answered; more are refused")
+    max_in_flight_mib: int = Field(512, ge=1, description="bytes of their messages; more are refused")
     stream_window: int = Field(32, ge=1, le=4096, description="items of one ClassifyStream worked on at a time")
 
     max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
-    max_image_mib: float = Field(20, gt=0, description="largest encoded image")
-    max_image_megapixels: float = Field(50, gt=0, description="most pixels of an image, read from its header")
+    max_image_mib: float = Field(20, ge=0.001, le=1024, description="largest encoded image")
+    max_image_megapixels: float = Field(
+        50, ge=0.001, le=10_000, description="most pixels of an image, read from its header"
+    )
     max_image_frames: int = Field(1000, ge=1, description="most frames of an animation or pages of a TIFF")
 
     drain_seconds: float = Field(
@@ -124,6 +128,13 @@ def read_settings(argv: list[str]) -> Settings:
         raise SettingsInvalid(f"config: {path}: {error}") from error
 
 
+def unknown_variables() -> list[str]:
+    """Environment variables with our prefix that name no setting. Not an error: Kubernetes makes such variables for a
+    service that is called vitscope."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+
+
 _arguments: list[str] = []
 
 
@@ -142,6 +153,9 @@ def _line(error: Any) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        close = get_close_matches(name, Settings.model_fields, n=1)
+        return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
     flag = "--" + name.replace("_", "-")
     return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {error['msg']}"
 

@@ -62,6 +62,7 @@ def to_query(
     spec = to_map_spec(request.maps, manifest) if request.HasField("maps") else None
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
     return Query(
+        size=request.ByteSize(),
         prepare=_prepare(request.image, manifest, limits, keep_photo),
         top_k=request.top_k or DEFAULT_TOP_K,
         min_probability=request.min_probability,

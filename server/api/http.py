@@ -12,7 +12,10 @@ def http_app(metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bo
     """Routes: /metrics, /healthz/live (restart me when it fails), /healthz/ready (send me requests while it holds)."""
 
     async def show_metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):  # a version that is no number
+            encode, content_type = choose_encoder("")
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
     def probe(holds: Callable[[], bool]) -> Callable[[web.Request], object]:

@@ -9,6 +9,7 @@ import grpc
 from grpc import aio
 
 from server.api.status import status_of
+from server.errors import InvalidRequest
 from server.metrics import Metrics
 
 
@@ -28,29 +29,60 @@ class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler.unary_unary:
             labels = ("unary", service, method)
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, labels), handler.request_deserializer, handler.response_serializer
+                self._unary(handler.unary_unary, labels), _reader(handler), handler.response_serializer
             )
         if handler.stream_stream:
             labels = ("bidi_stream", service, method)
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(handler.stream_stream, labels), handler.request_deserializer, handler.response_serializer
+                self._stream(handler.stream_stream, labels), _reader(handler), handler.response_serializer
             )
         return handler
 
     def _unary(self, behaviour: Any, labels: tuple[str, str, str]) -> Any:
         async def call(request: Any, context: Any) -> Any:
             async with _Rpc(self._metrics, labels, context):
-                return await behaviour(request, context)
+                return await behaviour(_readable(request), context)
 
         return call
 
     def _stream(self, behaviour: Any, labels: tuple[str, str, str]) -> Any:
         async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
             async with _Rpc(self._metrics, labels, context):
-                async for response in behaviour(requests, context):
+                async for response in behaviour(_all_readable(requests), context):
                     yield response
 
         return call
+
+
+class _Unreadable:
+    """Stands for a message that could not be parsed, until there is a call to answer."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _reader(handler: Any) -> Any:
+    """The handler's deserializer, which gRPC would let end the call with UNKNOWN and a traceback in the log."""
+    parse = handler.request_deserializer
+
+    def read(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except Exception as error:
+            return _Unreadable(error)
+
+    return read if parse else None
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, _Unreadable):
+        raise InvalidRequest("request", f"bytes that cannot be parsed ({request.error})", "the message of this method")
+    return request
+
+
+async def _all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request)
 
 
 class _Rpc:

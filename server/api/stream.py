@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from server.errors import InvalidRequest, NotReady
+from server.errors import NotReady
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -26,8 +26,8 @@ class ItemStream(Generic[Item, Answer]):
     async def answers(self, items: AsyncIterator[Item]) -> AsyncIterator[Answer]:
         """The answers, in the order in which they are ready.
 
-        Ends with NotReady when the server drains, with InvalidRequest when an item cannot be read; what came before it is
-        answered in either case.
+        Ends with NotReady when the server drains, or with what reading raises; what was read before is answered in either
+        case.
         """
         reader = self._spawn(self._read(items))
         try:
@@ -49,7 +49,7 @@ class ItemStream(Generic[Item, Answer]):
                 await asyncio.wait((reading, drained), return_when=asyncio.FIRST_COMPLETED)
                 if not reading.done():
                     raise NotReady("the server is shutting down; what is not answered yet can be sent to another")
-                item = _result(reading)
+                item = reading.result()
                 if item is None:
                     return
                 task = self._spawn(self._put_answer(item))
@@ -72,10 +72,3 @@ class ItemStream(Generic[Item, Answer]):
 
 async def _next(items: AsyncIterator[Item]) -> Item | None:
     return await anext(items, None)
-
-
-def _result(reading: asyncio.Task[Item | None]) -> Item | None:
-    try:
-        return reading.result()
-    except Exception as error:
-        raise InvalidRequest("stream", f"a message that cannot be read ({error})", "ClassifyStreamRequest") from error

@@ -23,10 +23,10 @@ _LOOK_AGAIN = 0.1
 
 
 class Admission:
-    """Bounds the number of requests in the house, and the time that each is predicted to wait.
+    """Bounds the requests in the house by number and bytes, and the time that each is predicted to wait.
 
-    `max_queue_wait` is in seconds. `refused` is told the reason ("in_flight", "queue_wait" or "deadline") of each refusal.
-    Used on the event loop only.
+    `max_queue_wait` is in seconds. `refused` is told the reason ("in_flight", "bytes", "queue_wait" or "deadline") of each
+    refusal. Used on the event loop only.
     """
 
     def __init__(
@@ -34,30 +34,37 @@ class Admission:
         scheduler: Scheduler,
         decoders: DecodePool,
         max_in_flight: int,
+        max_bytes: int,
         max_queue_wait: float,
         refused: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._scheduler, self._decoders = scheduler, decoders
-        self._max_in_flight, self._max_queue_wait, self._refused = max_in_flight, max_queue_wait, refused
-        self.in_flight = 0
+        self._max_in_flight, self._max_bytes, self._max_queue_wait = max_in_flight, max_bytes, max_queue_wait
+        self._refused = refused
+        self.in_flight = self.bytes = 0
         # asyncio's locks are fair: the line is first come, first served, and only its head looks for room.
         self._line, self._left = asyncio.Lock(), asyncio.Event()
 
     @asynccontextmanager
-    async def place(self, bulk: bool = False) -> AsyncIterator[None]:
-        """Hold one of the places in the house. Raises Overloaded when all are taken, or waits for one if `bulk`."""
+    async def place(self, size: int, bulk: bool = False) -> AsyncIterator[None]:
+        """Hold a place in the house for a message of `size` bytes. Raises Overloaded when the house is full, or waits for
+        a place if `bulk`. An empty house takes any message."""
         if bulk:
-            await self._in_line(lambda: self.in_flight < max(1, self._max_in_flight * _BULK_SHARE))
-        elif self.in_flight >= self._max_in_flight:
+            await self._in_line(lambda: self._fits(size, _BULK_SHARE))
+        elif not self._fits(size, 1.0):
             wait = self._wait()
+            if self.in_flight < self._max_in_flight:
+                raise self._refusal("bytes", f"the messages in flight have {self.bytes:,} bytes", wait, wait / 2)
             raise self._refusal(
                 "in_flight", f"{self.in_flight} requests are in flight, as many as are admitted", wait, wait / 2
             )
         self.in_flight += 1
+        self.bytes += size
         try:
             yield
         finally:
             self.in_flight -= 1
+            self.bytes -= size
             self._left.set()
 
     async def admit(self, lane: Lane, deadline: float, bulk: bool = False) -> None:
@@ -88,6 +95,10 @@ class Admission:
                 # Room can also come from a run that ends when everybody who waited for it has gone.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._left.wait(), _LOOK_AGAIN)
+
+    def _fits(self, size: int, share: float) -> bool:
+        few, small = self.in_flight < self._max_in_flight * share, self.bytes + size <= self._max_bytes * share
+        return self.in_flight == 0 or (few and small)
 
     def _wait(self) -> float:
         return max(self._scheduler.predicted_wait(), self._decoders.predicted_wait())

@@ -32,7 +32,7 @@ class Refusal(Exception):
 class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """`refuse`: how many calls or items to refuse first, and `pushback_ms` what it tells them; `delay` seconds for each
     answer, alternating with none when `shuffled`; `capacity`: items in flight before it refuses more; `break_after`:
-    answers after which a stream is cut, once; `dead_items`: ids that are never answered."""
+    answers after which a stream is cut, once; `dead_items`: ids that are never answered; `max_bytes`: the largest message that it takes."""
 
     refuse: int = 0
     pushback_ms: int = 0
@@ -41,6 +41,7 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
     capacity: int = 1_000_000
     break_after: int = 0
     dead_items: frozenset[str] = frozenset()
+    max_bytes: int = 64 * MIB
     models: list[model_pb2.Model] = field(default_factory=lambda: [fashion()])
     calls: list[tuple[float, float | None]] = field(default_factory=list)
     arrivals: dict[str, list[float]] = field(default_factory=dict)
@@ -244,7 +245,7 @@ async def serving(
     servicer: Servicer, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
 ) -> AsyncIterator[str]:
     """A server on a real socket of this machine, in the running loop; yields host:port."""
-    limits = [("grpc.max_receive_message_length", 64 * MIB), ("grpc.max_send_message_length", 64 * MIB)]
+    limits = [("grpc.max_receive_message_length", servicer.max_bytes), ("grpc.max_send_message_length", 64 * MIB)]
     server = aio.server(options=limits)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)

@@ -1,11 +1,14 @@
 """"""
 
 import argparse
+import contextlib
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from client.arguments import add_connection_options, connect, explain
+from client.arguments import MOST, add_connection_options, connect, explain, number, whole
 from client.errors import InvalidRequest, from_status
 
 Code = grpc.StatusCode
@@ -22,7 +25,7 @@ def test_defaults_and_options() -> None:
     assert parse("--timeout", "0.5").timeout == 0.5
 
 
-@pytest.mark.parametrize("timeout", ["0", "-1", "nan", "inf", "soon"])
+@pytest.mark.parametrize("timeout", ["0", "-1", "nan", "inf", "soon", "86401"])
 def test_a_wrong_timeout_is_refused(timeout: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(f"--timeout={timeout}")
@@ -30,7 +33,7 @@ def test_a_wrong_timeout_is_refused(timeout: str, capsys: pytest.CaptureFixture[
 
 
 def test_a_wrong_address_is_refused_before_any_call() -> None:
-    with pytest.raises(InvalidRequest, match="server: 'nowhere:x'"):
+    with pytest.raises(InvalidRequest, match="--server: 'nowhere:x'"):
         connect(parse("--server", "nowhere:x"))
 
 
@@ -47,3 +50,18 @@ def test_a_wrong_address_is_refused_before_any_call() -> None:
 )
 def test_what_a_failed_call_looks_like(code: grpc.StatusCode, text: str) -> None:
     assert explain(from_status(code, "told"), "here:1").startswith(text)
+
+
+@given(st.text() | st.integers().map(str) | st.floats().map(str))
+def test_any_text_is_a_number_within_bounds_or_refused(text: str) -> None:
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        assert 1 <= whole(1)(text) <= MOST
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        assert 0 < number(above=0, most=1)(text) <= 1
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        assert 0 <= number(least=0, most=1)(text) <= 1
+
+
+def test_the_bounds_themselves_are_accepted() -> None:
+    assert (whole(1)("1"), whole(1)(str(MOST)), whole(-5)("-5")) == (1, MOST, -5)
+    assert (number(above=0, most=1)("1"), number(least=0, most=1)("0")) == (1, 0)

@@ -153,3 +153,14 @@ def test_tls(tmp_path: Path) -> None:
 def test_a_missing_certificate_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"root_certificates: .*none.pem: No such file"):
         Client(root_certificates=tmp_path / "none.pem")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8", b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n"]
+)
+def test_a_file_without_certificates_is_refused_before_any_call(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "roots.pem").write_bytes(content)
+    with pytest.raises(InvalidRequest, match=r"roots\.pem: no certificate in it can be read; accepted: a PEM file"):
+        Client(root_certificates=tmp_path / "roots.pem")
+    with pytest.raises(InvalidRequest, match="/dev/zero: not a file"):
+        Client(root_certificates=Path("/dev/zero"))

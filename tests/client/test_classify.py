@@ -115,6 +115,13 @@ def test_a_silent_host_ends_at_the_timeout(photos: Path, count: int, capsys: Cap
         (["--head", "1"], "add --attention OUT, or --json --maps"),
         (["--maps"], "add --json"),
         (["--colormap", "jet", "--attention", "x"], "invalid choice: 'jet'"),
+        (["--top", "0"], "--top: '0'; accepted: a whole number from 1 to 4294967295"),
+        (["--version", "-1"], "--version: '-1'; accepted: a whole number from 1"),
+        (["--window", "0"], "--window: '0'"),
+        (["--head", "-1"], "--head: '-1'; accepted: a whole number from 0"),
+        (["--layer", "1.5"], "--layer: '1.5'"),
+        (["--opacity", "0"], "--opacity: '0'; accepted: a number above 0 and up to 1"),
+        (["--min-probability", "1.1"], "--min-probability: '1.1'; accepted: a number from 0 to 1"),
     ],
 )
 def test_options_that_do_not_go_together(photos: Path, argv: list[str], message: str, capsys: Capture) -> None:
@@ -127,10 +134,9 @@ def test_options_that_do_not_go_together(photos: Path, argv: list[str], message:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--top", "-1"], "top_k: -1; accepted: whole number from 0"),
-        (["--window", "0", "--json"], "window: 0; accepted: 1 or more"),
-        (["--server", "x:y"], "server: 'x:y' is not an address"),
-        (["--tls-roots", "none.pem"], "root_certificates: none.pem: No such file"),
+        (["--server", "x:y"], "--server: 'x:y' is not an address"),
+        (["--tls-roots", "none.pem"], "--tls-roots: none.pem: No such file"),
+        (["--attention", "map.png"], "--attention map.png: named like a file"),
     ],
 )
 def test_a_wrong_value_is_named(server: str, photos: Path, argv: list[str], message: str, capsys: Capture) -> None:
@@ -141,3 +147,25 @@ def test_a_wrong_value_is_named(server: str, photos: Path, argv: list[str], mess
 def test_a_folder_without_images(tmp_path: Path, capsys: Capture) -> None:
     assert main([str(tmp_path)]) == 2
     assert "no images in this folder" in capsys.readouterr().err
+
+
+def test_a_failed_image_is_named_once_and_cannot_control_the_terminal(
+    server: str, tmp_path: Path, capsys: Capture
+) -> None:
+    name = "red\x1b[31m.jpg"
+    Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert main([str(tmp_path / name), f"{tmp_path}/./none.jpg", "--server", server]) == 1
+    out, err = capsys.readouterr()
+    assert "red\\x1b[31m.jpg" in out and "\x1b" not in out
+    assert err.splitlines()[0] == f"{tmp_path}/./none.jpg: No such file or directory"
+
+
+def test_an_image_larger_than_the_server_takes_fails_alone(photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    Image.effect_noise((300, 300), 90).save(tmp_path / "large.png")
+    files = [str(photos / "one.jpg"), str(tmp_path / "large.png"), str(photos / "two.png")]
+    servicer = Servicer(max_bytes=20_000)
+    with serving_in_thread(servicer) as [address]:
+        assert main([*files, "--server", address]) == 1
+        assert main([files[1], "--server", address]) == 1
+    assert capsys.readouterr().err.count("large.png: image: the message with it has ") == 2
+    assert servicer.streams <= 2

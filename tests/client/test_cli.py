@@ -1,5 +1,6 @@
 """"""
 
+import json
 import os
 import signal
 import subprocess
@@ -84,7 +85,7 @@ def test_a_stage_that_is_not_installed_says_what_to_install(name: str, missing: 
     assert done.stderr == f"vitscope {name} needs {missing}, which is not installed: pip install 'vitscope[{extra}]'\n"
 
 
-def test_interrupt_is_quiet(photos: Path) -> None:
+def test_an_interrupt_is_one_line(photos: Path) -> None:
     for count in (1, 3):
         servicer = Servicer(delay=30)
         with serving_in_thread(servicer) as [address]:
@@ -98,7 +99,8 @@ def test_interrupt_is_quiet(photos: Path) -> None:
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=10)
-            assert (process.returncode, out, err) == (130, b"", b"")
+            said = f"interrupted, 0 of {count} done\n".encode()
+            assert (process.returncode, out, err) == (130, b"", said)
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["classify", "--json"], ["classify"]])
@@ -118,3 +120,33 @@ def test_a_closed_pipe_is_quiet(server: str, photos: Path, argv: list[str]) -> N
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def shell(line: str, photos: Path, server: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run `vitscope LINE`; $PHOTO and $SERVER stand for a photo and the server's address."""
+    return subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m client.cli {line}'],
+        env={**ENVIRONMENT, "PHOTO": str(photos / "one.jpg"), "SERVER": server, **environment},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "classify --help", "classify $PHOTO --server $SERVER", "models --server $SERVER"]
+)
+def test_standard_output_that_is_full_or_closed(server: str, photos: Path, line: str) -> None:
+    full = shell(f"{line} >/dev/full", photos, server)
+    assert (full.returncode, full.stderr) == (
+        2, b"vitscope: standard output could not be written: No space left on device\n",
+    )  # fmt: skip
+    closed = shell(f"{line} >&-", photos, server)
+    assert (closed.returncode, b"Traceback" in closed.stderr) == (0, False)
+
+
+def test_a_terminal_that_knows_ascii_only(server: str, photos: Path) -> None:
+    done = shell("classify $PHOTO nön.jpg --server $SERVER", photos, server, PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert b"64 x 48 px - fashion v1" in done.stdout and b"##" in done.stdout
+    assert b"n?n.jpg: No such file" in done.stderr
+    done = shell("classify nön.jpg --json --server $SERVER", photos, server, PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["image"] == "nön.jpg"

@@ -1,10 +1,12 @@
 """"""
 
+import re
+
 import grpc
 import pytest
 
 from client import ClientError, DeadlineExceeded, InvalidImage, InvalidRequest, NotFound, Overloaded, Unavailable
-from client.errors import from_number, from_status
+from client.errors import RequestTooLarge, from_number, from_status
 
 CLASSES = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
@@ -32,3 +34,22 @@ def test_an_invalid_image_is_told_from_an_invalid_option() -> None:
 
 def test_an_unknown_number_is_unknown() -> None:
     assert from_number(99, "").code is grpc.StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "told"),
+    [
+        ("SERVER: Received message larger than max (2000 vs. 1000)", RequestTooLarge, "image: .* 2,000 .* up to 1,000"),
+        ("CLIENT: Sent message larger than max (2000 vs. 1000)", RequestTooLarge, "image: .* 2,000 .* up to 1,000"),
+        ("grpc: received message larger than max (2000 vs. 1000)", RequestTooLarge, "image: .* 2,000 .* up to 1,000"),
+        (
+            "Stream removed (CLIENT: Received message larger than max (5 vs. 2))",
+            InvalidRequest,
+            "the answer has 5 bytes",
+        ),
+        ("SERVER: Sent message larger than max (5 vs. 2)", InvalidRequest, "the answer has 5 bytes"),
+    ],
+)
+def test_a_message_too_large_is_no_overload(message: str, kind: type[ClientError], told: str) -> None:
+    error = from_status(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+    assert type(error) is kind and re.match(told, error.message)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from client.inputs import find_sources
+from client.request import MAX_IMAGE_BYTES
 
 
 def names(*arguments: object) -> list[str]:
@@ -50,3 +51,18 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"bytes of a photo")))
     (source,) = find_sources(["-"])
     assert (source.name, source.image) == ("stdin", b"bytes of a photo")
+
+
+def test_standard_input_is_read_no_further_than_a_message_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=endless))
+        (source,) = find_sources(["-"])
+    assert isinstance(source.image, bytes) and len(source.image) == MAX_IMAGE_BYTES + 1
+
+
+def test_standard_input_is_one_image_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="-: given 2 times; accepted: once"):
+        find_sources(["-", "-"])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="standard input is closed"):
+        find_sources(["-"])

@@ -83,3 +83,18 @@ def test_errors(server: str, unused_address: str, capsys: Capture) -> None:
     assert "vitscope models: model: no model 'none'; accepted: fashion" in capsys.readouterr().err
     assert main(["--server", unused_address, "--timeout", "3"]) == 2
     assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["fashion", "--version", "-1"], "--version: '-1'; accepted: a whole number from 1 to 4294967295"),
+        (["fashion", "--version", "99999999999"], "--version: '99999999999'"),
+        (["--version", "3"], "add its NAME"),
+    ],
+)
+def test_options_that_cannot_be(argv: list[str], message: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err

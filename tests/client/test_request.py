@@ -1,6 +1,8 @@
 """"""
 
 import io
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def test_preprocessed_is_refused_for_a_file() -> None:
 
 
 def test_what_no_message_can_hold_is_refused_here() -> None:
-    with pytest.raises(InvalidImage, match=r"image: 75,000,0\d\d bytes; accepted: up to 67,"):
+    with pytest.raises(InvalidImage, match=r"image: too large to send; accepted: up to 67,"):
         classify_request(np.zeros((5000, 5000, 3), np.uint8))
 
 
@@ -147,3 +149,24 @@ def test_any_number_is_sent_or_refused_by_name(top_k: int, probability: float, l
 
 def test_enum_names() -> None:
     assert enum_names(maps_pb2.RenderingKind, "RENDERING_KIND") == ["overlay", "heat_map"]
+
+
+def test_a_path_that_may_never_end_is_refused(tmp_path: Path) -> None:
+    for path, found in (("/dev/zero", "a device or socket"), (tmp_path, "a folder"), ("a\0b", "null byte")):
+        with pytest.raises(InvalidImage, match=found):
+            classify_request(path)
+
+
+def test_a_named_pipe_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(FILE,))
+    writer.start()
+    assert classify_request(tmp_path / "pipe").image.encoded == FILE
+    writer.join()
+
+
+def test_a_file_is_read_no_further_than_a_message_can_hold(tmp_path: Path) -> None:
+    with (tmp_path / "endless.jpg").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(InvalidImage, match="too large to send"):
+        classify_request(tmp_path / "endless.jpg")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from client import DeadlineExceeded, InvalidRequest, Overloaded, Result, Unavailable
 from client.channel import MAX_ATTEMPTS
-from client.errors import from_status
+from client.errors import RequestTooLarge, from_status
 from client.window import Window
 from tests.client.servicer import answer
 from vitscope.v1 import classifier_pb2
@@ -214,3 +214,18 @@ def test_every_item_has_one_outcome_whatever_happens(size: int, data: st.DataObj
             outcome = window.settle(ok(index) if event == "answer" else refused(index, 20))
             outcomes += [outcome[0]] if outcome else []
     assert sorted(outcomes) == list(range(total))
+
+
+def test_what_the_server_cannot_take_is_not_sent_again(clock: Clock) -> None:
+    window = filled(clock, 2)
+    large = classifier_pb2.ClassifyRequest()
+    large.image.encoded = bytes(5000)
+    window.add(2, large)
+    assert sent(window) == [0, 1]
+    window.settle(ok(0))
+    assert sent(window) == [2]
+    error = RequestTooLarge(5010, 1000)
+    assert window.broken(error) == [(2, error)]
+    assert sent(window) == [1]
+    with pytest.raises(RequestTooLarge):
+        window.broken(error)

@@ -3,14 +3,18 @@
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from client import Client, ClientError
 from client.result import Result
 from tests.e2e.conftest import FASHION
 from tests.e2e.harness import RunningServer, run_server
+from vitscope.v1 import classifier_pb2
 
 SAMPLES = sorted((FASHION / "samples").glob("*.png"))
 
@@ -47,15 +51,17 @@ def test_term_under_load_loses_no_request(models: Path) -> None:
         assert sum(answered) > after  # the other replica carries on
 
 
-def test_what_is_in_flight_at_term_is_answered(heavy_models: Path, photo: bytes) -> None:
-    with RunningServer(heavy_models, "--max-queue-wait", "60") as server, Client(server.address, timeout=60) as client:
+def test_what_has_been_read_at_term_is_answered(heavy_models: Path, photo: bytes) -> None:
+    flags = ("--max-queue-wait", "120", "--stream-window", "64")
+    with RunningServer(heavy_models, *flags) as server, Client(server.address, timeout=60) as client:
         outcomes: list[object] = []
         reader = threading.Thread(
             target=lambda: outcomes.extend(o for _, o in client.classify_many([photo] * 40, window=40))
         )
         reader.start()
         until = time.monotonic() + 20
-        while server.metric("vitscope_in_flight") < 20 and time.monotonic() < until:
+        while server.metric("vitscope_in_flight") + server.metric("vitscope_requests_total") < 40:
+            assert time.monotonic() < until
             time.sleep(0.01)
         server.terminate()
         reader.join(timeout=60)
@@ -108,3 +114,28 @@ def test_term_while_loading_ends_at_once(heavy_models: Path) -> None:
     server.terminate()
     assert server.process.wait(timeout=30) == 0
     assert time.monotonic() - began < 20
+
+
+def test_watchers_and_idle_streams_do_not_hold_up_a_shutdown(models: Path) -> None:
+    with RunningServer(models, "--grace-seconds", "60") as server:
+        watch = server.health.Watch(health_pb2.HealthCheckRequest())
+        next(watch)
+        never = threading.Event()
+
+        def silent() -> Iterator[classifier_pb2.ClassifyStreamRequest]:
+            never.wait()
+            yield from ()
+
+        stream = server.stub.ClassifyStream(silent())
+        until = time.monotonic() + 10
+        while server.metric("grpc_server_started_total", grpc_method="ClassifyStream") < 1:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        began = time.monotonic()
+        server.terminate()
+        with pytest.raises(grpc.RpcError) as ended:
+            next(stream)
+        assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 20
+        never.set()

@@ -95,6 +95,18 @@ def test_a_stream_is_slowed_down_rather_than_refused(heavy: RunningServer, photo
     assert all(answer.HasField("response") for answer in answers)
 
 
+def test_a_stream_leaves_room_for_unary_callers(heavy: RunningServer, photo: bytes) -> None:
+    idle(heavy)
+    before = heavy.metric("vitscope_refusals_total")
+    items = (classifier_pb2.ClassifyStreamRequest(request=request(photo)) for _ in range(120))
+    stream = heavy.stub.ClassifyStream(items, timeout=60)
+    next(stream)
+    answered = [heavy.stub.Classify(request(photo), timeout=10) for _ in range(10)]
+    assert all(answer.classes for answer in answered)
+    assert sum(1 for _ in stream) == 119
+    assert heavy.metric("vitscope_refusals_total") == before
+
+
 def test_a_stream_that_is_dropped_midway_leaves_nothing_behind(heavy: RunningServer, photo: bytes) -> None:
     idle(heavy)
 

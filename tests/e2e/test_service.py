@@ -90,11 +90,43 @@ def test_what_cannot_be_used_is_named_with_what_is_accepted(
 
 
 def test_a_message_over_the_limit_is_refused_and_the_connection_lives_on(models: Path) -> None:
-    with RunningServer(models, "--max-message-mib", "1") as server:
+    with RunningServer(models, "--max-message-mib", "1", "--max-image-mib", "0.9") as server:
         with pytest.raises(grpc.RpcError) as caught:
             server.stub.Classify(request(bytes(2**20 + 1), model="fashion"), timeout=10)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert server.stub.Classify(request(SAMPLES[0].read_bytes(), model="fashion"), timeout=10).classes
+
+
+def test_bytes_that_are_no_message_are_refused_and_what_came_before_is_answered(server: RunningServer) -> None:
+    method = "/vitscope.v1.ClassifierService/"
+    with pytest.raises(grpc.RpcError) as caught:
+        server.channel.unary_unary(method + "Classify")(b"\xff\xff\xff", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "request: bytes that cannot be parsed" in caught.value.details()
+    good = classifier_pb2.ClassifyStreamRequest(request=request(SAMPLES[0].read_bytes(), model="fashion"))
+    call = server.channel.stream_stream(method + "ClassifyStream")(iter([good.SerializeToString(), b"\xff\xff"]))
+    answers = []
+    with pytest.raises(grpc.RpcError) as caught:
+        for answer in call:
+            answers.append(answer)
+    assert len(answers) == 1
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert server.of_level("error") == []
+
+
+def test_a_reply_that_is_too_large_to_send_fails_alone(models: Path, photo: bytes) -> None:
+    with RunningServer(models, "--max-message-mib", "1", "--max-image-mib", "0.9") as server:
+        drawn = maps_pb2.MapOptions(all_heads=True, rendering=maps_pb2.RenderingOptions(size=1500))
+        items = [
+            classifier_pb2.ClassifyStreamRequest(
+                request_id="large", request=request(photo, model="registers", maps=drawn)
+            ),
+            classifier_pb2.ClassifyStreamRequest(request_id="small", request=request(photo, model="registers")),
+        ]
+        answers = {answer.request_id: answer for answer in server.stub.ClassifyStream(iter(items), timeout=30)}
+        assert answers["large"].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+        assert "maps: a reply of " in answers["large"].error.message
+        assert answers["small"].HasField("response")
 
 
 def test_twenty_clients_at_once_each_get_their_own_answers(server: RunningServer) -> None:

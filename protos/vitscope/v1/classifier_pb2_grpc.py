@@ -90,8 +90,10 @@ class ClassifierServiceServicer:
 
     def ClassifyStream(self, request_iterator, context):
         """Classifies many images over one call. Answers come as they finish, in any order, and are matched by `request_id`.
-        An item that fails is answered with an error of its own and the stream lives on. The server reads ahead by a bounded
-        number of items, so a client may write as fast as it likes.
+        An item that fails is answered with an error of its own and the stream lives on; a message that is larger than the
+        server's limit, or is not a ClassifyStreamRequest at all, ends it after what came before has been answered. The server
+        reads ahead by a bounded number of items, so a client may write as fast as it likes. Items wait where a single request
+        would be refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,8 +48,10 @@ class ClassifierServiceStub:
     """Classifies one image."""
     ClassifyStream: _grpc.StreamStreamMultiCallable[_classifier_pb2.ClassifyStreamRequest, _classifier_pb2.ClassifyStreamResponse]
     """Classifies many images over one call. Answers come as they finish, in any order, and are matched by `request_id`.
-    An item that fails is answered with an error of its own and the stream lives on. The server reads ahead by a bounded
-    number of items, so a client may write as fast as it likes.
+    An item that fails is answered with an error of its own and the stream lives on; a message that is larger than the
+    server's limit, or is not a ClassifyStreamRequest at all, ends it after what came before has been answered. The server
+    reads ahead by a bounded number of items, so a client may write as fast as it likes. Items wait where a single request
+    would be refused.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ListModelsRequest, _classifier_pb2.ListModelsResponse]
     """Lists every version of every model that this server knows, ready or not."""
@@ -76,8 +78,10 @@ class ClassifierServiceAsyncStub(ClassifierServiceStub):
     """Classifies one image."""
     ClassifyStream: _aio.StreamStreamMultiCallable[_classifier_pb2.ClassifyStreamRequest, _classifier_pb2.ClassifyStreamResponse]  # type: ignore[assignment]
     """Classifies many images over one call. Answers come as they finish, in any order, and are matched by `request_id`.
-    An item that fails is answered with an error of its own and the stream lives on. The server reads ahead by a bounded
-    number of items, so a client may write as fast as it likes.
+    An item that fails is answered with an error of its own and the stream lives on; a message that is larger than the
+    server's limit, or is not a ClassifyStreamRequest at all, ends it after what came before has been answered. The server
+    reads ahead by a bounded number of items, so a client may write as fast as it likes. Items wait where a single request
+    would be refused.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ListModelsRequest, _classifier_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists every version of every model that this server knows, ready or not."""
@@ -113,8 +117,10 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_classifier_pb2.ClassifyStreamResponse], _abc.AsyncIterator[_classifier_pb2.ClassifyStreamResponse]]:
         """Classifies many images over one call. Answers come as they finish, in any order, and are matched by `request_id`.
-        An item that fails is answered with an error of its own and the stream lives on. The server reads ahead by a bounded
-        number of items, so a client may write as fast as it likes.
+        An item that fails is answered with an error of its own and the stream lives on; a message that is larger than the
+        server's limit, or is not a ClassifyStreamRequest at all, ends it after what came before has been answered. The server
+        reads ahead by a bounded number of items, so a client may write as fast as it likes. Items wait where a single request
+        would be refused.
         """
 
     @_abc_1.abstractmethod

@@ -34,7 +34,9 @@ class Timing(_message.Message):
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     receive_seconds: _builtins.float
-    """From the arrival of the message to the decision to admit it."""
+    """From the start of the call to the decision to admit it; the first request for a graph that is compiled on demand waits
+    here, and so do items of a stream that the server is too busy for.
+    """
     decode_seconds: _builtins.float
     """Waiting for a decode thread, then header check, decode, resize and crop."""
     queue_seconds: _builtins.float
@@ -44,9 +46,9 @@ class Timing(_message.Message):
     infer_seconds: _builtins.float
     """The engine's run of the whole batch."""
     maps_seconds: _builtins.float
-    """Selecting, encoding and drawing maps and ranking classes."""
+    """Ranking classes, selecting and drawing maps."""
     total_seconds: _builtins.float
-    """From arrival to the finished reply."""
+    """From the start of the call to the end of the last stage."""
     batch_size: _builtins.int
     """Requests that rode in the same batch, this one included."""
     engine: _builtins.str

@@ -31,7 +31,7 @@ async def test_metrics_are_what_prometheus_reads_in_either_format() -> None:
     total = [s for s in families["vitscope_stage_seconds"].samples if s.labels["stage"] == "total"]
     assert {s.labels["le"]: s.value for s in total if s.name.endswith("_bucket")}["+Inf"] == 1
     reasons = {s.labels["reason"] for s in families["vitscope_refusals"].samples}
-    assert reasons == {"in_flight", "queue_wait", "deadline", "expired"}
+    assert reasons == {"in_flight", "bytes", "queue_wait", "deadline", "expired"}
 
 
 def test_latency_buckets_are_fine_at_one_millisecond_and_reach_ten_seconds() -> None:

@@ -29,10 +29,12 @@ async def decoders() -> AsyncIterator[DecodePool]:
 
 async def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decoders: DecodePool) -> None:
     refused: list[str] = []
-    admission = Admission(scheduler, decoders, max_in_flight=1, max_queue_wait=1, refused=refused.append)
-    async with admission.place():
+    admission = Admission(
+        scheduler, decoders, max_in_flight=1, max_bytes=10**6, max_queue_wait=1, refused=refused.append
+    )
+    async with admission.place(1):
         with pytest.raises(Overloaded, match="1 requests are in flight"):
-            async with admission.place():
+            async with admission.place(1):
                 pass
         assert admission.in_flight == 1
     assert admission.in_flight == 0
@@ -47,7 +49,7 @@ async def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
     scheduler.add_lane(model)
     for number in (1, 2):
         scheduler.submit(model, answers.work(number))
-    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=1)
+    admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
     with pytest.raises(Overloaded) as caught:
         await admission.admit(model, math.inf)
     assert caught.value.estimated_wait == pytest.approx(4, abs=0.2)
@@ -61,7 +63,9 @@ async def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, de
     model = lane(engine, seconds_per_image=0.5)
     scheduler.add_lane(model)
     scheduler.submit(model, answers.work(1))
-    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=9, refused=refused.append)
+    admission = Admission(
+        scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=9, refused=refused.append
+    )
     with pytest.raises(Overloaded, match="ms left until the deadline"):
         await admission.admit(model, time.monotonic() + 0.7)
     await admission.admit(model, time.monotonic() + 1.5)
@@ -79,7 +83,7 @@ async def test_an_idle_engine_is_tried_whatever_the_prediction_has_drifted_to(
     for _ in range(50):
         model.costs.observe(1, 5.0)
     assert model.costs.seconds(1) > 0.4
-    admission = Admission(scheduler, decoders, max_in_flight=10, max_queue_wait=1)
+    admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
     await admission.admit(model, time.monotonic() + 0.1)
     with pytest.raises(Overloaded):
         await admission.admit(model, time.monotonic() + 0.01)  # less than the fastest run ever measured
@@ -88,19 +92,19 @@ async def test_an_idle_engine_is_tried_whatever_the_prediction_has_drifted_to(
 async def test_stream_items_wait_in_line_and_leave_half_of_the_house_to_others(
     scheduler: Scheduler, decoders: DecodePool
 ) -> None:
-    admission = Admission(scheduler, decoders, max_in_flight=4, max_queue_wait=1)
+    admission = Admission(scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1)
     order: list[int] = []
     leave = asyncio.Event()
 
     async def item(number: int) -> None:
-        async with admission.place(bulk=True):
+        async with admission.place(1, bulk=True):
             order.append(number)
             await leave.wait()
 
     items = [asyncio.create_task(item(number)) for number in range(5)]
     await asyncio.sleep(0.05)
     assert order == [0, 1]
-    async with admission.place(), admission.place():  # unary callers still find room
+    async with admission.place(1), admission.place(1):  # unary callers still find room
         assert admission.in_flight == 4
     leave.set()
     await asyncio.gather(*items)
@@ -115,7 +119,9 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     scheduler.add_lane(model)
     scheduler.submit(model, answers.work(1))
     refused: list[str] = []
-    admission = Admission(scheduler, decoders, max_in_flight=4, max_queue_wait=1, refused=refused.append)
+    admission = Admission(
+        scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1, refused=refused.append
+    )
     waiting = asyncio.create_task(admission.admit(model, math.inf, bulk=True))
     await asyncio.sleep(0.05)
     assert not waiting.done()

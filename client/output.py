@@ -1,0 +1,20 @@
+"""Results on standard output."""
+
+from rich.console import Console, RenderableType
+
+from client.streams import OutputError
+
+
+class Output:
+    """A rich console on standard output. A closed pipe stays a BrokenPipeError, other failures to write are OutputError."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, markup=False, emoji=False)
+
+    def print(self, shown: RenderableType, soft_wrap: bool = False) -> None:
+        try:
+            self.console.print(shown, soft_wrap=soft_wrap)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error) from error
