@@ -17,7 +17,8 @@ class Work:
     """One image that waits for the engine.
 
     pixels: uint8 [H, W, 3]. deadline: monotonic seconds, infinite without one. Exactly one of `done` (this image's outputs,
-    without the batch axis) and `failed` is called, on a scheduler thread; after `Scheduler.cancel` at most one.
+    without the batch axis) and `failed` is called, on a scheduler thread; after `Scheduler.cancel` at most one. `settled` is for
+    the scheduler alone: answered or cancelled, so that nothing more is to be done for it.
     """
 
     pixels: np.ndarray
@@ -26,7 +27,7 @@ class Work:
     done: Callable[[Outputs], None]
     failed: Callable[[Exception], None]
     submitted: float = 0.0
-    cancelled: bool = False
+    settled: bool = False
 
 
 @dataclass(eq=False, slots=True)

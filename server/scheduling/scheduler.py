@@ -131,7 +131,7 @@ class Scheduler:
     def cancel(self, lane: Lane, work: Work) -> None:
         """Take work out. It will not be computed unless its batch runs already; a callback may still be under way."""
         with self._changed:
-            work.cancelled = True
+            work.settled = True
             if work in lane.waiting:
                 lane.waiting.remove(work)
             self._changed.notify_all()  # a staged batch takes it out and fills its place
@@ -177,7 +177,7 @@ class Scheduler:
                 self._run(batch)
             except Exception as error:
                 for work in batch.work:
-                    if not work.cancelled:
+                    if not work.settled:
                         work.failed(error)
 
     def _next_batch(self, worker: int) -> _Batch | None:
@@ -228,11 +228,11 @@ class Scheduler:
 
     def _wanted(self, work: Work) -> bool:
         """Whether work should still be computed; answers it when its deadline has passed."""
-        if work.cancelled:
+        if work.settled:
             return False
         if self._clock() < work.deadline:
             return True
-        work.cancelled = True
+        work.settled = True
         work.failed(DeadlineExpired("the deadline passed while the request waited for the engine; it was not computed"))
         return False
 
@@ -259,6 +259,7 @@ class Scheduler:
 
     def _deliver(self, batch: _Batch, outputs: Outputs, ended: float) -> None:
         for row, work in enumerate(batch.work):
-            if not work.cancelled:
+            if not work.settled:
                 work.timeline.end("infer", ended)
                 work.done({name: array[row] for name, array in outputs.items()})
+                work.settled = True

@@ -289,3 +289,19 @@ def test_only_runs_that_succeed_teach_the_cost_model(scheduler: Scheduler) -> No
         scheduler.submit(model, answers.work(number))
         answers.wait(lambda a: len(a.failed) == number + 1)  # noqa: B023
     assert model.costs.seconds(1) == pytest.approx(0.05)
+
+
+def test_an_observer_that_fails_does_not_take_answers_back() -> None:
+    def observe(*_: object) -> None:
+        raise RuntimeError("no metrics today")
+
+    scheduler = Scheduler(observe=observe)
+    scheduler.start()
+    engine, answers = GatedEngine(gated=False), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    for number in range(3):
+        scheduler.submit(model, answers.work(number))
+        answers.wait(lambda a: number in a.done)  # noqa: B023
+    scheduler.close()
+    assert answers.failed == {}
