@@ -49,20 +49,24 @@ _WHY_NOT = {openvino.NAME: openvino.why_not, onnxruntime.NAME: onnxruntime.why_n
 def choose(certificate: Certificate, wanted: Wanted) -> Choice:
     """The first rung of the ladder that the operator allows, this machine runs and the certificate covers.
 
-    float32 is served without a certificate, flagged: it is what was exported. Any other precision is not.
-    Raises NoEngine.
+    Where the certificate covers none, float32 that was never measured is served, flagged: it is what was exported. What
+    was measured and fell short, or another precision, is served only under `allow_uncertified`. Raises NoEngine.
     """
     passed_over: list[str] = []
+    doubtful: list[Choice] = []
     for engine, precision in LADDER:
         if wanted.engine not in ("auto", engine) or wanted.precision not in ("auto", precision):
             continue
         objection = _WHY_NOT[engine](precision)
         doubt = _doubt(certificate, engine, precision)
-        if objection is None and doubt and precision != "f32" and not wanted.allow_uncertified:
-            objection = doubt
-        if objection is None:
-            return Choice(engine, precision, _reason(wanted, passed_over, doubt), certified=doubt is None)
-        passed_over.append(f"{engine}/{precision}: {objection}")
+        if objection is None and doubt is None:
+            return Choice(engine, precision, _reason(wanted, passed_over, None), certified=True)
+        served_flagged = precision == "f32" and certificate.entry(engine, precision) is None
+        if objection is None and (served_flagged or wanted.allow_uncertified):
+            doubtful.append(Choice(engine, precision, _reason(wanted, passed_over, doubt), certified=False))
+        passed_over.append(f"{engine}/{precision}: {objection or doubt}")
+    if doubtful:
+        return doubtful[0]
     if not passed_over:
         rungs = ", ".join(f"{engine}/{precision}" for engine, precision in LADDER)
         raise NoEngine(f"no engine is called {wanted.engine}/{wanted.precision}; accepted: {rungs}")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsInvalid, read_settings
+from server.settings import Settings, SettingsInvalid, read_settings, unknown_variables
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,11 @@ def test_a_bad_setting_is_named_with_what_was_found_and_what_is_accepted(argumen
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("max_bach = 1", "max_bach"), ("max_batch = = 1", r"\.toml: Invalid value")]
+    ("text", "says"),
+    [
+        ("max_bach = 1", "max_bach: there is no such setting; did you mean max_batch"),
+        ("max_batch = = 1", r"\.toml: Invalid value"),
+    ],
 )
 def test_a_bad_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "bad.toml"
@@ -61,3 +65,26 @@ def test_an_unknown_flag_ends_with_usage(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit, match="2"):
         read_settings(["--max-bach", "1"])
     assert "unrecognized arguments: --max-bach" in capsys.readouterr().err
+
+
+def test_an_image_must_fit_in_a_message() -> None:
+    with pytest.raises(SettingsInvalid, match="max_image_mib is 20; accepted: less than max_message_mib, which is 8"):
+        read_settings(["--max-message-mib", "8"])
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "0"])
+def test_sizes_are_finite_and_positive(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="max_image_mib"):
+        read_settings(["--max-image-mib", value])
+
+
+def test_variables_that_name_no_setting_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITSCOPE_MAX_BATCHH", "3")
+    monkeypatch.setenv("VITSCOPE_MAX_BATCH", "3")
+    assert unknown_variables() == ["VITSCOPE_MAX_BATCHH"]
+
+
+def test_text_is_quoted_so_that_it_reads_back(tmp_path: Path) -> None:
+    settings = read_settings(['odd "name\\'])
+    (tmp_path / "printed.toml").write_text(settings.as_toml())
+    assert read_settings(["--config", str(tmp_path / "printed.toml")]).models == settings.models

@@ -72,3 +72,23 @@ def test_a_combination_that_does_not_exist_names_those_that_do() -> None:
     with pytest.raises(NoEngine, match=r"onnxruntime/bf16; accepted: openvino/bf16, openvino/f32, onnxruntime/f32"):
         choose(certificate(), Wanted("onnxruntime", "bf16", allow_uncertified=False))
     assert len(LADDER) == 3
+
+
+def entry_of(engine: str, *shortfalls: str) -> CertificateEntry:
+    (found,) = [e for e in certificate().entries if (e.engine, e.precision) == (engine, "f32")]
+    return found.model_copy(update={"shortfalls": shortfalls})
+
+
+def test_what_is_certified_wins_over_what_is_faster_but_was_never_measured() -> None:
+    choice = choose(Certificate(entries=(entry_of("onnxruntime"),)), AUTO)
+    assert (choice.engine, choice.certified) == ("onnxruntime", True)
+    assert "passed over openvino/f32: the bundle's certificate does not cover it" in choice.reason
+
+
+def test_float32_that_fell_short_is_not_served_unless_that_is_allowed() -> None:
+    failed = Certificate(
+        entries=(entry_of("openvino", "top-1 agrees on 50 %"), entry_of("onnxruntime", "logits differ"))
+    )
+    with pytest.raises(NoEngine, match="openvino/f32: it failed certification: top-1 agrees on 50 %"):
+        choose(failed, AUTO)
+    assert choose(failed, Wanted("openvino", "f32", allow_uncertified=True)).precision == "f32"
