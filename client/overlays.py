@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from client.inputs import Source
+from client.inputs import SUFFIXES, Source
 from client.result import AttentionMap, Result
 
 SUFFIX = ".png"
@@ -60,7 +60,7 @@ def overlay_writer(out: str, images: int) -> OverlayWriter:
             )
     elif path.exists() and not path.is_dir():
         raise ValueError(f"--attention {out}: a file; accepted: a folder, for {images:,} images")
-    elif path.suffix.lower() == SUFFIX and not path.is_dir() and not out.endswith(os.sep):
+    elif path.suffix.lower() in SUFFIXES and not path.is_dir() and not out.endswith(os.sep):
         raise ValueError(f"--attention {out}: named like a file; accepted: a folder, for {images:,} images")
     folder = path if into_folder else path.parent
     try:

@@ -94,8 +94,7 @@ class Client:
                 if isinstance(event, ClientError):
                     stream.close()
                     stream = _Stream(self._stub)
-                    for failed in flights.broken(event):
-                        yield failed
+                    yield from flights.broken(event)
                 elif event is not None and (outcome := flights.settle(event)):
                     yield outcome
         finally:

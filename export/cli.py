@@ -25,6 +25,12 @@ def main(argv: list[str] | None = None) -> int:
     except (ExportError, BundleError) as error:
         print(f"vitscope export: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # everything that is read has its own error; what is left is the destination
+        where = f": {error.filename}" if error.filename else ""
+        print(f"vitscope export: --out {arguments.out}{where}: {error.strerror or error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -1,6 +1,7 @@
 """The real images that an export is certified on."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from export.errors import ExportError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none
 FEWEST, MOST = 8, 256
+NAMED = 5  # broken images
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's PNG reader raises SyntaxError
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
     Raises ExportError when there is no such folder or it holds fewer than 8 images.
     """
     folder = calibration or checkpoint / SAMPLES
+    if calibration is not None and calibration.is_file():
+        raise ExportError(f"--calibration {folder}: a file; accepted: a folder of images")
     if not folder.is_dir():
         if calibration is None:
             raise ExportError(
@@ -56,10 +61,29 @@ def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
     return ImageSet(folder, tuple(found[index] for index in chosen), len(found))
 
 
+def check_images(files: Iterable[Path]) -> None:
+    """Decode every file, so that all broken ones are known before anything that takes long. Raises ExportError."""
+    broken, count = [], 0
+    for path in files:
+        count += 1
+        try:
+            with Image.open(path) as file:
+                file.draft("RGB", (1, 1))  # a JPEG is read to its end, but not all of it is computed
+                file.load()
+        except _UNREADABLE as error:
+            broken.append(f"{path} ({error})")
+    if broken:
+        more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
+        raise ExportError(
+            f"--calibration: {len(broken)} of {count} images cannot be read: {', '.join(broken[:NAMED])}{more}; remove or "
+            "replace them"
+        )
+
+
 def read_image(path: Path) -> Image.Image:
     """An upright RGB image. Raises ExportError when the file cannot be read."""
     try:
         with Image.open(path) as file:
             return ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise ExportError(f"--calibration: {path} is not a readable image ({error})") from error

@@ -13,9 +13,9 @@ from export.checkpoint import Checkpoint, load_checkpoint
 from export.errors import ExportError
 from export.explain import explain_arrays
 from export.graph import PixelClassifier, describe_graphs, side_branches, trace
-from export.images import ImageSet, find_images
+from export.images import ImageSet, check_images, find_images
 from export.lint import lint
-from export.positions import freeze_positions, grid, patch_size
+from export.positions import check_multiple, freeze_positions, grid, patch_size
 from export.preprocess import Size, fit_to, input_contract, output_size
 from export.progress import Reporter, Silent
 from export.reference import Reference, run_reference
@@ -50,17 +50,34 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 
     A failure publishes nothing and leaves nothing behind.
 
-    Raises ExportError (the checkpoint, the images or a bar) or BundleError (the destination).
+    Raises ExportError (the checkpoint, the images or a bar), BundleError (the destination) or OSError (it cannot be
+    written).
     """
     reporter = reporter or Silent()
     _check_name(job.name)
     writer = BundleWriter(job.models, job.name, job.version)
-    with reporter.stage("loading the checkpoint"):
-        checkpoint = load_checkpoint(job.checkpoint)
+    with writer:  # first, so that a destination that cannot be written is known before anything that takes long
+        with reporter.stage("loading the checkpoint"):
+            checkpoint = load_checkpoint(job.checkpoint)
+        path, images = _export(job, checkpoint, writer, reporter)
+    return open_bundle(path), images
+
+
+def _export(
+    job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter
+) -> tuple[Path, ImageSet | None]:
+    if job.size:
+        check_multiple(job.size, patch_size(checkpoint.model, checkpoint.family))
     processor = fit_to(checkpoint.processor, job.size) if job.size else checkpoint.processor
     contract, size = input_contract(processor), output_size(processor)
     tokens = _tokens(checkpoint, size)
+    for label in checkpoint.repeated_labels:
+        reporter.warn(
+            f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
+        )
     images = find_images(job.calibration, checkpoint.folder) if job.certificate else None
+    if images:
+        check_images(reporter.track(images.files, f"reading {len(images.files)} images"))
     # The reference runs first, while the model is still the original; from then on its positions are frozen.
     reference = (
         run_reference(checkpoint, processor, size, images.files, tokens.prefix + tokens.patches, reporter)
@@ -68,13 +85,11 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
         else None
     )
     freeze_positions(checkpoint.model, checkpoint.family, size)
-    with writer:
-        manifest = _write(writer, job, checkpoint, contract, tokens, reporter)
-        certificate = _certificate(writer.path, manifest, reference, images, reporter)
-        require(certificate, job.allow_uncertified)
-        writer.save_certificate(certificate)
-        path = writer.publish(manifest.model_copy(update={"files": writer.files()}))
-    return open_bundle(path), images
+    manifest = _write(writer, job, checkpoint, contract, tokens, reporter)
+    certificate = _certificate(writer.path, manifest, reference, images, reporter)
+    require(certificate, job.allow_uncertified)
+    writer.save_certificate(certificate)
+    return writer.publish(manifest.model_copy(update={"files": writer.files()})), images
 
 
 def _write(

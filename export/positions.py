@@ -8,6 +8,8 @@ from export.errors import ExportError
 from export.families import Family
 from export.preprocess import Size
 
+MAX_TOKENS = 65_536
+
 
 def native_size(model: Any, family: Family) -> Size:
     """The input size that the checkpoint's position table was made for."""
@@ -19,6 +21,20 @@ def patch_size(model: Any, family: Family) -> Size:
     return Size(*family.embeddings(model).patch_embeddings.patch_size)
 
 
+def check_multiple(size: Size, patch: Size) -> None:
+    """Raises ExportError for a --size of which a strip would be left out, since it is narrower than a patch."""
+    if size.height % patch.height or size.width % patch.width:
+        below, above = (
+            Size(
+                max(patch.height * ((size.height + up * (patch.height - 1)) // patch.height), patch.height),
+                max(patch.width * ((size.width + up * (patch.width - 1)) // patch.width), patch.width),
+            )
+            for up in (0, 1)
+        )
+        nearest = f"{below} and {above}" if below != above else str(above)
+        raise ExportError(f"--size {size}: not a multiple of the patch of {patch}; accepted nearest to it: {nearest}")
+
+
 def grid(model: Any, family: Family, size: Size) -> tuple[int, int]:
     """Patches (rows, columns) of an input; like the strided convolution, it drops a remainder.
 
@@ -28,6 +44,10 @@ def grid(model: Any, family: Family, size: Size) -> tuple[int, int]:
     rows, cols = size.height // patch.height, size.width // patch.width
     if not rows or not cols:
         raise ExportError(f"--size {size}: smaller than one patch of {patch}")
+    if rows * cols > MAX_TOKENS:
+        raise ExportError(
+            f"input size {size}: {rows * cols:,} patches of {patch}; accepted: up to {MAX_TOKENS:,} (a smaller --size)"
+        )
     interpolates = family.always_interpolates or size != native
     # The reference reads the table as a square grid of square patches; anything else only works as it was trained.
     if interpolates and (native.height != native.width or patch.height != patch.width):

@@ -1,5 +1,7 @@
 """The checkpoint's own image processor: applied, fitted to another size, and translated to the bundle's input contract."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +13,8 @@ from transformers.image_processing_backends import PilBackend
 
 from bundle import InputContract, Resize
 from export.errors import ExportError
+
+MAX_SIDE = 4096  # pixels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 _INTERPOLATIONS: dict[int, Interpolation] = {
@@ -41,10 +45,17 @@ def input_contract(processor: Any) -> InputContract:
     _refuse_own_steps(processor)
     if not processor.do_resize:
         raise _error("do_resize", False, "true: the server takes images of any size")
-    mean, std = _channels(processor, "image_mean", 0.0), _channels(processor, "image_std", 1.0)
+    mean = _channels(processor, "image_mean", 0.0, "finite numbers", math.isfinite)
+    std = _channels(processor, "image_std", 1.0, "finite numbers above 0", _is_scale)
+    if processor.do_rescale and not _is_scale(processor.rescale_factor):
+        raise _error("rescale_factor", processor.rescale_factor, "a finite number above 0")
     if processor.resample not in _INTERPOLATIONS:
         raise _error("resample", processor.resample, ", ".join(f"{int(n)} ({t})" for n, t in _INTERPOLATIONS.items()))
     resized, size = _resize(processor), output_size(processor)
+    if (side := max(size.height, size.width, resized.height or 0, resized.width or 0, resized.edge or 0)) > MAX_SIDE:
+        raise ExportError(
+            f"input size: a side of {side:,} pixels, by preprocessor_config.json or --size; accepted: up to {MAX_SIDE:,}"
+        )
     try:
         return InputContract(
             height=size.height,
@@ -120,12 +131,20 @@ def _refuse_own_steps(processor: Any) -> None:
         raise _error("do_pad", True, "false")
 
 
-def _channels(processor: Any, name: str, neutral: float) -> tuple[float, float, float]:
+def _channels(
+    processor: Any, name: str, neutral: float, accepted: str, accepts: Callable[[float], bool]
+) -> tuple[float, float, float]:
     values = getattr(processor, name) if processor.do_normalize else [neutral] * 3
     if not isinstance(values, list | tuple) or len(values) != 3:
         raise _error(name, values, "three values, one for each of red, green and blue")
+    if not all(isinstance(value, int | float) and accepts(value) for value in values):
+        raise _error(name, values, accepted)
     red, green, blue = map(float, values)
     return red, green, blue
+
+
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def _crops(processor: Any) -> bool:

@@ -21,6 +21,10 @@ class Reporter(Protocol):
         """A stage that goes through `items`."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Something that may be a mistake and stops nothing."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -30,6 +34,9 @@ class Silent:
 
     def track(self, items: Sequence[T], text: str) -> Iterable[T]:
         return items
+
+    def warn(self, text: str) -> None:
+        pass
 
 
 class Terminal:
@@ -46,6 +53,9 @@ class Terminal:
     def track(self, items: Sequence[T], text: str) -> Iterable[T]:
         with self._progress() as progress:
             yield from progress.track(items, description=text)
+
+    def warn(self, text: str) -> None:
+        self._console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def _progress(self) -> Progress:
         return Progress(

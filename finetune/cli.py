@@ -77,7 +77,7 @@ def _write_record(
 ) -> None:
     """`finetune.json` beside the weights: how they were made and what they score."""
     record = {
-        "base": arguments.base or "random weights",
+        "base": _name(arguments.base) if arguments.base else "random weights",
         "recipe": asdict(recipe),
         "images": {"train": training, "test": test},
         "test_accuracy": history[-1].accuracy,
@@ -86,6 +86,11 @@ def _write_record(
         "tools": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "transformers")}},
     }
     (arguments.out / "finetune.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _name(base: str) -> str:
+    """A hub id as it is; of a local folder its name alone, not where it lies on this machine."""
+    return Path(base).resolve().name if Path(base).is_dir() else base
 
 
 def _tracker(console: Console, description: str) -> Callable[[list[Any]], Iterable[Any]]:

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import (
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    ViTConfig,
-    ViTForImageClassification,
-    ViTImageProcessor,
-)
+from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTConfig, ViTForImageClassification
+
+# By its own module: without torchvision the name that transformers exports warns before it becomes this one.
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from finetune.errors import FinetuneError
 
@@ -43,7 +40,7 @@ def from_scratch(shape: Scratch, labels: list[str]) -> tuple[Any, Any]:
         **_label_maps(labels),
     )
     size = {"height": shape.image_size, "width": shape.image_size}
-    processor = ViTImageProcessor(size=size, image_mean=[shape.mean] * 3, image_std=[shape.std] * 3)
+    processor = ViTImageProcessorPil(size=size, image_mean=[shape.mean] * 3, image_std=[shape.std] * 3)
     return ViTForImageClassification(config), processor
 
 
@@ -53,7 +50,7 @@ def from_pretrained(source: str, labels: list[str]) -> tuple[Any, Any]:
     Raises FinetuneError when the checkpoint cannot be read.
     """
     try:
-        processor = AutoImageProcessor.from_pretrained(source)
+        processor = AutoImageProcessor.from_pretrained(source, backend="pil")
         model = AutoModelForImageClassification.from_pretrained(
             source, ignore_mismatched_sizes=True, **_label_maps(labels)
         )

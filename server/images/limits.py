@@ -2,15 +2,31 @@
 
 from dataclasses import dataclass
 
+from server.errors import InvalidRequest
+
 
 @dataclass(frozen=True)
 class ImageLimits:
     """Upper bounds on one image; all are checked before a pixel is decoded.
 
     max_bytes: size of the encoded file. max_pixels: width x height, of the image and of what it is resized to; a decoded
-    pixel takes 4 bytes. max_frames: frames of an animation or pages of a TIFF, of which the first is used.
+    pixel takes 4 bytes. max_frames: frames of an animation or pages of a TIFF, of which the first is used. max_scans:
+    passes of a JPEG over its pixels, of which a progressive one has about 10.
     """
 
     max_bytes: int = 20 * 2**20
     max_pixels: int = 50_000_000
     max_frames: int = 1000
+    max_scans: int = 100
+
+
+def check_pixels(field: str, size: tuple[int, int], limits: ImageLimits) -> None:
+    """Raises InvalidRequest when `size` (width, height) has more pixels than the limit."""
+    if size[0] * size[1] > limits.max_pixels:
+        raise InvalidRequest(field, f"{size[0]}x{size[1]} pixels", f"at most {limits.max_pixels:,} pixels")
+
+
+def check_frames(field: str, frames: int, limits: ImageLimits) -> None:
+    """Raises InvalidRequest when there are more frames than the limit."""
+    if frames > limits.max_frames:
+        raise InvalidRequest(field, f"more than {limits.max_frames:,} frames", f"at most {limits.max_frames:,}")

@@ -9,8 +9,7 @@ from bundle import InputContract, TokenGeometry
 from server.errors import InvalidRequest
 from server.images.decode import decode
 from server.images.geometry import Geometry, locate
-from server.images.header import check_pixels
-from server.images.limits import ImageLimits
+from server.images.limits import ImageLimits, check_pixels
 from server.images.transform import plan_fit, transform
 
 # Longer side of the largest picture that can be asked for; a kept photo needs no more.

@@ -14,7 +14,7 @@ _ACCEPTED = {
     rb"RIFF....WEBP": "WEBP",
     rb"GIF8[79]a": "GIF",
     rb"BM": "BMP",
-    rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]": "TIFF",
+    rb"II[\x2a\x2b]\x00|MM\x00\x2a": "TIFF",
 }
 
 # What callers send by mistake, most specific first.
@@ -25,6 +25,7 @@ _REFUSED = {
     rb"\xff\x0a|\x00\x00\x00\x0cJXL ": "a JPEG XL image",
     rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51": "a JPEG 2000 image",
     rb"\x00\x00[\x01\x02]\x00": "an icon or cursor file",
+    rb"MM\x00\x2b": "a big-endian BigTIFF image",
     rb"8BPS": "a Photoshop file",
     rb"P[1-7]\s": "a PNM image",
     rb"%PDF": "a PDF document",
@@ -35,7 +36,7 @@ _REFUSED = {
     rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg": "an SVG drawing",
     rb"(\xef\xbb\xbf)?\s*<": "an HTML or XML page",
     rb"https?://|file://": "a URL; send the bytes of the file",
-    rb"[\t\n\r\x20-\x7e]{16}": "text",
+    rb"[\t\n\r\x20-\x7e]{16}|[\t\n\r\x20-\x7e]+\Z": "text",
 }
 
 
@@ -50,7 +51,8 @@ def sniff(data: bytes) -> str:
     if format_name := _match(_ACCEPTED, head):
         return format_name
     looks_like = _match(_REFUSED, head) or f"an unknown kind of file, starting with {head[:8].hex(' ')}"
-    raise InvalidRequest(FIELD, f"{len(data):,} bytes that look like {looks_like}", FORMATS)
+    size = "1 byte that looks" if len(data) == 1 else f"{len(data):,} bytes that look"
+    raise InvalidRequest(FIELD, f"{size} like {looks_like}", FORMATS)
 
 
 def _match(patterns: dict[bytes, str], head: bytes) -> str | None:

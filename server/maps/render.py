@@ -9,7 +9,7 @@ from PIL import Image
 from server.images import Geometry
 from server.maps.colours import COLOURS
 from server.maps.select import AttentionMap
-from server.maps.spec import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec
+from server.maps.spec import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec, check_picture
 
 JPEG_QUALITY = 90
 PNG_LEVEL = 2  # Pillow's default, 6, takes four times as long on a photo to save 8 % of the bytes
@@ -34,7 +34,8 @@ def render(attention: AttentionMap, spec: RenderingSpec, geometry: Geometry, pho
 
     photo: the upright RGB photo at any resolution; only an overlay needs it. An overlay has the photo's aspect and lies
     where Geometry puts the grid; a heat map alone has the aspect of the model's input.
-    Raises ValueError for an overlay without a photo.
+    Raises InvalidRequest when no size was asked for and the photo's own is too large for so many pictures, and ValueError
+    for an overlay without a photo.
     """
     if spec.kind == "heat_map":
         photo = None
@@ -45,6 +46,7 @@ def render(attention: AttentionMap, spec: RenderingSpec, geometry: Geometry, pho
     else:
         extent, grid_to_extent = (geometry.image_width, geometry.image_height), geometry.grid_to_image
     size = _size(extent, spec.size or _default_side(geometry))
+    check_picture(size, spec)
     picture_to_grid = _inverse(grid_to_extent) @ np.diag([extent[0] / size[0], extent[1] / size[1], 1])
     heat, seen = _heat(attention, spec, size, picture_to_grid)
     unseen = Image.new("L", size, UNSEEN)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bundle import ATTENTION, CLASSIFY, GraphName, Manifest
@@ -23,7 +23,8 @@ MAX_PICTURE_PIXELS = 2**24
 @dataclass(frozen=True)
 class RenderingSpec:
     """How each map is drawn. opacity: weight of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels,
-    32..2048; None: the photo's own, but at least 224 and at most 1024."""
+    32..2048; None: the photo's own, but at least 224 and at most 1024. max_pixels: of each picture; a MapSpec has set it so
+    that all pictures of a reply stay within their bound together."""
 
     kind: Kind = "overlay"
     color_map: ColourMap = "viridis"
@@ -31,6 +32,7 @@ class RenderingSpec:
     size: int | None = None
     format: PictureFormat = "png"
     upsampling: Upsampling = "bilinear"
+    max_pixels: int = MAX_PICTURE_PIXELS
 
     @classmethod
     def from_request(
@@ -92,7 +94,7 @@ class MapSpec:
         if graph not in manifest.graphs:
             raise InvalidRequest("maps.layers", str(list(chosen_layers)), f"{last}; this model has only its last layer")
         if rendering is not None:
-            _check_pictures(len(chosen_layers) * len(chosen_heads or (-1,)), rendering)
+            rendering = _sharing(len(chosen_layers) * len(chosen_heads or (-1,)), rendering)
         return cls(chosen_layers, chosen_heads, dtype, rendering, graph)
 
 
@@ -108,13 +110,21 @@ def _choose(name: str, wanted: Sequence[int], everything: bool, count: int, lowe
     return tuple(sorted({index % count for index in (range(count) if everything else wanted)}))
 
 
-def _check_pictures(count: int, rendering: RenderingSpec) -> None:
-    side = rendering.size or DEFAULT_MAX_SIDE
-    if count * side**2 > MAX_PICTURE_PIXELS:
-        largest = math.isqrt(MAX_PICTURE_PIXELS // count)
+def _sharing(count: int, rendering: RenderingSpec) -> RenderingSpec:
+    """The same for each of `count` pictures. Without a size of its own it is known only once the photo is; see render."""
+    shared = replace(rendering, max_pixels=MAX_PICTURE_PIXELS // count)
+    if rendering.size:
+        check_picture((rendering.size, rendering.size), shared)
+    return shared
+
+
+def check_picture(size: tuple[int, int], rendering: RenderingSpec) -> None:
+    """Raises InvalidRequest when a picture of `size` (width, height) is more than its share."""
+    if size[0] * size[1] > rendering.max_pixels:
+        count, largest = MAX_PICTURE_PIXELS // rendering.max_pixels, math.isqrt(rendering.max_pixels)
         raise InvalidRequest(
             "maps.rendering.size",
-            f"{count} pictures of up to {side}x{side} pixels",
+            f"{count} pictures of up to {size[0]}x{size[1]} pixels",
             f"at most {MAX_PICTURE_PIXELS:,} pixels in all"
             + (f", which is size {largest} for {count} pictures" if largest >= MIN_SIDE else ""),
         )

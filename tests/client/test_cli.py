@@ -126,7 +126,7 @@ def shell(line: str, photos: Path, server: str, **environment: str) -> "subproce
     """Run `vitscope LINE`; $PHOTO and $SERVER stand for a photo and the server's address."""
     return subprocess.run(
         ["bash", "-c", f'"{sys.executable}" -m client.cli {line}'],
-        env={**ENVIRONMENT, "PHOTO": str(photos / "one.jpg"), "SERVER": server, **environment},
+        env={**ENVIRONMENT, "PHOTO": str(photos / "one.jpg"), "SERVER": server, "PYTHONUNBUFFERED": "", **environment},
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 

@@ -71,6 +71,7 @@ def test_one_image_into_a_folder_is_named_after_it(tmp_path: Path) -> None:
     [
         ("", 1, "--attention: ''; accepted: a .png file"),
         ("{0}/map.jpg", 1, r"map\.jpg: pictures are PNG files; accepted: a name ending in \.png"),
+        ("{0}/map.jpg", 3, r"map\.jpg: named like a file"),
         ("{0}/map.png", 3, r"map\.png: named like a file; accepted: a folder, for 3 images"),
         ("{0}/file", 2, "file: a file; accepted: a folder, for 2 images"),
         ("{0}/file/map.png", 1, "cannot be written: .*file"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -49,10 +50,17 @@ def test_a_head_that_was_never_trained_is_refused(copied: Path) -> None:
         load_checkpoint(str(copied))
 
 
-@pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json", "model.safetensors"])
-def test_a_missing_file_is_explained(copied: Path, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("config.json", "this folder has no config.json"),
+        ("preprocessor_config.json", "cannot be loaded"),
+        ("model.safetensors", "cannot be loaded"),
+    ],
+)
+def test_a_missing_file_is_explained(copied: Path, missing: str, said: str) -> None:
     (copied / missing).unlink()
-    with pytest.raises(ExportError, match="cannot be loaded"):
+    with pytest.raises(ExportError, match=said):
         load_checkpoint(str(copied))
 
 
@@ -62,10 +70,51 @@ def test_another_architecture_is_refused(copied: Path) -> None:
         load_checkpoint(str(copied))
 
 
-@pytest.mark.parametrize("source", ["./missing", "no such/thing/here"])
-def test_neither_folder_nor_hub_id(source: str) -> None:
-    with pytest.raises(ExportError, match="no such folder, and as a model on the Hugging Face hub"):
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_weights_that_are_cut_short_are_explained(copied: Path, share: float) -> None:
+    weights = copied / "model.safetensors"
+    os.truncate(weights, int(weights.stat().st_size * share))
+    with pytest.raises(ExportError, match="cannot be loaded by transformers: "):
+        load_checkpoint(str(copied))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named(copied: Path, value: float) -> None:
+    tensors = load_file(copied / "model.safetensors")
+    tensors["classifier.bias"][1] = value
+    save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ExportError, match=r"classifier\.bias holds NaN or infinite values; accepted"):
+        load_checkpoint(str(copied))
+
+
+def test_a_head_of_another_shape_is_named(copied: Path) -> None:
+    edit(copied / "config.json", id2label={str(n): f"label {n}" for n in range(7)}, label2id={})
+    with pytest.raises(ExportError, match=r"classifier\.bias is \[5\] in its weights, and \[7\] by its config\.json"):
+        load_checkpoint(str(copied))
+
+
+def test_labels_that_are_not_numbered_from_0_are_refused(copied: Path) -> None:
+    edit(copied / "config.json", id2label={str(n + 3): name for n, name in enumerate(LABELS)})
+    with pytest.raises(ExportError, match=r"id2label in config\.json numbers its labels \[3, 4.*accepted: 0 to 4"):
+        load_checkpoint(str(copied))
+
+
+def test_repeated_labels_are_found(copied: Path) -> None:
+    assert load_checkpoint(str(copied)).repeated_labels == ()
+    edit(copied / "config.json", id2label=dict(enumerate(("cat", "cup", "cat", "dog", "cup"))), label2id={})
+    assert load_checkpoint(str(copied)).repeated_labels == ("cat", "cup")
+
+
+@pytest.mark.parametrize("source", ["./missing", "../missing", "/missing/here", "no such/thing/here", "", "a/b/c"])
+def test_what_cannot_be_a_hub_id_is_not_looked_for_there(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.checkpoint.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    with pytest.raises(ExportError, match=r"no such folder; accepted|this folder has no config\.json"):
         load_checkpoint(source)
+
+
+def test_a_file_is_no_checkpoint(copied: Path) -> None:
+    with pytest.raises(ExportError, match=r"model\.safetensors: a file; accepted: a folder"):
+        load_checkpoint(str(copied / "model.safetensors"))
 
 
 @pytest.fixture

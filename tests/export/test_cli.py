@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,35 @@ def test_mistyped_options(arguments: list[str], capsys: pytest.CaptureFixture[st
         main(["somewhere", "--name", "x", "--out", "models", *arguments])
     assert stop.value.code == 2
     assert f"argument {arguments[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("file", "Not a directory"),
+        ("file/x", "Not a directory"),
+        ("/proc/x", "No such file"),
+    ],
+)
+def test_a_destination_that_cannot_be_written_is_told_before_the_work(
+    out: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main(["team/none", "--name", "x", "--out", out]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"vitscope export: --out {out}: ") and said in err and err.count("\n") == 1
+
+
+def test_a_full_disk_leaves_nothing(
+    checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # as a full disk: writing on raises OSError
+    try:
+        assert main(arguments) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"vitscope export: --out {tmp_path / 'models'}: File too large" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()

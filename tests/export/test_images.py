@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from export.errors import ExportError
-from export.images import MOST, find_images, read_image
+from export.images import MOST, check_images, find_images, read_image
 
 
 def write(folder: Path, count: int) -> Path:
@@ -43,6 +44,9 @@ def test_what_is_asked_for_when_there_are_none(tmp_path: Path) -> None:
         find_images(None, tmp_path)
     with pytest.raises(ExportError, match="no such folder"):
         find_images(tmp_path / "missing", tmp_path)
+    (tmp_path / "file.png").touch()
+    with pytest.raises(ExportError, match=r"file\.png: a file; accepted: a folder"):
+        find_images(tmp_path / "file.png", tmp_path)
     with pytest.raises(ExportError, match="7 images; at least 8"):
         find_images(write(tmp_path / "few", 7), tmp_path)
 
@@ -59,3 +63,14 @@ def test_an_unreadable_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(content)
     with pytest.raises(ExportError, match=r"broken\.png is not a readable image"):
         read_image(tmp_path / "broken.png")
+
+
+def test_all_broken_files_are_told_at_once(photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    check_images(find_images(folder, folder).files)
+    files = find_images(folder, folder).files
+    for path in files[:7]:
+        os.truncate(path, path.stat().st_size * 2 // 3)
+    with pytest.raises(ExportError, match=r"7 of 24 images cannot be read: .* and 2 more") as caught:
+        check_images(files)
+    assert sum(str(path) in str(caught.value) for path in files) == 5

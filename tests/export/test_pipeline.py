@@ -181,3 +181,18 @@ def test_float32_below_its_bar_always_fails(
     with pytest.raises(ExportError, match=r"onnxruntime f32: logits differ by up to .*openvino f32"):
         export_checkpoint(job)
     assert not job.models.exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (Size(30, 32), "--size 30x32: not a multiple of the patch of 8x8; accepted nearest to it: 24x32 and 32x32"),
+        (Size(5, 5), "accepted nearest to it: 8x8"),
+        (Size(4096, 4096), "input size 4096x4096: 262,144 patches of 8x8; accepted: up to 65,536"),
+        (Size(99_992, 8), "a side of 99,992 pixels"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused(checkpoints: dict[str, Path], tmp_path: Path, size: Size, said: str) -> None:
+    with pytest.raises(ExportError, match=said):
+        export_checkpoint(ExportJob(str(checkpoints["vit"]), tmp_path / "models", "x", size=size, certificate=False))
+    assert not (tmp_path / "models").exists()

@@ -20,3 +20,9 @@ def test_a_failed_stage_is_not_ticked() -> None:
     with pytest.raises(ValueError), Terminal(Console(file=text, width=100)).stage("loading"):
         raise ValueError
     assert "✓" not in text.getvalue()
+
+
+def test_a_warning_is_printed_as_it_is() -> None:
+    text = io.StringIO()
+    Terminal(Console(file=text, width=30)).warn("the label '[bold]' is there twice, and this is a long line")
+    assert text.getvalue() == "warning: the label '[bold]' is there twice, and this is a long line\n"

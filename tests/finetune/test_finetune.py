@@ -61,7 +61,9 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
 def test_a_checkpoint_can_be_the_base_of_the_next(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "next"
     assert main([str(data), "--out", str(out), "--base", str(checkpoint), "--epochs", "1"]) == 0
-    assert json.loads((out / "finetune.json").read_text())["test_accuracy"] >= 0.95
+    record = json.loads((out / "finetune.json").read_text())
+    assert record["test_accuracy"] >= 0.95
+    assert record["base"] == "checkpoint"  # its name, not its path
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,13 @@ def test_a_cut_off_file_is_refused(format: str, kept: float) -> None:
         decode(data[: int(len(data) * kept)], LIMITS)
 
 
+def test_a_damaged_tiff_is_called_that() -> None:
+    data = bytearray(encoded(photos()["coffee.png"].resize((300, 200)), "TIFF", compression="tiff_lzw"))
+    data[3000:4000] = bytes(1000)
+    with pytest.raises(InvalidRequest, match=r"a TIFF file that cannot be decoded \(damaged or truncated data\)"):
+        decode(bytes(data), LIMITS)
+
+
 def _files() -> dict[str, bytes]:
     photo, other = _photo(), _photo().rotate(180)
     both: dict[str, Any] = {"save_all": True, "append_images": [other]}

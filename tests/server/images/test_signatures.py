@@ -24,7 +24,11 @@ def test_bigtiff_is_tiff() -> None:
     ("data", "said"),
     [
         (b"", "0 bytes"),
-        (b"hello, this is a photo", "text"),
+        (b"hello, this is a photo", "22 bytes that look like text"),
+        (b"cat", "3 bytes that look like text"),
+        (b"x", "1 byte that looks like text"),
+        (b"cat\x00", "an unknown kind of file"),
+        (b"MM\x00\x2b\x00\x08\x00\x00", "big-endian BigTIFF"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "HEIC"),
         (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00", "AVIF"),
         (b"\x00\x00\x00\x20ftypisom", "video"),

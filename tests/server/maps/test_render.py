@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from server.errors import InvalidRequest
 from server.images import Geometry, ImageLimits, Prepared, prepare_encoded
-from server.maps import AttentionMap, Rendered, RenderingSpec, render
+from server.maps import AttentionMap, MapSpec, Rendered, RenderingSpec, render
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, difference, encoded, photos
-from tests.server.maps.samples import attention_map, one_hot
+from tests.server.maps.samples import attention_map, manifest, one_hot
 
 CELLS = RenderingSpec(color_map="grey", opacity=1.0, upsampling="nearest")
 
@@ -118,6 +119,18 @@ def test_bilinear_invents_no_values() -> None:
 def test_sizes(photo: tuple[int, int], asked: int | None, drawn: tuple[int, int], upsampling: str) -> None:
     picture = _drawn(one_hot(3, 3), _prepared(photo, VIT), size=asked, upsampling=upsampling)
     assert (picture.shape[1], picture.shape[0]) == drawn
+
+
+def test_pictures_of_the_photos_own_size_share_the_pixels_of_a_reply() -> None:
+    everything = MapSpec.from_request(manifest(), all_layers=True, all_heads=True, rendering=RenderingSpec())
+    assert everything.rendering is not None
+    for size in ((28, 28), (900, 900), (1024, 900)):  # 18 squares of 1024 are too many
+        prepared = _prepared(size, VIT)
+        assert render(one_hot(3, 3), everything.rendering, prepared.geometry, prepared.photo).width >= 224
+    large = _prepared((1024, 1024), VIT)
+    with pytest.raises(InvalidRequest, match=r"18 pictures of up to 1024x1024 pixels.*size 965 for 18") as refused:
+        render(one_hot(3, 3), everything.rendering, large.geometry, large.photo)
+    assert refused.value.field == "maps.rendering.size"
 
 
 def test_a_heat_map_alone_has_the_aspect_of_the_input_and_needs_no_photo() -> None:

@@ -86,8 +86,12 @@ def test_size_is_bounded(size: int) -> None:
 
 def test_all_pictures_of_a_reply_are_bounded_together() -> None:
     everything: dict[str, Any] = {"all_layers": True, "all_heads": True}  # 18 maps
-    assert MapSpec.from_request(manifest(), **everything, rendering=RenderingSpec(size=900)).rendering
-    with pytest.raises(InvalidRequest, match=r"18 pictures of up to 1024x1024 pixels.*size 965") as refused:
-        MapSpec.from_request(manifest(), **everything, rendering=RenderingSpec())
+    with pytest.raises(InvalidRequest, match=r"18 pictures of up to 966x966 pixels.*size 965") as refused:
+        MapSpec.from_request(manifest(), **everything, rendering=RenderingSpec(size=966))
     assert refused.value.field == "maps.rendering.size"
-    assert MapSpec.from_request(manifest(), **everything, rendering=RenderingSpec(size=965))
+    assert MapSpec.from_request(manifest(), **everything, rendering=RenderingSpec(size=965)).rendering
+
+
+def test_pictures_of_the_photos_own_size_wait_for_the_photo() -> None:
+    spec = MapSpec.from_request(manifest(), all_layers=True, all_heads=True, rendering=RenderingSpec())
+    assert spec.rendering == RenderingSpec(max_pixels=2**24 // 18)

@@ -1,0 +1,27 @@
+"""BMP: whether Pillow would decode it in Python."""
+
+import struct
+
+from server.errors import InvalidRequest
+from server.images.limits import ImageLimits
+from server.images.signatures import FIELD
+
+# Both of pixels and of bytes, since each costs time alone: 1920x1080 fits, and two million of each take about a second.
+MAX_RUN_LENGTH = 2**21
+
+
+def check(data: bytes, limits: ImageLimits) -> None:
+    """Raises InvalidRequest for a large file in a run-length encoding, which Pillow decodes in Python."""
+    try:
+        (header,) = struct.unpack_from("<I", data, 14)
+        width, height = struct.unpack_from("<Ii", data, 18)
+        (compression,) = struct.unpack_from("<I", data, 30)
+    except struct.error:
+        return
+    run_length_encoded = header >= 40 and compression in (1, 2)  # the header of 12 bytes knows no compression
+    if run_length_encoded and max(width * abs(height), len(data)) > MAX_RUN_LENGTH:
+        raise InvalidRequest(
+            FIELD,
+            f"a run-length encoded BMP of {width}x{abs(height)} pixels in {len(data):,} bytes",
+            f"at most {MAX_RUN_LENGTH:,} pixels and bytes in that encoding, or an uncompressed BMP, or a PNG",
+        )

@@ -1,0 +1,74 @@
+"""JPEG (ITU-T T.81, annex B): segments and scans, found by their markers."""
+
+import re
+import struct
+
+from server.errors import InvalidRequest
+from server.images.limits import ImageLimits, check_pixels
+from server.images.signatures import FIELD
+
+# A photo has about 20; of a long colour profile or description each 64 KB are one.
+MAX_SEGMENTS = 1000
+# Bytes before the first scan that belong to no segment. The format allows fill bytes; encoders write none.
+MAX_PADDING = 2**16
+# Of a photo with max_pixels. Even a scan that holds nothing takes time for every pixel; progressive colour photos have
+# 10, and CMYK ones 18.
+MAX_SCANS_OF_LARGEST = 20
+
+# Inside a scan 0xff is followed by 0, by a restart marker (0xd0 to 0xd7) or by the marker that ends the scan.
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# Bytes searched at a time, since other threads have to wait for one search.
+_STRIDE = 2**20
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_WITH_LENGTH = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE}
+
+
+def check(data: bytes, limits: ImageLimits) -> None:
+    """Raises InvalidRequest for a file of too many segments, pixels or scans: in a few bytes a scan takes time for every
+    pixel."""
+    at, segments, scans, padding, pixels = 2, 0, 0, 0, 0
+    while at < len(data) - 1:
+        stop = min(at + _STRIDE, len(data))
+        found = _MARKER.search(data, at, stop)
+        end = found.start() if found else stop - 1
+        if not scans:
+            padding += end - at
+            _check_padding(padding)
+        if not found:
+            at = end
+            continue
+        marker, at = data[end + 1], end + 2
+        if scans and marker == _END_OF_IMAGE:
+            return
+        if marker in _START_OF_FRAME and len(data) >= at + 7:
+            height, width = struct.unpack_from(">HH", data, at + 3)
+            check_pixels(FIELD, (width, height), limits)
+            pixels = max(pixels, width * height)
+        if marker in _WITH_LENGTH:
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+        segments += 1
+        scans += marker == _START_OF_SCAN
+        _check_segments(segments)
+        _check_scans(scans, pixels, limits)
+
+
+def _check_padding(padding: int) -> None:
+    if padding > MAX_PADDING:
+        accepted = f"at most {MAX_PADDING:,}"
+        raise InvalidRequest(FIELD, f"a JPEG file with {padding:,} or more bytes between its segments", accepted)
+
+
+def _check_segments(segments: int) -> None:
+    if segments > MAX_SEGMENTS:
+        raise InvalidRequest(FIELD, f"a JPEG file of more than {MAX_SEGMENTS:,} segments", f"at most {MAX_SEGMENTS:,}")
+
+
+def _check_scans(scans: int, pixels: int, limits: ImageLimits) -> None:
+    if scans > limits.max_scans:
+        raise InvalidRequest(FIELD, f"a JPEG file of more than {limits.max_scans} scans", f"at most {limits.max_scans}")
+    if scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
+        most = MAX_SCANS_OF_LARGEST * limits.max_pixels // pixels
+        raise InvalidRequest(
+            FIELD, f"a JPEG file of {scans} or more scans, each of {pixels:,} pixels", f"at most {most}"
+        )
