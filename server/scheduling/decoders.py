@@ -21,6 +21,7 @@ class DecodePool:
         self._lock = threading.Lock()
         self._waiting = 0
         self._seconds = 0.0
+        self._began: dict[int, float] = {}  # of what runs, by thread
 
     async def run(self, task: Callable[[], T]) -> T:
         """Run `task` on a decode thread. Cancelling the caller takes the task out if it has not begun."""
@@ -32,20 +33,29 @@ class DecodePool:
         return await asyncio.wrap_future(future)
 
     def predicted_wait(self) -> float:
-        """Seconds until a task that is added now would begin, from the mean of recent ones."""
+        """Seconds until a task that is added now would begin: from the mean of recent ones, or from what the running ones
+        have taken already where that is more."""
         with self._lock:
-            return max(0, self._waiting - self.threads) * self._seconds / self.threads
+            ahead = self._waiting - self.threads
+            if ahead < 0:
+                return 0.0
+            now = time.monotonic()
+            each = max(self._seconds, *(now - began for began in self._began.values()), 0.0)
+            return (ahead + 0.5) * each / self.threads
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _timed(self, task: Callable[[], T]) -> T:
-        began = time.monotonic()
+        began, thread = time.monotonic(), threading.get_ident()
+        with self._lock:
+            self._began[thread] = began
         try:
             return task()
         finally:
             seconds = time.monotonic() - began
             with self._lock:
+                del self._began[thread]
                 self._waiting -= 1
                 self._seconds += _SMOOTHING * (seconds - self._seconds) if self._seconds else seconds
 

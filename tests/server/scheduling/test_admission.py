@@ -151,3 +151,13 @@ async def test_a_cancelled_decode_that_has_not_begun_leaves_the_pool(decoders: D
     await decoders.run(lambda: None)
     assert ran == []
     assert decoders.predicted_wait() == 0
+
+
+async def test_a_decode_that_takes_long_is_noticed_before_it_ends(decoders: DecodePool) -> None:
+    await decoders.run(lambda: None)
+    assert decoders.predicted_wait() == 0
+    slow = asyncio.create_task(decoders.run(lambda: time.sleep(0.3)))
+    await asyncio.sleep(0.2)
+    assert decoders.predicted_wait() > 0.09
+    await slow
+    assert decoders.predicted_wait() == 0
