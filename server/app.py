@@ -28,6 +28,9 @@ from server.settings import Settings
 
 log = structlog.get_logger()
 
+# Seconds in which calls that were on their way when the port closed arrive, and replies are flushed.
+_LAST_CALLS = 0.5
+
 
 class StartupError(Exception):
     """The server cannot start; the message says what to change."""
@@ -125,7 +128,7 @@ class App:
         servicer.drain()
         stopping = asyncio.create_task(server.stop(self.settings.grace_seconds))
         # Health watchers never end by themselves; only answers are worth waiting for.
-        answered = asyncio.create_task(servicer.idle())
+        answered = asyncio.create_task(servicer.quiet(_LAST_CALLS))
         await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
         answered.cancel()
         await server.stop(None)

@@ -38,7 +38,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def __init__(self, repository: Repository, classifier: Classifier, limits: ServiceLimits, metrics: Metrics) -> None:
         self._repository, self._classifier, self._limits, self._metrics = repository, classifier, limits, metrics
         self._draining = asyncio.Event()
-        self._active = 0
+        self._active = self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -46,13 +46,19 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         """Read no more from streams; they end when what they have read is answered."""
         self._draining.set()
 
-    async def idle(self) -> None:
-        """Wait until no Classify and no ClassifyStream is open."""
-        await self._idle.wait()
+    async def quiet(self, seconds: float) -> None:
+        """Wait until no Classify and no ClassifyStream has been open for so long."""
+        while True:
+            await self._idle.wait()
+            calls = self._calls
+            await asyncio.sleep(seconds)
+            if self._idle.is_set() and self._calls == calls:
+                return
 
     @contextmanager
     def _call(self) -> Iterator[None]:
         self._active += 1
+        self._calls += 1
         self._idle.clear()
         try:
             yield

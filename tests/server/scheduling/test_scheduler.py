@@ -177,18 +177,24 @@ def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -
         scheduler.submit(model, answers.work(4))
 
 
-def test_removing_a_lane_fails_what_waits_in_it(scheduler: Scheduler) -> None:
+def test_removing_a_lane_fails_what_waits_in_it_and_returns_after_its_last_batch(scheduler: Scheduler) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
     for number in (1, 2, 3):
         scheduler.submit(model, answers.work(number))
     staged(scheduler, 1)
-    scheduler.remove_lane(model)
-    assert isinstance(answers.failed[3], NotReady)
+    remover = threading.Thread(target=scheduler.remove_lane, args=(model,))
+    remover.start()
+    remover.join(timeout=0.1)
+    assert remover.is_alive()  # one batch runs and one is staged
     with pytest.raises(NotReady):
         scheduler.submit(model, answers.work(4))
     engine.release(2)
+    remover.join(timeout=10)
+    assert not remover.is_alive()
+    assert set(answers.done) == {1, 2}
+    assert isinstance(answers.failed[3], NotReady)
 
 
 def test_a_lane_without_enough_slots_is_refused(scheduler: Scheduler) -> None:
