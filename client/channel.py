@@ -26,6 +26,9 @@ _SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
 
 # A server that refuses says in `grpc-retry-pushback-ms` when to come back; gRPC then waits that long instead of backing
 # off. ClassifyStream is not listed: its items are retried one by one (client/window.py).
+# CANCELLED is what gRPC itself answers to calls that reached a closing port but no handler (grpc/grpc#41785); a call that
+# this side cancels is over at once and never retried.
+RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -39,7 +42,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": f"{INITIAL_BACKOFF}s",
                 "maxBackoff": f"{MAX_BACKOFF}s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+                "retryableStatusCodes": [code.name for code in RETRIED],
             },
         }
     ],

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 
 import grpc
 
-from client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF
+from client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF, RETRIED
 from client.errors import ClientError, DeadlineExceeded, InvalidRequest, RequestTooLarge, from_number
 from client.result import Result
 from vitscope.v1 import classifier_pb2
 
 DEFAULT_WINDOW = 64
 
-_RETRIED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
 # A connection that is cut also shows as INTERNAL: grpc.aio reports a failed write so, and proxies a reset stream.
-_BREAKS = (*_RETRIED, grpc.StatusCode.INTERNAL)
+_BREAKS = (*RETRIED, grpc.StatusCode.INTERNAL)
 
 Outcome = tuple[int, Result | ClientError]
 
@@ -100,7 +99,7 @@ class Window:
             self._limit = min(self._limit + 1 / self._limit, self._size)
             return item.index, Result.of(answer.response)
         error = from_number(answer.error.code, answer.error.message)
-        if error.code not in _RETRIED:
+        if error.code not in RETRIED:
             return item.index, error
         item.attempts += 1
         self._limit = max(self._limit / 2, 1.0)

@@ -30,11 +30,12 @@ class Refusal(Exception):
 
 @dataclass
 class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
-    """`refuse`: how many calls or items to refuse first, and `pushback_ms` what it tells them; `delay` seconds for each
+    """`refuse`: how many calls or items to refuse first, `cut`: how many calls to cancel, and `pushback_ms` what it tells them; `delay` seconds for each
     answer, alternating with none when `shuffled`; `capacity`: items in flight before it refuses more; `break_after`:
     answers after which a stream is cut, once; `dead_items`: ids that are never answered; `max_bytes`: the largest message that it takes."""
 
     refuse: int = 0
+    cut: int = 0
     pushback_ms: int = 0
     delay: float = 0.0
     shuffled: bool = False
@@ -58,6 +59,9 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
             if self.pushback_ms:
                 trailers.append(("grpc-retry-pushback-ms", str(self.pushback_ms)))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "queue is full", tuple(trailers))
+        if self.cut > 0:
+            self.cut -= 1
+            await context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
         await asyncio.sleep(self.delay)
         try:
             return answer(request)

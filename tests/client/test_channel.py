@@ -80,6 +80,13 @@ def test_the_deadline_holds_while_waiting_for_a_retry() -> None:
         assert 0.5 <= time.monotonic() - began < 2
 
 
+def test_a_call_that_a_closing_port_cancelled_is_made_again() -> None:
+    servicer = Servicer(cut=2)
+    with serving_in_thread(servicer) as [address], Client(address) as client:
+        assert client.classify(PIXEL).classes
+    assert len(servicer.calls) == 3
+
+
 def test_a_negative_pushback_means_no_retry() -> None:
     servicer = Servicer(refuse=1, pushback_ms=-1)
     with (
