@@ -26,14 +26,16 @@ from server.scheduling.lane import Lane, Work
 from server.scheduling.scheduler import Scheduler
 from server.scheduling.timeline import Timeline
 
+NO_DEADLINE = math.inf
+
 
 @dataclass(frozen=True)
 class Query:
     """What to say about one image.
 
-    size: bytes of the message, held until it is answered. prepare: turns the caller's bytes into pixels; runs on a decode thread. top_k: classes to return, from 1.
-    min_probability: 0..1. maps: None asks for none. deadline: monotonic seconds, infinite without one. bulk: an item of a
-    stream, which waits in line where a single request would be refused.
+    size: bytes of the message, held until it is answered. prepare: turns the caller's bytes into pixels; runs on a decode
+    thread. top_k: classes to return, from 1. min_probability: 0..1. maps: None asks for none. deadline: monotonic seconds,
+    infinite without one. bulk: an item of a stream, which waits in line where a single request would be refused.
     """
 
     size: int
@@ -157,6 +159,3 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *argum
     """From a scheduler thread to the loop, which may have been closed by a shutdown that did not wait."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function, *arguments)
-
-
-NO_DEADLINE = math.inf

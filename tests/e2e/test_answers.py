@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,19 @@ def logits_of(result: Result, classes: int) -> np.ndarray:
     return logits
 
 
+@pytest.fixture(scope="module")
+def exact_server(models: Path) -> Iterator[RunningServer]:
+    """The same models in float32, whatever the processor has."""
+    with RunningServer(models, "--precision", "f32") as running:
+        yield running
+
+
 @pytest.mark.parametrize("name", ["fashion", "registers"])
+@pytest.mark.parametrize("kind", ["server", "exact_server"])
 def test_classes_and_maps_of_a_jpeg_are_those_of_pytorch(
-    server: RunningServer, registers_checkpoint: Path, name: str, photo: bytes
+    request: pytest.FixtureRequest, kind: str, registers_checkpoint: Path, name: str, photo: bytes
 ) -> None:
+    server: RunningServer = request.getfixturevalue(kind)
     checkpoint, prefix = (FASHION, 1) if name == "fashion" else (registers_checkpoint, 5)
     logits, attention = in_pytorch(checkpoint, photo)
     with Client(server.address) as client:
@@ -46,6 +56,7 @@ def test_classes_and_maps_of_a_jpeg_are_those_of_pytorch(
         result = client.classify(photo, model=name, top_k=1000, attention="all", heads="all")
         last = client.classify(photo, model=name, top_k=1000, attention="last")
     exact = model.engine.precision == "f32"
+    assert exact or kind == "server"
     tolerance = 1e-4 if exact else 0.15
     assert logits_of(result, len(logits)) == pytest.approx(logits, abs=tolerance)
     assert logits_of(last, len(logits)) == pytest.approx(logits, abs=tolerance)
