@@ -5,9 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS ?= models
-SOURCES := bundle client examples export finetune server tests
+SOURCES := bench bundle client examples export finetune server tests
 
-.PHONY: help demo serve test lint types unit protos clean
+.PHONY: help demo serve test bench lint types unit protos clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,9 @@ serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default
 	@$(BIN)/vitscope serve $(MODELS)
 
 test: $(VENV)/.dev fashion-mnist lint types unit  ## everything that CI runs
+
+bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
+	@$(BIN)/python -m bench
 
 lint: $(VENV)/.dev  ## ruff and buf
 	$(BIN)/ruff check $(SOURCES)
@@ -59,8 +62,12 @@ $(VENV)/.export: requirements/export.txt requirements/serve.txt pyproject.toml |
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.export
+$(VENV)/.dev: requirements/dev.txt requirements/bench.txt $(VENV)/.export
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.export
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/bench.txt
 	@touch $@
 
 .PHONY: fashion-mnist

@@ -3,7 +3,7 @@
 <models>/<name>/<version>/
     manifest.json     what the model is and takes, its graphs, and the SHA-256 of every other file
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
-    graphs/*.onnx     graphs that share one external weights file
+    graphs/*.onnx     graphs that share one external weights file, and perhaps their int8 variants with one of their own
     explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
     certificate.json  parity of each engine and precision with the source checkpoint
     engines/          cache of compiled engines; rebuildable, not hashed, never trusted
@@ -14,6 +14,7 @@ from bundle.errors import BundleError
 from bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    INT8,
     Graph,
     GraphName,
     InputContract,
@@ -22,6 +23,7 @@ from bundle.manifest import (
     Provenance,
     Resize,
     TokenGeometry,
+    Variant,
 )
 from bundle.reader import Bundle, discover, open_bundle
 from bundle.writer import BundleWriter
@@ -29,6 +31,7 @@ from bundle.writer import BundleWriter
 __all__ = [
     "ATTENTION",
     "CLASSIFY",
+    "INT8",
     "Bundle",
     "BundleError",
     "BundleWriter",
@@ -42,6 +45,7 @@ __all__ = [
     "Provenance",
     "Resize",
     "TokenGeometry",
+    "Variant",
     "discover",
     "open_bundle",
 ]

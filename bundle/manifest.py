@@ -19,6 +19,10 @@ GraphName = Literal["classify", "attention"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
 
+# Other forms of a graph, with the same inputs and outputs.
+Variant = Literal["int8"]
+INT8: Variant = "int8"
+
 
 class Strict(BaseModel):
     """Immutable, and an unknown field is an error: a manifest means exactly what it says."""
@@ -102,10 +106,13 @@ class Graph(Strict):
 
     `attention` holds CLS rows over the patches: [N, heads, patches] of the last layer in the `classify` graph,
     [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds the same rows over the prefix tokens.
+    variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
+    DequantizeLinear nodes.
     """
 
     file: str
     outputs: tuple[Output, ...]
+    variants: dict[Variant, str] = Field(default_factory=dict)
 
 
 class Provenance(Strict):
@@ -138,8 +145,11 @@ class Manifest(Strict):
         if CLASSIFY not in self.graphs:
             raise ValueError(f"graphs must hold {CLASSIFY!r}")
         for name, graph in self.graphs.items():
-            if graph.file not in self.files:
-                raise ValueError(f"graph {name!r} names {graph.file!r}, which is not among files")
+            for file in (graph.file, *graph.variants.values()):
+                if file not in self.files:
+                    raise ValueError(f"graph {name!r} names {file!r}, which is not among files")
+        if len({frozenset(graph.variants) for graph in self.graphs.values()}) > 1:
+            raise ValueError("a variant is of all graphs or of none")
         grid = (self.tokens.grid_rows * self.tokens.patch_height, self.tokens.grid_cols * self.tokens.patch_width)
         # Strided convolution drops a remainder, so the grid may be smaller than the input by less than a patch.
         if not (0 <= self.input.height - grid[0] < self.tokens.patch_height) or not (
@@ -161,6 +171,11 @@ class Manifest(Strict):
             return ("N", len(self.labels))
         layers = (self.layers,) if graph == ATTENTION else ()
         return ("N", *layers, self.heads, self.tokens.patches if output == "attention" else self.tokens.prefix)
+
+    @property
+    def variants(self) -> frozenset[Variant]:
+        """The forms that every graph is there in beside its own."""
+        return frozenset(self.graphs[CLASSIFY].variants)
 
     @property
     def has_attention(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bundle.certificate import Certificate
 from bundle.errors import BundleError
 from bundle.hashing import sha256_of
-from bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest
+from bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest, Variant
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",
@@ -27,9 +27,10 @@ class Bundle:
     manifest: Manifest
     certificate: Certificate
 
-    def graph_path(self, name: GraphName) -> Path:
-        """The ONNX file of graph `classify` or `attention`. Raises KeyError when the bundle has no such graph."""
-        return self.path / self.manifest.graphs[name].file
+    def graph_path(self, name: GraphName, variant: Variant | None = None) -> Path:
+        """The ONNX file of graph `classify` or `attention`, or of a variant of it. Raises KeyError when the bundle has none."""
+        graph = self.manifest.graphs[name]
+        return self.path / (graph.variants[variant] if variant else graph.file)
 
     def explain(self) -> dict[str, np.ndarray]:
         """The arrays of explain.npz."""

@@ -103,18 +103,23 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the server's time went. `total` and `stages` (by name, in order) are seconds."""
+    """Where the server's time went. `total` and `stages` (by name, in order) are seconds. origin: "computed", or "shared" or "cached" when
+    an equal request's result was used; "unspecified" from a server that does not say."""
 
     total: float
     stages: dict[str, float]
     batch_size: int
     engine: str
+    origin: str = "unspecified"
 
     @classmethod
     def of(cls, message: timing_pb2.Timing) -> "Timing":
         names = [name for name in message.DESCRIPTOR.fields_by_name if name.endswith("_seconds")]
         seconds = {name.removesuffix("_seconds"): getattr(message, name) for name in names}
-        return cls(seconds.pop("total"), seconds, message.batch_size, message.engine)
+        # proto3 enums are open: a newer server may send a number that has no name here.
+        known = message.origin in timing_pb2.Origin.values()
+        origin = timing_pb2.Origin.Name(message.origin).removeprefix("ORIGIN_").lower() if known else "unspecified"
+        return cls(seconds.pop("total"), seconds, message.batch_size, message.engine, origin)
 
 
 @dataclass(frozen=True)

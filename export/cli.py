@@ -62,6 +62,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         attention=arguments.attention,
         certificate=arguments.certificate,
         allow_uncertified=arguments.allow_uncertified,
+        int8=arguments.int8,
     )
 
 
@@ -95,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-uncertified", action="store_true",
         help="publish even if bf16 falls below its bar; the server will not use it. float32 must always pass",
+    )  # fmt: skip
+    parser.add_argument(
+        "--int8", action="store_true",
+        help="add graphs with 8-bit linear layers, if they pass the certificate: the server uses them where they measure "
+        "faster. Their ranges come from images of --calibration too, 128 or more in all being best",
     )  # fmt: skip
     return parser
 

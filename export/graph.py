@@ -72,10 +72,8 @@ class PixelClassifier(torch.nn.Module):
         return out.logits, *parts
 
 
-def trace(
-    module: PixelClassifier, contract: InputContract, graphs: dict[GraphName, Graph]
-) -> dict[GraphName, ir.Model]:
-    """Export to ONNX with a dynamic batch: traced once, then each graph keeps what leads to its own outputs."""
+def trace(module: PixelClassifier, contract: InputContract, graphs: dict[GraphName, Graph]) -> ir.Model:
+    """Export to ONNX with a dynamic batch: one model with the outputs of all graphs, to be cut into them."""
     names = [f"{graph}/{output.name}" for graph, entry in graphs.items() for output in entry.outputs[1:]]
     # Two images: with one, the exporter takes the batch for a constant.
     sample = torch.zeros(2, contract.height, contract.width, 3, dtype=torch.uint8)
@@ -92,7 +90,12 @@ def trace(
             verbose=False,
         )
     assert program is not None
-    return {name: _cut(program.model, name) for name in graphs}
+    return program.model
+
+
+def cut(model: ir.Model, graphs: dict[GraphName, Graph]) -> dict[GraphName, ir.Model]:
+    """Each graph of a traced model, with what leads to its own outputs and nothing else."""
+    return {name: _cut(model, name) for name in graphs}
 
 
 def _cut(model: ir.Model, graph: GraphName) -> ir.Model:

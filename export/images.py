@@ -1,7 +1,7 @@
 """The real images that an export is certified on."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,27 +14,39 @@ from export.errors import ExportError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none
 FEWEST, MOST = 8, 256
+# For int8: images that ranges are taken from, and how many there must be to keep these apart from the certificate's.
+RANGES, APART = 128, 128
 NAMED = 5  # broken images
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's PNG reader raises SyntaxError
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Files to compare on. `found`: images in the folder, of which at most 256 are used. sha256: of their contents."""
+    """Files to compare on. `found`: images in the folder, of which at most 256 are used. sha256: of their contents.
+
+    ranges: for int8, at most 128 others that its ranges are taken from; the same ones where there are too few.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     found: int
+    ranges: tuple[Path, ...] = ()
+
+    @property
+    def apart(self) -> bool:
+        """Whether int8 is measured on other images than its ranges come from."""
+        return not set(self.files) & set(self.ranges)
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
 
 
-def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
+def find_images(calibration: Path | None, checkpoint: Path, int8: bool = False) -> ImageSet:
     """Images below `calibration`, or else in the checkpoint's own `samples` folder.
 
-    Of more than 256 images every n-th is taken, so that each sub-folder has its share.
+    Of more than 256 images every n-th is taken, so that each sub-folder has its share. For int8, from 128 images on, at
+    least half of them are kept from the certificate, so that the ranges come from others.
     Raises ExportError when there is no such folder or it holds fewer than 8 images.
     """
     folder = calibration or checkpoint / SAMPLES
@@ -42,10 +54,15 @@ def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
         raise ExportError(f"--calibration {folder}: a file; accepted: a folder of images")
     if not folder.is_dir():
         if calibration is None:
+            purpose, way_out = (
+                "the certificate compares every engine with the checkpoint on",
+                (", or --no-certificate (the server then says that the model is uncertified and uses float32 only)"),
+            )
+            if int8:
+                purpose, way_out = "--int8 takes its ranges from, and is certified on,", ", or leave out --int8"
             raise ExportError(
-                "--calibration: the certificate compares every engine with the checkpoint on real images, and the "
-                f"checkpoint has no {SAMPLES}/ folder; give a folder of at least {FEWEST} images, or --no-certificate "
-                "(the server then says that the model is uncertified and uses float32 only)"
+                f"--calibration: {purpose} real images, and the checkpoint has no {SAMPLES}/ folder; give a folder of at "
+                f"least {FEWEST} images{way_out}"
             )
         raise ExportError(f"--calibration {folder}: no such folder")
     found = sorted(
@@ -57,8 +74,18 @@ def find_images(calibration: Path | None, checkpoint: Path) -> ImageSet:
         raise ExportError(
             f"--calibration {folder}: {len(found)} images; at least {FEWEST} are needed ({', '.join(sorted(SUFFIXES))})"
         )
-    chosen = np.linspace(0, len(found) - 1, min(len(found), MOST)).round().astype(int)
-    return ImageSet(folder, tuple(found[index] for index in chosen), len(found))
+    if not int8:
+        return ImageSet(folder, _every_nth(found, MOST), len(found))
+    if len(found) < APART:
+        return ImageSet(folder, tuple(found), len(found), tuple(found))
+    files = _every_nth(found, min(MOST, len(found) // 2))
+    others = sorted(set(found).difference(files))
+    return ImageSet(folder, files, len(found), _every_nth(others, RANGES))
+
+
+def _every_nth(paths: Sequence[Path], most: int) -> tuple[Path, ...]:
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), most)).round().astype(int)
+    return tuple(paths[index] for index in chosen)
 
 
 def check_images(files: Iterable[Path]) -> None:

@@ -4,23 +4,38 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import onnx_ir as ir
 from pydantic import TypeAdapter, ValidationError
 
-from bundle import Bundle, BundleWriter, Certificate, InputContract, Manifest, Provenance, TokenGeometry, open_bundle
+from bundle import (
+    Bundle,
+    BundleWriter,
+    Certificate,
+    Graph,
+    GraphName,
+    InputContract,
+    Manifest,
+    Provenance,
+    TokenGeometry,
+    open_bundle,
+)
 from bundle.manifest import Name
 from export.certify import certify, require
+from export.certify_int8 import Source, add_int8, why_no_int8, with_variants
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.errors import ExportError
 from export.explain import explain_arrays
-from export.graph import PixelClassifier, describe_graphs, side_branches, trace
-from export.images import ImageSet, check_images, find_images
+from export.graph import PixelClassifier, cut, describe_graphs, side_branches, trace
+from export.images import APART, ImageSet, check_images, find_images, read_image
 from export.lint import lint
 from export.positions import check_multiple, freeze_positions, grid, patch_size
-from export.preprocess import Size, fit_to, input_contract, output_size
+from export.preprocess import Size, fit_to, input_contract, output_size, prepare
 from export.progress import Reporter, Silent
 from export.reference import Reference, run_reference
 from export.weights import write_graphs
 
+WEIGHTS = "weights.bin"
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "openvino", "onnxruntime")
 
 
@@ -31,7 +46,8 @@ class ExportJob:
     checkpoint: local folder or hub id. models: the folder that the server serves. version: None takes the next free one.
     calibration: images for the certificate; None takes the checkpoint's own samples. size: input size in pixels; None
     takes the processor's. attention: maps in the graphs. certificate: False publishes without comparing.
-    allow_uncertified: publish although a reduced precision falls short; the server will not use it.
+    allow_uncertified: publish although a reduced precision falls short; the server will not use it. int8: try to add int8
+    graphs.
     """
 
     checkpoint: str
@@ -43,6 +59,7 @@ class ExportJob:
     attention: bool = True
     certificate: bool = True
     allow_uncertified: bool = False
+    int8: bool = False
 
 
 def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple[Bundle, ImageSet | None]:
@@ -55,6 +72,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     """
     reporter = reporter or Silent()
     _check_name(job.name)
+    if job.int8 and not job.certificate:
+        raise ExportError("--int8: accepted only with the certificate, since int8 that nobody measured is not served")
     writer = BundleWriter(job.models, job.name, job.version)
     with writer:  # first, so that a destination that cannot be written is known before anything that takes long
         with reporter.stage("loading the checkpoint"):
@@ -75,9 +94,10 @@ def _export(
         reporter.warn(
             f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
         )
-    images = find_images(job.calibration, checkpoint.folder) if job.certificate else None
+    images = find_images(job.calibration, checkpoint.folder, job.int8) if job.certificate else None
     if images:
-        check_images(reporter.track(images.files, f"reading {len(images.files)} images"))
+        files = sorted({*images.files, *images.ranges})
+        check_images(reporter.track(files, f"reading {len(files)} images"))
     # The reference runs first, while the model is still the original; from then on its positions are frozen.
     reference = (
         run_reference(checkpoint, processor, size, images.files, tokens.prefix + tokens.patches, reporter)
@@ -85,35 +105,60 @@ def _export(
         else None
     )
     freeze_positions(checkpoint.model, checkpoint.family, size)
-    manifest = _write(writer, job, checkpoint, contract, tokens, reporter)
-    certificate = _certificate(writer.path, manifest, reference, images, reporter)
+    graphs, traced = _write_graphs(writer.path, job, checkpoint, contract, tokens, reporter)
+    certificate = _certificate(writer.path, graphs, reference, images, reporter)
     require(certificate, job.allow_uncertified)
+    if job.int8 and images and reference:
+        pixels = np.stack([prepare(processor, read_image(path))[0] for path in images.ranges])
+        certificate = add_int8(certificate, Source(traced, graphs, writer.path, pixels), reference, reporter)
+        if not images.apart:
+            reporter.warn(
+                f"--int8: ranges and certificate come from the same {images.found} images; from {APART} images on they are "
+                "kept apart"
+            )
+        if objection := why_no_int8(certificate):
+            reporter.warn(f"--int8: refused, the bundle is published without int8 graphs: {objection}")
+        else:
+            graphs = with_variants(graphs)
+    writer.save_explain(explain_arrays(checkpoint.model, checkpoint.family))
     writer.save_certificate(certificate)
-    return writer.publish(manifest.model_copy(update={"files": writer.files()})), images
+    return writer.publish(_manifest(writer, job, checkpoint, contract, tokens, graphs)), images
 
 
-def _write(
-    writer: BundleWriter,
+def _write_graphs(
+    folder: Path,
     job: ExportJob,
     checkpoint: Checkpoint,
     contract: InputContract,
     tokens: TokenGeometry,
     reporter: Reporter,
-) -> Manifest:
-    """Write and lint the graphs and explain.npz; returns the manifest."""
-    model, family, config = checkpoint.model, checkpoint.family, checkpoint.model.config
+) -> tuple[dict[GraphName, Graph], ir.Model]:
+    """Trace, write and lint the graphs. Returns their entries in the manifest, and the model that they were cut from."""
+    config = checkpoint.model.config
     graphs = describe_graphs(config, len(checkpoint.labels), tokens, job.attention)
     with reporter.stage(f"tracing to ONNX: {', '.join(graphs)}"):
-        traced = trace(PixelClassifier(model, family, contract, job.attention), contract, graphs)
-        write_graphs({writer.path / graphs[name].file: traced[name] for name in graphs})
+        traced = trace(PixelClassifier(checkpoint.model, checkpoint.family, contract, job.attention), contract, graphs)
+        parts = cut(traced, graphs)
+        write_graphs({folder / graphs[name].file: parts[name] for name in graphs}, WEIGHTS)
     for name, graph in graphs.items():
         softmaxes = config.num_hidden_layers + side_branches(name, config.num_hidden_layers, job.attention)
-        lint(writer.path / graph.file, graph, contract, softmaxes)
-    writer.save_explain(explain_arrays(model, family))
+        lint(folder / graph.file, graph, contract, softmaxes)
+    return graphs, traced
+
+
+def _manifest(
+    writer: BundleWriter,
+    job: ExportJob,
+    checkpoint: Checkpoint,
+    contract: InputContract,
+    tokens: TokenGeometry,
+    graphs: dict[GraphName, Graph],
+) -> Manifest:
+    config = checkpoint.model.config
     return Manifest(
         name=job.name,
         version=writer.version,
-        family=family.name,
+        family=checkpoint.family.name,
         labels=checkpoint.labels,
         input=contract,
         tokens=tokens,
@@ -124,19 +169,22 @@ def _write(
         provenance=Provenance(
             source=checkpoint.source,
             weights_sha256=checkpoint.weights_sha256,
-            tools={tool: version(tool) for tool in TOOLS},
+            tools={tool: version(tool) for tool in (*TOOLS, *(["nncf"] if job.int8 else []))},
         ),
         files=writer.files(),
     )
 
 
 def _certificate(
-    path: Path, manifest: Manifest, reference: Reference | None, images: ImageSet | None, reporter: Reporter
+    path: Path,
+    graphs: dict[GraphName, Graph],
+    reference: Reference | None,
+    images: ImageSet | None,
+    reporter: Reporter,
 ) -> Certificate:
     if reference is None or images is None:
         return Certificate()
-    graphs = {name: path / graph.file for name, graph in manifest.graphs.items()}
-    return certify(graphs, reference, images.sha256, reporter)
+    return certify({name: path / graph.file for name, graph in graphs.items()}, reference, images.sha256, reporter)
 
 
 def _tokens(checkpoint: Checkpoint, size: Size) -> TokenGeometry:

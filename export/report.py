@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bundle import Bundle, Certificate, Manifest
+from bundle import INT8, Bundle, Certificate, CertificateEntry, Manifest
 from export.images import ImageSet
 
 
@@ -32,16 +32,22 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
         failed = [entry for entry in bundle.certificate.entries if not entry.passed]
         parts += [
-            Text(
-                f"Uncertified: {e.engine} {e.precision}, {', '.join(e.shortfalls)}. The server will not use it.",
-                "yellow",
-            )
+            Text(f"Uncertified: {e.engine} {e.precision}, {', '.join(e.shortfalls)}. {_consequence(e)}", "yellow")
             for e in failed
+        ]
+        parts += [
+            Text(f"Not in 8 bits, because it hurt most there: {', '.join(e.float_layers)}.")
+            for e in bundle.certificate.entries
+            if e.passed and e.float_layers
         ]
     parts.append(
         Text(f"\nThe bundle is in {bundle.path}. Serve it with:\n\n  vitscope serve {shlex.quote(str(models))}\n")
     )
     return parts
+
+
+def _consequence(entry: CertificateEntry) -> str:
+    return "The bundle has no int8 graphs." if entry.precision == INT8 else "The server will not use it."
 
 
 def _shape(manifest: Manifest) -> str:
@@ -62,15 +68,17 @@ def _graphs(bundle: Bundle) -> Table:
         graph.file: ", ".join(f"{o.name} {list(o.shape)}".replace("'", "") for o in graph.outputs)
         for graph in bundle.manifest.graphs.values()
     }
+    outputs |= {file: "the same" for graph in bundle.manifest.graphs.values() for file in graph.variants.values()}
     for name in sorted(n for n in bundle.manifest.files if n.startswith("graphs/")):
         size = (bundle.path / name).stat().st_size
-        table.add_row(name, f"{size / 1e6:,.2f} MB", outputs.get(name, "weights of all graphs"))
+        table.add_row(name, f"{size / 1e6:,.2f} MB", outputs.get(name, "weights of these graphs"))
     return table
 
 
 def _images(images: ImageSet) -> Text:
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
-    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}:")
+    ranges = f"; int8 has its ranges from {len(images.ranges)} others" if images.ranges and images.apart else ""
+    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}:")
 
 
 def _certificate(certificate: Certificate) -> Table:

@@ -7,13 +7,12 @@ from typing import BinaryIO
 import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-WEIGHTS = "weights.bin"
 # The ONNX format asks for page-aligned offsets, so that engines can map the file; what is smaller than a page stays inline.
 PAGE = 4096
 
 
-def write_graphs(graphs: dict[Path, ir.Model]) -> None:
-    """Write each model to its path and all large tensors, each content once, to `weights.bin` in the same folder.
+def write_graphs(graphs: dict[Path, ir.Model], weights: str) -> None:
+    """Write each model to its path and all large tensors, each content once, to the file `weights` in the same folder.
 
     The files depend on nothing but the models: stack traces and documentation, which hold paths of this machine, are
     removed, and the order of tensors is that of their first use.
@@ -23,16 +22,16 @@ def write_graphs(graphs: dict[Path, ir.Model]) -> None:
     folder = folders.pop()
     folder.mkdir(parents=True, exist_ok=True)
     places: dict[bytes, int] = {}
-    with (folder / WEIGHTS).open("wb") as file:
+    with (folder / weights).open("wb") as file:
         for model in graphs.values():
             ClearMetadataAndDocStringPass()(model)
             for value in model.graph.initializers.values():
-                _move_out(value, file, folder, places)
+                _move_out(value, file, folder / weights, places)
     for path, model in graphs.items():
         ir.save(model, path)
 
 
-def _move_out(value: ir.Value, file: BinaryIO, folder: Path, places: dict[bytes, int]) -> None:
+def _move_out(value: ir.Value, file: BinaryIO, path: Path, places: dict[bytes, int]) -> None:
     tensor = value.const_value
     if tensor is None or tensor.nbytes < PAGE:
         return
@@ -43,6 +42,6 @@ def _move_out(value: ir.Value, file: BinaryIO, folder: Path, places: dict[bytes,
         places[key] = file.tell()
         file.write(data)
     value.const_value = ir.ExternalTensor(
-        WEIGHTS, places[key], len(data), tensor.dtype,
-        shape=ir.Shape(tensor.shape.numpy()), name=value.name or "", base_dir=folder,
+        path.name, places[key], len(data), tensor.dtype,
+        shape=ir.Shape(tensor.shape.numpy()), name=value.name or "", base_dir=path.parent,
     )  # fmt: skip

@@ -18,8 +18,9 @@ from server.cpu import plan_threads
 from server.engines.choose import Wanted
 from server.images.limits import ImageLimits
 from server.metrics import Metrics, service_version
+from server.models.loader import EngineSettings
 from server.models.repository import Repository
-from server.models.served import EngineSettings, ServedModel, State
+from server.models.served import ServedModel, State
 from server.scheduling.admission import Admission
 from server.scheduling.decoders import DecodePool
 from server.scheduling.lane import Lane
@@ -53,16 +54,15 @@ class App:
             settings.max_queue_wait,
             refused=lambda reason: self.metrics.refusals.labels(reason).inc(),
         )
-        self.metrics.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.predicted_wait)
+        self.metrics.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
-        engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch)
+        engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until a signal or `stop`. Raises StartupError when a port is taken or no model can be served."""
         self.health = Health()
-        self.scheduler.start()
         try:
             with self._signals():
                 await self._serve()
@@ -135,11 +135,14 @@ class App:
         await stopping
 
     def _servicer(self) -> ClassifierServicer:
-        classifier = Classifier(self.admission, self.decoders, self.scheduler, self.metrics)
+        classifier = Classifier(
+            self.admission, self.decoders, self.scheduler, self.metrics, self.settings.cache_mib * 2**20
+        )
         limits = ImageLimits(
             max_bytes=int(self.settings.max_image_mib * 2**20),
             max_pixels=int(self.settings.max_image_megapixels * 1e6),
             max_frames=self.settings.max_image_frames,
+            decoding=self.settings.image_decoding,
         )
         service_limits = ServiceLimits(limits, self.settings.stream_window, self.settings.max_message_mib * 2**20)
         return ClassifierServicer(self.repository, classifier, service_limits, self.metrics)

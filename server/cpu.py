@@ -10,7 +10,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """Threads of the engine (one batch uses them all) and of the decode pool, and where the numbers come from."""
+    """Threads of the engine (its streams divide them) and of the decode pool, and where the numbers come from."""
 
     engine: int
     decode: int

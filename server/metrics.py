@@ -7,6 +7,7 @@ code, stage, reason; never ids. The grpc_server_* series carry the conventional 
 import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,6 +39,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._known: dict[tuple[Any, ...], Any] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -62,6 +64,16 @@ class Metrics:
         self.map_requests = Counter(
             "vitscope_map_requests", "Images answered with maps.", ("model", "version", "method"), registry=registry
         )
+        self.repeats = Counter(
+            "vitscope_repeats",
+            "Images that were not computed: shared with an equal request in flight, or cached from an earlier one.",
+            ("model", "version", "how"),
+            registry=registry,
+        )
+        self.cache_bytes = Gauge("vitscope_cache_bytes", "Bytes of answers kept for repeats.", registry=registry)
+        self.cache_evictions = Counter(
+            "vitscope_cache_evictions", "Answers forgotten to make room for newer ones.", registry=registry
+        )
         self.refusals = Counter(
             "vitscope_refusals",
             "Images refused at the door (in_flight, bytes, queue_wait, deadline) or given up when their deadline passed (expired).",
@@ -70,8 +82,8 @@ class Metrics:
         )
         self.in_flight = Gauge("vitscope_in_flight", "Images admitted and not yet answered.", registry=registry)
         self.queue_depth = Gauge("vitscope_queue_depth", "Images decoded and not running yet.", registry=registry)
-        self.predicted_wait = Gauge(
-            "vitscope_predicted_wait_seconds", "Seconds that an image which arrives now would wait.", registry=registry
+        self.backlog = Gauge(
+            "vitscope_backlog_seconds", "Predicted seconds until everything admitted so far has run.", registry=registry
         )
         self.model_ready = Gauge(
             "vitscope_model_ready", "1 where the model version serves, else 0.", ("model", "version"), registry=registry
@@ -101,24 +113,33 @@ class Metrics:
             self.refusals.labels(reason)  # a series that appears only after its first event cannot be alerted on
 
     def watch(
-        self, in_flight: Callable[[], float], queue_depth: Callable[[], float], wait: Callable[[], float]
+        self, in_flight: Callable[[], float], queue_depth: Callable[[], float], backlog: Callable[[], float]
     ) -> None:
         """Read the gauges of the present from these functions at each scrape."""
         self.in_flight.set_function(in_flight)
         self.queue_depth.set_function(queue_depth)
-        self.predicted_wait.set_function(wait)
+        self.backlog.set_function(backlog)
 
     def answered(self, model: Mapping[str, str], code: str, durations: Mapping[str, float]) -> None:
-        """Count one image by its code, and its stages if it was answered; `model` holds the labels model, version, engine.
+        """Count one image by its code, and its stages if it was answered; `model` holds the labels model, version, engine, in this
+        order.
 
         Refusals take next to no time and would pull the percentiles of an overloaded server down.
         """
-        self.requests.labels(**model, code=code).inc()
+        self._series(self.requests, *model.values(), code).inc()
         if code == "DEADLINE_EXCEEDED":
             self.refusals.labels("expired").inc()
         if code == "OK":
             for stage, seconds in durations.items():
-                self.stage_seconds.labels(**model, stage=stage).observe(seconds)
+                self._series(self.stage_seconds, *model.values(), stage).observe(seconds)
+
+    def _series(self, family: Any, *labels: str) -> Any:
+        """`family.labels(*labels)`, which checks and locks each time, looked up once."""
+        key = (family, *labels)
+        series = self._known.get(key)
+        if series is None:
+            series = self._known[key] = family.labels(*labels)
+        return series
 
 
 def service_version() -> str:

@@ -54,11 +54,15 @@ class Settings(BaseSettings):
     engine: Literal["auto", "openvino", "onnxruntime"] = Field(
         "auto", description="auto takes the best that works here"
     )
-    precision: Literal["auto", "f32", "bf16"] = Field(
-        "auto", description="auto takes bf16 where processor and certificate allow"
+    precision: Literal["auto", "f32", "bf16", "int8"] = Field(
+        "auto", description="auto takes the fastest that processor and certificate allow"
     )
     allow_uncertified: CliImplicitFlag[bool] = Field(
         False, description="serve a precision that the bundle's certificate does not cover"
+    )
+    engine_cache: Path | None = Field(
+        None,
+        description="folder for what was measured and compiled; default: in the bundle, or the user's cache folder",
     )
     threads: int = Field(0, ge=0, le=1024, description="engine threads; 0 takes the CPU quota of this process")
     decode_threads: int = Field(0, ge=0, le=1024, description="image decoding threads; 0 takes the CPU quota")
@@ -68,10 +72,19 @@ class Settings(BaseSettings):
         0, ge=0, le=60_000, description="hold an idle engine this long for a fuller batch; 0, the default, never waits"
     )
     max_queue_wait: float = Field(1.0, gt=0, le=3600, description="seconds; a longer predicted wait is refused at once")
-    max_in_flight: int = Field(1024, ge=1, description="requests admitted and not yet answered; more are refused")
+    max_in_flight: int = Field(
+        1024, ge=1, description="requests admitted and not yet answered; a caller may have as many as are left free"
+    )
     max_in_flight_mib: int = Field(512, ge=1, description="bytes of their messages; more are refused")
     stream_window: int = Field(32, ge=1, le=4096, description="items of one ClassifyStream worked on at a time")
 
+    cache_mib: int = Field(
+        0, ge=0, le=2**20, description="answers kept for repeats of an image; 0, the default, keeps none"
+    )
+
+    image_decoding: Literal["scaled", "exact"] = Field(
+        "scaled", description="exact: pixels equal to Pillow's; scaled: faster, within 1 grey level on average"
+    )
     max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
     max_image_mib: float = Field(20, ge=0.001, le=1024, description="largest encoded image")
     max_image_megapixels: float = Field(
@@ -109,8 +122,8 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, *([TomlConfigSettingsSource(cls, path)] if path else []))
 
     def as_toml(self) -> str:
-        """All settings but `config` and `print_config`, as a file that --config takes."""
-        values = self.model_dump(mode="json", exclude={"config", "print_config"})
+        """All settings that have a value, but `config` and `print_config`, as a file that --config takes."""
+        values = self.model_dump(mode="json", exclude={"config", "print_config"}, exclude_none=True)
         return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
 
 

@@ -12,6 +12,7 @@ PROTOS = ROOT / "protos"
 
 # What each package may import of the project; the layers of DESIGN, in one direction.
 ALLOWED = {
+    "bench": {"bundle", "export", "server", "vitscope"},
     "bundle": set(),
     "client": {"vitscope"},
     "finetune": set(),

@@ -1,6 +1,6 @@
 """Requests to domain values. Nothing is decided here but what a field's absence means."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from server.errors import InvalidRequest
 from server.images.limits import ImageLimits
 from server.images.prepare import Prepared, prepare_encoded, prepare_raw
 from server.maps.spec import ColourMap, Dtype, Kind, MapSpec, PictureFormat, RenderingSpec, Upsampling
+from server.scheduling.callers import Caller
 from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
@@ -54,22 +55,26 @@ def to_query(
     limits: ImageLimits,
     deadline: float,
     timeline: Timeline,
-    bulk: bool = False,
+    caller: Caller,
 ) -> Query:
-    """A request to a model with this manifest. Raises InvalidRequest naming the field that cannot be used."""
+    """A request of `caller` to a model with this manifest. Raises InvalidRequest naming the field that cannot be used."""
     if not 0 <= request.min_probability <= 1:
         raise InvalidRequest("min_probability", f"{request.min_probability:g}", "0 to 1")
     spec = to_map_spec(request.maps, manifest) if request.HasField("maps") else None
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
+    image, form, prepare = _image(request.image, manifest, limits, keep_photo)
     return Query(
+        caller=caller,
         size=request.ByteSize(),
-        prepare=_prepare(request.image, manifest, limits, keep_photo),
+        image=image,
+        form=form,
+        prepare=prepare,
+        at_once=request.image.raw.preprocessed,
         top_k=request.top_k or DEFAULT_TOP_K,
         min_probability=request.min_probability,
         maps=spec,
         deadline=deadline,
         timeline=timeline,
-        bulk=bulk,
     )
 
 
@@ -98,25 +103,20 @@ def _to_rendering_spec(options: maps_pb2.RenderingOptions) -> RenderingSpec:
     )
 
 
-def _prepare(
+def _image(
     image: image_pb2.Image, manifest: Manifest, limits: ImageLimits, keep_photo: bool
-) -> Callable[[], Prepared]:
+) -> tuple[bytes, tuple[Hashable, ...], Callable[[], Prepared]]:
+    """The image's bytes, what else decides what is made of them, and what makes it. (Each access to a bytes field copies it.)"""
     source = image.WhichOneof("source")
     if source == "encoded":
-        return partial(prepare_encoded, image.encoded, manifest.input, manifest.tokens, limits, keep_photo)
+        data = image.encoded
+        prepare = partial(prepare_encoded, data, manifest.input, manifest.tokens, limits, keep_photo)
+        return data, (keep_photo,), prepare
     if source == "raw":
-        raw = image.raw
-        return partial(
-            prepare_raw,
-            raw.rgb,
-            raw.width,
-            raw.height,
-            raw.preprocessed,
-            manifest.input,
-            manifest.tokens,
-            limits,
-            keep_photo,
-        )
+        data, raw = image.raw.rgb, image.raw
+        shape = (raw.width, raw.height, raw.preprocessed)
+        prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
+        return data, (*shape, keep_photo), prepare
     raise InvalidRequest("image", "not set", "image.encoded (a JPEG, PNG, WebP, GIF, BMP or TIFF file) or image.raw")
 
 

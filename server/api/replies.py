@@ -2,7 +2,6 @@
 
 from bundle import CertificateEntry, InputContract, TokenGeometry
 from server.classifier import Classification
-from server.engines.contract import Identity
 from server.images.geometry import Geometry
 from server.maps.encode import encode
 from server.maps.render import Rendered
@@ -21,6 +20,11 @@ _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
     State.READY: model_pb2.MODEL_STATE_READY,
     State.FAILED: model_pb2.MODEL_STATE_FAILED,
+}
+_ORIGINS = {
+    "computed": timing_pb2.ORIGIN_COMPUTED,
+    "shared": timing_pb2.ORIGIN_SHARED,
+    "cached": timing_pb2.ORIGIN_CACHED,
 }
 _DTYPES = {
     "float32": maps_pb2.DATA_TYPE_FLOAT32,
@@ -42,7 +46,7 @@ def to_response(
         geometry=_geometry(answer.geometry),
         model=model.name,
         version=model.version,
-        timing=_timing(timeline, answer.engine),
+        timing=_timing(timeline, answer),
     )
 
 
@@ -126,9 +130,11 @@ def _geometry(geometry: Geometry) -> image_pb2.Geometry:
     )
 
 
-def _timing(timeline: Timeline, engine: Identity) -> timing_pb2.Timing:
+def _timing(timeline: Timeline, answer: Classification) -> timing_pb2.Timing:
     seconds = {f"{stage}_seconds": value for stage, value in timeline.durations().items()}
-    return timing_pb2.Timing(**seconds, batch_size=timeline.batch_size, engine=str(engine))
+    return timing_pb2.Timing(
+        **seconds, batch_size=timeline.batch_size, engine=str(answer.engine), origin=_ORIGINS[answer.how]
+    )
 
 
 def _input(contract: InputContract) -> model_pb2.InputContract:

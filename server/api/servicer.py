@@ -19,6 +19,7 @@ from server.images.limits import ImageLimits
 from server.metrics import NO_MODEL, Metrics
 from server.models.repository import Repository
 from server.models.served import ServedModel
+from server.scheduling.callers import Caller, Callers
 from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -37,6 +38,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     def __init__(self, repository: Repository, classifier: Classifier, limits: ServiceLimits, metrics: Metrics) -> None:
         self._repository, self._classifier, self._limits, self._metrics = repository, classifier, limits, metrics
+        self._callers = Callers()
         self._draining = asyncio.Event()
         self._active = self._calls = 0
         self._idle = asyncio.Event()
@@ -69,15 +71,15 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Any) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         with self._call():
-            return await self._answer(request, _deadline(context), bulk=False)
+            return await self._answer(request, _deadline(context), self._callers.find(context.peer(), bulk=False))
 
     async def ClassifyStream(  # noqa: N802
         self, request_iterator: AsyncIterator[classifier_pb2.ClassifyStreamRequest], context: Any
     ) -> AsyncIterator[classifier_pb2.ClassifyStreamResponse]:
-        deadline = _deadline(context)
+        deadline, caller = _deadline(context), self._callers.find(context.peer(), bulk=True)
 
         async def answer(item: classifier_pb2.ClassifyStreamRequest) -> classifier_pb2.ClassifyStreamResponse:
-            return await self._answer_item(item, deadline)
+            return await self._answer_item(item, deadline, caller)
 
         with self._call():
             stream = ItemStream(answer, self._limits.stream_window, self._draining)
@@ -95,10 +97,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         return classifier_pb2.GetModelResponse(model=to_model(self._repository.find(request.model, request.version)))
 
     async def _answer_item(
-        self, item: classifier_pb2.ClassifyStreamRequest, deadline: float
+        self, item: classifier_pb2.ClassifyStreamRequest, deadline: float, caller: Caller
     ) -> classifier_pb2.ClassifyStreamResponse:
         try:
-            response = await self._answer(item.request, deadline, bulk=True)
+            response = await self._answer(item.request, deadline, caller)
         except Exception as error:
             status = status_of(error)
             return classifier_pb2.ClassifyStreamResponse(
@@ -110,16 +112,17 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         return classifier_pb2.ClassifyStreamResponse(request_id=item.request_id, response=response)
 
     async def _answer(
-        self, request: classifier_pb2.ClassifyRequest, deadline: float, bulk: bool
+        self, request: classifier_pb2.ClassifyRequest, deadline: float, caller: Caller
     ) -> classifier_pb2.ClassifyResponse:
         timeline, labels, code = Timeline(), NO_MODEL, grpc.StatusCode.CANCELLED
         try:
             model = self._repository.ready(request.model, request.version)
             labels = _labels(model)
-            query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, bulk)
+            query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, caller)
             answer = await self._classifier.classify(model, query)
             response = to_response(model, answer, query.maps.dtype if query.maps else "float32", timeline)
-            self._check_size(response)
+            if answer.maps:
+                self._check_size(response)
             code = grpc.StatusCode.OK
             return response
         except Exception as error:

@@ -1,12 +1,12 @@
 """What the rest of the server knows of an engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["f32", "bf16", "int8"]
 Outputs = Mapping[str, np.ndarray]
 
 
@@ -23,6 +23,14 @@ class Identity:
         return f"{self.name}/{self.precision}"
 
 
+@dataclass(frozen=True)
+class Profile:
+    """How an engine divides its threads: up to `streams` runs at a time, with `threads` each."""
+
+    streams: int
+    threads: int
+
+
 class Slot(Protocol):
     """Room for one batch and whatever the engine needs to run it. One thread uses a slot at a time.
 
@@ -33,8 +41,9 @@ class Slot(Protocol):
     def pixels(self) -> np.ndarray:
         """uint8 [max_batch, H, W, 3]: the caller writes images into the first rows."""
 
-    def run(self, n: int) -> Outputs:
-        """Run the first `n` rows. Returns float32 arrays by output name, batch first, owned by the caller."""
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        """Run the first `n` rows in `engine.profiles[profile]`. Returns float32 arrays by output name, batch first, owned by
+        the caller."""
 
 
 class Engine(Protocol):
@@ -46,6 +55,11 @@ class Engine(Protocol):
     @property
     def max_batch(self) -> int:
         """Rows of a slot."""
+
+    @property
+    def profiles(self) -> Sequence[Profile]:
+        """What a run can choose from: first the one with the shortest run of a lone image (one stream of all threads), last the
+        one with the highest throughput. One alone where that is best at both."""
 
     def slot(self) -> Slot:
         """A new slot. Slots may run at the same time."""

@@ -1,11 +1,13 @@
 """ONNX Runtime on the CPU, in float32: the reference that runs everywhere."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Precision
+from server.engines.contract import Identity, Outputs, Precision, Profile
 
 NAME = "onnxruntime"
 
@@ -21,33 +23,34 @@ def why_not(precision: Precision) -> str | None:
     return None
 
 
+def identity() -> Identity:
+    """What the engine says of itself on this machine."""
+    import onnxruntime
+
+    return Identity(NAME, onnxruntime.__version__, "f32", "CPU")
+
+
 class OnnxRuntimeEngine:
-    """One ONNX graph in an inference session. Raises onnxruntime's own exceptions for a graph that it cannot load."""
+    """One ONNX graph in an inference session for each profile. Raises onnxruntime's own exceptions for a graph that it cannot
+    load, ValueError for a profile of several streams with several threads each: the runs of a session share its threads."""
 
-    def __init__(self, graph: Path, threads: int, max_batch: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Idle threads that spin would take the processor from the decode threads.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(os.fspath(graph), options, providers=["CPUExecutionProvider"])
-        (pixels,) = self._session.get_inputs()
-        self._input_shape = tuple(pixels.shape[1:])
-        self._input, self._outputs = pixels.name, [output.name for output in self._session.get_outputs()]
-        self.max_batch = max_batch
-        self.identity = Identity(NAME, onnxruntime.__version__, "f32", "CPU")
+    def __init__(self, graph: Path, profiles: Sequence[Profile], max_batch: int) -> None:
+        self._sessions = [_session(graph, profile) for profile in profiles]
+        (pixels,) = self._sessions[0].get_inputs()
+        self._input, self._shape = pixels.name, tuple(pixels.shape[1:])
+        self._outputs = [output.name for output in self._sessions[0].get_outputs()]
+        self.max_batch, self.profiles = max_batch, tuple(profiles)
+        self.identity = identity()
 
     def slot(self) -> "OnnxRuntimeSlot":
-        return OnnxRuntimeSlot(self, np.zeros((self.max_batch, *self._input_shape), np.uint8))
+        return OnnxRuntimeSlot(self, np.zeros((self.max_batch, *self._shape), np.uint8))
 
-    def run(self, pixels: np.ndarray) -> Outputs:
-        return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: pixels}), strict=True))
+    def run(self, pixels: np.ndarray, profile: int) -> Outputs:
+        arrays = self._sessions[profile].run(self._outputs, {self._input: pixels})
+        return dict(zip(self._outputs, arrays, strict=True))
 
     def close(self) -> None:
-        del self._session
+        self._sessions.clear()
 
 
 class OnnxRuntimeSlot:
@@ -57,5 +60,19 @@ class OnnxRuntimeSlot:
         self.pixels = pixels
         self._engine = engine
 
-    def run(self, n: int) -> Outputs:
-        return self._engine.run(self.pixels[:n])
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        return self._engine.run(self.pixels[:n], profile)
+
+
+def _session(graph: Path, profile: Profile) -> Any:
+    import onnxruntime
+
+    if profile.streams > 1 and profile.threads > 1:
+        raise ValueError(f"{profile}; accepted: one stream, or streams of one thread")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = profile.threads
+    options.inter_op_num_threads = 1
+    # Idle threads that spin would take the processor from the decode threads.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(os.fspath(graph), options, providers=["CPUExecutionProvider"])

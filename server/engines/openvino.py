@@ -1,13 +1,14 @@
-"""OpenVINO on the CPU: the default engine, because it uses bf16 where the processor has it."""
+"""OpenVINO on the CPU: the default engine, because it uses bf16 and int8 where the processor has them."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Precision
+from server.engines import processor
+from server.engines.contract import Identity, Outputs, Precision, Profile
 
 NAME = "openvino"
 
@@ -29,62 +30,75 @@ def why_not(precision: Precision) -> str | None:
         return f"openvino has no CPU device ({error})"
     if precision == "bf16" and "BF16" not in capabilities:
         return "the processor has no bf16 instructions"
+    if precision == "int8" and not processor.has_int8(processor.flags()):
+        return "the processor has no int8 dot products (VNNI, AMX or i8mm)"
     return None
 
 
-class OpenVinoEngine:
-    """One ONNX graph compiled for the CPU. Raises RuntimeError (from OpenVINO) for a graph that it cannot compile."""
+def identity(precision: Precision) -> Identity:
+    """What an engine of this precision says of itself on this machine."""
+    import openvino
 
-    def __init__(self, graph: Path, precision: Precision, threads: int, max_batch: int) -> None:
+    device = _core().get_property("CPU", "FULL_DEVICE_NAME").strip()
+    return Identity(NAME, openvino.get_version().split("-")[0], precision, device)
+
+
+class OpenVinoEngine:
+    """One ONNX graph compiled for the CPU, once for each profile.
+
+    `arithmetic` ("f32" or "bf16") is that of what the graph holds in floating point; it differs from `precision` where that is
+    int8, which is in the graph. Raises RuntimeError (from OpenVINO) for a graph that it cannot compile.
+    """
+
+    def __init__(
+        self, graph: Path, precision: Precision, arithmetic: str, profiles: Sequence[Profile], max_batch: int
+    ) -> None:
         import openvino
 
         core = _core()
         model = core.read_model(graph)
-        self._input_shape: tuple[int, ...] = tuple(
-            d.get_length() for d in list(model.inputs[0].get_partial_shape())[1:]
-        )
-        model.reshape([openvino.Dimension(1, max_batch), *self._input_shape])
-        self._compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": precision,
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": 1,
-                "PERFORMANCE_HINT": "LATENCY",
-                # The planner has counted the CPUs that this process may use; pinning would take the host's first ones.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
-        self._outputs = [output.get_any_name() for output in self._compiled.outputs]
-        self.max_batch = max_batch
-        self.identity = Identity(
-            NAME, openvino.get_version().split("-")[0], precision, core.get_property("CPU", "FULL_DEVICE_NAME").strip()
-        )
+        shape = tuple(dimension.get_length() for dimension in list(model.inputs[0].get_partial_shape())[1:])
+        model.reshape([openvino.Dimension(1, max_batch), *shape])
+        self._compiled = [
+            core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": arithmetic, **_properties(profile)})
+            for profile in profiles
+        ]
+        self._outputs = [output.get_any_name() for output in self._compiled[0].outputs]
+        self._buffer = (max_batch, *shape)
+        self.max_batch, self.profiles = max_batch, tuple(profiles)
+        self.identity = identity(precision)
 
     def slot(self) -> "OpenVinoSlot":
-        return OpenVinoSlot(
-            self._compiled.create_infer_request(),
-            np.zeros((self.max_batch, *self._input_shape), np.uint8),
-            self._outputs,
-        )
+        requests = [compiled.create_infer_request() for compiled in self._compiled]
+        return OpenVinoSlot(requests, np.zeros(self._buffer, np.uint8), self._outputs)
 
     def close(self) -> None:
-        del self._compiled
+        self._compiled.clear()
 
 
 class OpenVinoSlot:
-    """An infer request that reads its slot's buffer in place."""
+    """An infer request for each profile; all read the slot's buffer in place."""
 
-    def __init__(self, request: Any, pixels: np.ndarray, outputs: list[str]) -> None:
+    def __init__(self, requests: Sequence[Any], pixels: np.ndarray, outputs: Sequence[str]) -> None:
         import openvino
 
         self.pixels = pixels
-        self._request, self._outputs = request, outputs
-        self._tensor: Callable[[np.ndarray], Any] = lambda array: openvino.Tensor(array, shared_memory=True)
+        self._requests, self._outputs = requests, outputs
+        self._inputs = [openvino.Tensor(pixels[:n], shared_memory=True) for n in range(1, len(pixels) + 1)]
 
-    def run(self, n: int) -> Outputs:
-        self._request.set_input_tensor(self._tensor(self.pixels[:n]))
-        self._request.infer()
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        request = self._requests[profile]
+        request.set_input_tensor(self._inputs[n - 1])
+        request.infer()
         # Copies: the request's own memory is overwritten by its next run, while these are still being turned into replies.
-        return {name: self._request.get_output_tensor(i).data.copy() for i, name in enumerate(self._outputs)}
+        return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._outputs)}
+
+
+def _properties(profile: Profile) -> dict[str, object]:
+    return {
+        "NUM_STREAMS": profile.streams,
+        "INFERENCE_NUM_THREADS": profile.streams * profile.threads,
+        "PERFORMANCE_HINT": "LATENCY" if profile.streams == 1 else "THROUGHPUT",
+        # The planner has counted the CPUs that this process may use; pinning would take the host's first ones.
+        "ENABLE_CPU_PINNING": False,
+    }

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from bundle import InputContract, TokenGeometry
 from server.errors import InvalidRequest
-from server.images.decode import decode
+from server.images.decode import UPRIGHT, load, read_orientation, swap_sideways
 from server.images.geometry import Geometry, locate
+from server.images.header import open_image
 from server.images.limits import ImageLimits, check_pixels
-from server.images.transform import plan_fit, transform
+from server.images.resample import MAX_PIXELS, resample
+from server.images.scaled import decode_scaled
+from server.images.transform import Fit, crop, plan_fit, transform
 
 # Longer side of the largest picture that can be asked for; a kept photo needs no more.
 PHOTO_SIDE = 2048
@@ -32,12 +35,22 @@ class Prepared:
 def prepare_encoded(
     data: bytes, contract: InputContract, tokens: TokenGeometry, limits: ImageLimits, keep_photo: bool
 ) -> Prepared:
-    """Decode a file and fit it to the model's input.
+    """Decode a file and fit it to the model's input. A photo that is to be kept is never decoded at a reduced size.
 
     Raises InvalidRequest for a file that is refused, damaged or over a limit.
     """
-    image, orientation = decode(data, limits)
-    return _fitted("image.encoded", image, orientation, contract, tokens, limits, keep_photo)
+    opened = open_image(data, limits)
+    if _may_differ(contract, limits) and not keep_photo:
+        prepared = _prepare_scaled(data, opened, contract, tokens, limits)
+        if prepared is not None:
+            return prepared
+    image, orientation = load(opened)
+    fit = _plan("image.encoded", image.size, contract, limits)
+    return Prepared(
+        _pixels(image, fit, contract, limits),
+        locate(image.size, orientation, fit, contract, tokens),
+        _photo(image) if keep_photo else None,
+    )
 
 
 def prepare_raw(
@@ -63,8 +76,13 @@ def prepare_raw(
         expected = f"{width} x {height} x 3 = {width * height * 3:,} bytes"
         raise InvalidRequest("image.raw.rgb", f"{len(rgb):,} bytes", expected)
     if not preprocessed:
+        fit = _plan("image.raw", (width, height), contract, limits)
         image = Image.frombytes("RGB", (width, height), rgb)
-        return _fitted("image.raw", image, 1, contract, tokens, limits, keep_photo)
+        return Prepared(
+            _pixels(image, fit, contract, limits),
+            locate((width, height), 1, fit, contract, tokens),
+            _photo(image) if keep_photo else None,
+        )
     if (width, height) != (contract.width, contract.height):
         raise InvalidRequest(
             "image.raw.preprocessed",
@@ -76,26 +94,49 @@ def prepare_raw(
     return Prepared(pixels, geometry, _photo(Image.fromarray(pixels)) if keep_photo else None)
 
 
-def _fitted(
-    field: str,
-    image: Image.Image,
-    orientation: int,
+def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:
+    """Whether pixels may differ a little from the processor's. Nearest takes single pixels, which scaling does not keep."""
+    return limits.decoding == "scaled" and contract.resize.interpolation != "nearest"
+
+
+def _prepare_scaled(
+    data: bytes,
+    opened: ImageFile.ImageFile,
     contract: InputContract,
     tokens: TokenGeometry,
     limits: ImageLimits,
-    keep_photo: bool,
-) -> Prepared:
-    fit = plan_fit(image.size, contract)
+) -> Prepared | None:
+    """None where the file has to go through Pillow. It is turned upright last, when it is smallest."""
+    orientation = read_orientation(opened)
+    turn, size = UPRIGHT.get(orientation), swap_sideways(opened.size, orientation)
+    fit = _plan("image.encoded", size, contract, limits)
+    to = swap_sideways((fit.width, fit.height), orientation)
+    scaled = decode_scaled(data, opened, to)
+    if scaled is None:
+        return None
+    height, width, _ = scaled.pixels.shape
+    resized = resample(scaled.pixels.tobytes(), (width, height), scaled.extent, to, contract.resize.interpolation)
+    if turn is not None:
+        resized = np.asarray(Image.fromarray(resized).transpose(turn))
+    return Prepared(crop(resized, fit, contract), locate(size, orientation, fit, contract, tokens), None)
+
+
+def _plan(field: str, size: tuple[int, int], contract: InputContract, limits: ImageLimits) -> Fit:
+    fit = plan_fit(size, contract)
     if fit.width * fit.height > limits.max_pixels:  # a hair-thin image scaled to its shorter side is a bomb of its own
         raise InvalidRequest(
             field,
-            f"{image.width}x{image.height} pixels, to be resized to {fit.width}x{fit.height} for this model",
+            f"{size[0]}x{size[1]} pixels, to be resized to {fit.width}x{fit.height} for this model",
             f"at most {limits.max_pixels:,} pixels after resizing",
         )
-    pixels = transform(image, fit, contract)
-    return Prepared(
-        pixels, locate(image.size, orientation, fit, contract, tokens), _photo(image) if keep_photo else None
-    )
+    return fit
+
+
+def _pixels(image: Image.Image, fit: Fit, contract: InputContract, limits: ImageLimits) -> np.ndarray:
+    if not _may_differ(contract, limits) or image.width * image.height > MAX_PIXELS:
+        return transform(image, fit, contract)
+    to, interpolation = (fit.width, fit.height), contract.resize.interpolation
+    return crop(resample(image.tobytes(), image.size, image.size, to, interpolation), fit, contract)
 
 
 def _photo(image: Image.Image) -> Image.Image:

@@ -6,13 +6,7 @@ import numpy as np
 from PIL import Image
 
 from bundle import InputContract
-
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+from server.images.resample import FILTERS
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,15 @@ def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
 
 
 def transform(image: Image.Image, fit: Fit, contract: InputContract) -> np.ndarray:
-    """uint8 [height, width, 3], C-contiguous, read-only. An image that has the size already is not resampled."""
-    resized = image.resize((fit.width, fit.height), _FILTERS[contract.resize.interpolation])
-    box = (fit.left, fit.top, fit.left + contract.width, fit.top + contract.height)
-    return np.asarray(resized.crop(box))
+    """The processor's own pixels: uint8 [height, width, 3], C-contiguous, read-only. An image that has the size already is
+    not resampled."""
+    resized = image.resize((fit.width, fit.height), FILTERS[contract.resize.interpolation])
+    return crop(np.asarray(resized), fit, contract)
+
+
+def crop(resized: np.ndarray, fit: Fit, contract: InputContract) -> np.ndarray:
+    """The model's input out of uint8 [fit.height, fit.width, 3]: C-contiguous, read-only; not copied where it is all."""
+    rows, columns = slice(fit.top, fit.top + contract.height), slice(fit.left, fit.left + contract.width)
+    pixels = np.ascontiguousarray(resized[rows, columns])
+    pixels.flags.writeable = False
+    return pixels

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bundle import BundleError, discover
 from server.errors import InvalidRequest, ModelNotFound, NotReady
-from server.models.served import EngineSettings, ServedModel, State
+from server.models.loader import EngineSettings
+from server.models.served import ServedModel, State
 from server.scheduling.scheduler import Scheduler
 
 

@@ -3,19 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from pathlib import Path
 
 import structlog
 
 from bundle import CLASSIFY, Bundle, BundleError, GraphName, open_bundle
-from server.engines.choose import Choice, NoEngine, Wanted, choose
+from server.engines.choose import Choice, NoEngine
 from server.engines.contract import Identity
+from server.engines.load import preload
 from server.errors import NotReady
-from server.models.warmup import LoadAbandoned, check_contract, measure, open_slots
-from server.scheduling.cost import CostModel
+from server.models.loader import EngineSettings, Loader
+from server.models.measure import LoadAbandoned
 from server.scheduling.lane import Lane
 from server.scheduling.scheduler import Scheduler
 
@@ -31,15 +30,6 @@ class State(Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What loading needs from the settings: the wishes for an engine, its threads, and the largest batch."""
-
-    wanted: Wanted
-    threads: int
-    max_batch: int
 
 
 class ServedModel:
@@ -59,7 +49,7 @@ class ServedModel:
         self.state, self.detail = State.LOADING, "waiting to be loaded"
         self._scheduler, self._settings, self._on_change = scheduler, settings, on_change
         self._bundle: Bundle | None = None
-        self._choice: Choice | None = None
+        self._loader: Loader | None = None
         self._lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         self._retry_at: dict[GraphName, float] = {}
         self._unloading = False
@@ -76,7 +66,7 @@ class ServedModel:
 
     @property
     def choice(self) -> Choice | None:
-        return self._choice
+        return self._loader.choice if self._loader else None
 
     @property
     def identity(self) -> Identity | None:
@@ -86,9 +76,9 @@ class ServedModel:
 
     @property
     def costs(self) -> dict[int, float]:
-        """Seconds by batch size, measured at warm-up, of the graph that is always loaded."""
+        """Seconds by batch size under load, measured at warm-up, of the graph that is always loaded."""
         lane = self._loaded(CLASSIFY)
-        return dict(lane.costs.measured) if lane else {}
+        return dict(lane.costs[-1].measured) if lane else {}
 
     @property
     def best_batch(self) -> int:
@@ -97,14 +87,22 @@ class ServedModel:
         return lane.best_batch if lane else 0
 
     async def load(self) -> None:
-        """Verify the bundle, compile the graph that is always loaded, warm it up. Never raises: failure is a state."""
+        """Verify the bundle, find the fastest engine, compile the graph that is always loaded, warm it up.
+
+        Never raises: failure is a state.
+        """
         self._become(State.LOADING, "verifying, compiling and warming up")
         try:
-            self._bundle = await asyncio.to_thread(open_bundle, self.path)
-            self._refuse_other_identity(self._bundle)
-            self._choice = choose(self._bundle.certificate, self._settings.wanted)
-            if not self._choice.certified:
-                log.warning("model is not certified", model=str(self), reason=self._choice.reason)
+            # Hashing runs without the interpreter's lock, importing an engine holds it.
+            bundle, _ = await asyncio.gather(
+                asyncio.to_thread(open_bundle, self.path), asyncio.to_thread(preload, self._settings.wanted.engine)
+            )
+            self._refuse_other_identity(bundle)
+            self._bundle = bundle
+            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading)
+            self._loader = loader
+            if not loader.choice.certified:
+                log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
             await self.lane(CLASSIFY)
         except (BundleError, NoEngine, LoadAbandoned) as error:
             self._fail(str(error))
@@ -140,9 +138,10 @@ class ServedModel:
         self._lanes.clear()
 
     async def _open_lane(self, graph: GraphName) -> Lane:
-        began = time.monotonic()
+        began, loader = time.monotonic(), self._loader
+        assert loader is not None
         try:
-            lane = await asyncio.to_thread(partial(self._compile, graph))
+            lane = await asyncio.to_thread(loader.lane, graph)
         except Exception as error:
             self._retry_at[graph] = time.monotonic() + _RETRY_LOAD
             log.error("graph failed to load", model=str(self), graph=graph, reason=str(error))
@@ -155,22 +154,16 @@ class ServedModel:
             engine=str(lane.engine.identity),
             engine_version=lane.engine.identity.version,
             device=lane.engine.identity.device,
-            why=self._choice.reason if self._choice else "",
+            why=loader.choice.reason,
             best_batch=lane.best_batch,
-            milliseconds_by_batch={n: round(s * 1000, 2) for n, s in lane.costs.measured.items()},
-            images_per_second=round(lane.best_batch / lane.costs.measured[lane.best_batch], 1),
+            milliseconds_by_batch={
+                f"{profile.streams}×{profile.threads}": {n: round(s * 1000, 2) for n, s in costs.measured.items()}
+                for profile, costs in zip(lane.engine.profiles, lane.costs, strict=True)
+            },
+            images_per_second=round(lane.streams * lane.best_batch / lane.costs[-1].measured[lane.best_batch], 1),
             took_seconds=round(time.monotonic() - began, 2),
         )
         return lane
-
-    def _compile(self, graph: GraphName) -> Lane:
-        assert self._choice is not None
-        manifest = self.bundle.manifest
-        engine = self._choice.open(self.bundle.graph_path(graph), self._settings.threads, self._settings.max_batch)
-        slots = open_slots(engine, self._scheduler.threads)
-        check_contract(slots[0], manifest.graphs[graph], manifest)
-        costs = CostModel(measure(engine, slots, lambda: self._unloading))
-        return Lane(self.name, self.version, graph, engine, costs, slots)
 
     def _refuse_other_identity(self, bundle: Bundle) -> None:
         manifest = bundle.manifest

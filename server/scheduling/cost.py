@@ -22,6 +22,8 @@ class CostModel:
             raise ValueError(f"expected positive seconds for sizes from 1, found {dict(measured)}")
         self.measured = dict(sorted(measured.items()))
         self._sizes, self._seconds = list(self.measured), list(self.measured.values())
+        self.best_batch = self._best_batch()
+        """The smallest measured size beyond which bigger ones give next to no more throughput."""
         self._drift = 1.0
         self._lock = threading.Lock()
 
@@ -46,9 +48,12 @@ class CostModel:
         """Seconds of the fastest run ever measured at warm-up: no answer can be had in less."""
         return min(self._seconds)
 
-    @property
-    def best_batch(self) -> int:
-        """The smallest measured size beyond which bigger ones give next to no more throughput."""
+    def largest_within(self, factor: float, limit: int) -> int:
+        """The largest size up to `limit` whose run takes at most `factor` times that of the smallest; at least 1."""
+        longest = factor * self._warm(1)
+        return max((n for n in range(1, limit + 1) if self._warm(n) <= longest), default=1)
+
+    def _best_batch(self) -> int:
         best = self._sizes[0]
         for size in self._sizes[1:]:
             if size / self.measured[size] >= _WORTHWHILE * best / self.measured[best]:

@@ -1,64 +1,111 @@
-"""The decode pool: native threads, and an estimate of how long its backlog takes."""
+"""The decode pool: native threads that take turns between callers, and an estimate of how long their backlog takes."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from server.scheduling.callers import Caller
+from server.scheduling.fair import FairQueue, turns_ahead
+
 T = TypeVar("T")
+Task = Callable[[], None]
 
 _SMOOTHING = 0.05
 
 
 class DecodePool:
-    """Threads for decoding and drawing; Pillow releases the GIL in both."""
+    """Threads for decoding and drawing; the libraries release the GIL in both. All methods are thread-safe."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._seconds = 0.0
+        self._changed = threading.Condition()
+        self._queue: FairQueue[Caller, Task] = FairQueue()
         self._began: dict[int, float] = {}  # of what runs, by thread
+        self._seconds = 0.0
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"decode-{index}", daemon=True) for index in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    async def run(self, task: Callable[[], T]) -> T:
-        """Run `task` on a decode thread. Cancelling the caller takes the task out if it has not begun."""
-        with self._lock:
-            self._waiting += 1
-        future = self._pool.submit(self._timed, task)
-        # A task that is cancelled before it begins never reaches _timed's own accounting.
-        future.add_done_callback(lambda f: self._leave() if f.cancelled() else None)
-        return await asyncio.wrap_future(future)
+    def submit(self, caller: Caller, task: Task) -> None:
+        """Run `task`, which must not raise, when it is its caller's turn. After `close` nothing happens."""
+        with self._changed:
+            self._queue.push(caller, task)
+            self._changed.notify()
 
-    def predicted_wait(self) -> float:
-        """Seconds until a task that is added now would begin: from the mean of recent ones, or from what the running ones
-        have taken already where that is more."""
-        with self._lock:
-            ahead = self._waiting - self.threads
-            if ahead < 0:
+    def cancel(self, caller: Caller, task: Task) -> None:
+        """Take out a task that has not begun."""
+        with self._changed:
+            self._queue.remove(caller, task)
+
+    async def run(self, caller: Caller, function: Callable[[], T]) -> T:
+        """The result of `function`, run on a decode thread. Cancelling takes it out if it has not begun."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def task() -> None:
+            try:
+                result = function()
+            except Exception as error:
+                call_soon(loop, _settle, future, future.set_exception, error)
+            else:
+                call_soon(loop, _settle, future, future.set_result, result)
+
+        self.submit(caller, task)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancel(caller, task)
+            raise
+
+    def predicted_wait(self, caller: Caller) -> float:
+        """Seconds until a task that `caller` adds now would begin, if nobody else adds any: from the mean of recent tasks, or from
+        what the running ones have taken already where that is more."""
+        with self._changed:
+            idle = self.threads - len(self._began)
+            ahead = turns_ahead(self._queue.counts, caller)
+            if ahead < idle:
                 return 0.0
             now = time.monotonic()
             each = max(self._seconds, *(now - began for began in self._began.values()), 0.0)
-            return (ahead + 0.5) * each / self.threads
+            return (ahead - idle + 0.5) * each / self.threads
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Finish what runs; what waits is dropped."""
+        with self._changed:
+            self._closed = True
+            self._queue.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _timed(self, task: Callable[[], T]) -> T:
-        began, thread = time.monotonic(), threading.get_ident()
-        with self._lock:
-            self._began[thread] = began
-        try:
-            return task()
-        finally:
-            seconds = time.monotonic() - began
-            with self._lock:
+    def _serve(self) -> None:
+        thread = threading.get_ident()
+        while True:
+            with self._changed:
+                while not self._queue and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                task = self._queue.pop()
+                began = self._began[thread] = time.monotonic()
+            task()
+            with self._changed:
                 del self._began[thread]
-                self._waiting -= 1
+                seconds = time.monotonic() - began
                 self._seconds += _SMOOTHING * (seconds - self._seconds) if self._seconds else seconds
 
-    def _leave(self) -> None:
-        with self._lock:
-            self._waiting -= 1
+
+def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    """From a thread to the loop, which may have been closed by a shutdown that did not wait."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def _settle(future: asyncio.Future[T], set_it: Callable[[object], None], value: object) -> None:
+    if not future.done():
+        set_it(value)

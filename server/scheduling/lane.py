@@ -1,51 +1,50 @@
 """A lane: the work of one graph of one model version. Batches are never mixed across lanes."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from itertools import count
 
 from bundle import GraphName
-from server.engines.contract import Engine, Outputs, Slot
+from server.engines.contract import Engine, Slot
+from server.scheduling.callers import Caller
 from server.scheduling.cost import CostModel
-from server.scheduling.timeline import Timeline
+from server.scheduling.fair import FairQueue, turns_ahead
+from server.scheduling.work import Work
 
-
-@dataclass(eq=False, slots=True)
-class Work:
-    """One image that waits for the engine.
-
-    pixels: uint8 [H, W, 3]. deadline: monotonic seconds, infinite without one. Exactly one of `done` (this image's outputs,
-    without the batch axis) and `failed` is called, on a scheduler thread; after `Scheduler.cancel` at most one. `settled` is for
-    the scheduler alone: answered or cancelled, so that nothing more is to be done for it.
-    """
-
-    pixels: np.ndarray
-    deadline: float
-    timeline: Timeline
-    done: Callable[[Outputs], None]
-    failed: Callable[[Exception], None]
-    submitted: float = 0.0
-    settled: bool = False
+# While single requests come in, a batch that holds a stream's images may take so many times the run of one image. More would
+# save the stream little (a processor's cost is nearly that of each image alone; a GPU's hardly grows up to some size), and
+# each single request would wait for it.
+_BULK_SLOWDOWN = 1.25
+_serials = count()
 
 
 @dataclass(eq=False, slots=True)
 class Lane:
-    """An engine, its cost model, the work that waits for it, and one slot for each scheduler thread.
+    """An engine, what its runs cost in each of its profiles, and the work for it.
 
-    `expected` counts work that was admitted and has not reached the queue yet (it is being decoded), so that predicted
-    waits include it.
+    serial: tells lanes of one name apart, as after a reload. slots: buffers that no batch uses; at least one more than the engine has streams. pending: what is expected, waits or is
+    staged, by caller. served: seconds of the whole machine that its batches have been given, the clock that lanes take
+    turns by.
     """
 
     model: str
     version: int
     graph: GraphName
     engine: Engine
-    costs: CostModel
-    slots: Sequence[Slot]
-    waiting: deque[Work] = field(default_factory=deque)
-    expected: int = 0
+    costs: Sequence[CostModel]
+    slots: list[Slot]
+    waiting: FairQueue[Caller, Work] = field(default_factory=FairQueue)
+    pending: Counter[Caller] = field(default_factory=Counter)
+    total_pending: int = 0
+    served: float = 0.0
+    shape: tuple[int, ...] = field(init=False)
+    """[H, W, 3] of an image's pixels."""
+
+    serial: int = field(init=False, default_factory=_serials.__next__)
+
+    def __post_init__(self) -> None:
+        self.shape = self.slots[0].pixels.shape[1:]
 
     @property
     def name(self) -> str:
@@ -57,5 +56,50 @@ class Lane:
         return self.model, str(self.version), str(self.engine.identity), self.graph
 
     @property
+    def throughput(self) -> int:
+        """Index of the profile that is used under load."""
+        return len(self.engine.profiles) - 1
+
+    @property
+    def streams(self) -> int:
+        """Batches that may run at a time under load."""
+        return self.engine.profiles[-1].streams
+
+    @property
     def best_batch(self) -> int:
-        return min(self.costs.best_batch, self.engine.max_batch)
+        """The largest batch that is ever run."""
+        return min(self.costs[-1].best_batch, self.engine.max_batch)
+
+    @property
+    def modest_batch(self) -> int:
+        """The largest batch that a stream's images may make up while single requests come in."""
+        return self.costs[-1].largest_within(_BULK_SLOWDOWN, self.best_batch)
+
+    @property
+    def shortest(self) -> float:
+        """Seconds of the fastest run ever measured at warm-up: no answer can be had in less."""
+        return min(costs.shortest for costs in self.costs)
+
+    def share(self, profile: int) -> float:
+        """Part of the machine that a run takes."""
+        return 1 / self.engine.profiles[profile].streams
+
+    def backlog(self, images: int) -> float:
+        """Predicted seconds of the whole machine that so many images take."""
+        return self.costs[-1].backlog(images) / self.streams
+
+    def ahead(self, caller: Caller) -> int:
+        """Images that go before one that `caller` adds now, if nobody else adds any."""
+        return turns_ahead(self.pending, caller)
+
+    def enter(self, work: Work) -> None:
+        """Count work as pending."""
+        self.pending[work.caller] += 1
+        self.total_pending += 1
+
+    def leave(self, work: Work) -> None:
+        """Count work as no longer pending."""
+        self.pending[work.caller] -= 1
+        self.total_pending -= 1
+        if not self.pending[work.caller]:
+            del self.pending[work.caller]

@@ -18,6 +18,13 @@ class Timeline:
         """Mark the end of a stage, now or `at`."""
         self.ends[stage] = time.monotonic() if at is None else at
 
+    def follow(self, other: "Timeline") -> None:
+        """Take over the stages of an equal request, from decode on, as far as they lay after this one had come in."""
+        at = self.ends["receive"]
+        for stage in STAGES[1:-1]:
+            at = self.ends[stage] = max(at, other.ends[stage])
+        self.batch_size = other.batch_size
+
     def durations(self) -> dict[str, float]:
         """Seconds of each stage that was reached, and "total" up to the last of them."""
         durations: dict[str, float] = {}

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle import CLASSIFY, BundleError, discover, open_bundle
+from bundle import CLASSIFY, INT8, BundleError, BundleWriter, Certificate, discover, open_bundle
 from bundle.hashing import sha256_of
 from bundle.reader import checksum_line
-from tests.bundle.sample import write_sample
+from tests.bundle.sample import MANIFEST, write_sample
 
 FILES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "graphs/classify.onnx", "graphs/weights.bin",
@@ -44,6 +44,44 @@ def test_an_intact_bundle_opens(bundle: Path) -> None:
     assert opened.graph_path(CLASSIFY).read_bytes() == b"graph"
     assert opened.explain()["patch_kernel"].shape == (12, 3, 4, 4)
     assert set(FILES) == {str(p.relative_to(bundle)) for p in bundle.rglob("*") if p.is_file()}
+
+
+def write_variant(models: Path, *files: str) -> Path:
+    """A bundle whose `classify` graph has an int8 variant by its manifest, and these files."""
+    graph = MANIFEST.graphs[CLASSIFY]
+    graph = graph.model_copy(update={"variants": {INT8: "graphs/classify.int8.onnx"}})
+    with BundleWriter(models, "sample") as writer:
+        (writer.path / "graphs").mkdir()
+        for name in (graph.file, *files):
+            (writer.path / name).write_bytes(name.encode())
+        writer.save_certificate(Certificate())
+        return writer.publish(MANIFEST.model_copy(update={"graphs": {CLASSIFY: graph}, "files": writer.files()}))
+
+
+def test_a_variant_is_found_and_held_to_its_hash(tmp_path: Path) -> None:
+    path = write_variant(tmp_path, "graphs/classify.int8.onnx")
+    opened = open_bundle(path)
+    assert opened.manifest.variants == {INT8}
+    assert opened.graph_path(CLASSIFY, INT8).read_bytes() == b"graphs/classify.int8.onnx"
+    assert opened.graph_path(CLASSIFY).read_bytes() == b"graphs/classify.onnx"
+    opened.graph_path(CLASSIFY, INT8).write_bytes(b"other")
+    with pytest.raises(BundleError, match=r"graphs/classify.int8.onnx: changed since the export"):
+        open_bundle(path)
+
+
+def test_a_variant_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"names 'graphs/classify.int8.onnx', which is not among files"):
+        open_bundle(write_variant(tmp_path))
+
+
+def test_a_bundle_written_before_there_were_variants_has_none(bundle: Path) -> None:
+    graphs = json.loads((bundle / "manifest.json").read_text())["graphs"]
+    assert graphs["classify"].pop("variants") == {}
+    edit(bundle, graphs=graphs)
+    opened = open_bundle(bundle)
+    assert not opened.manifest.variants
+    with pytest.raises(KeyError):
+        opened.graph_path(CLASSIFY, INT8)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from client import Client, ClientError
 from client.result import Result
 from tests.e2e.conftest import FASHION
-from tests.e2e.harness import RunningServer, run_server
+from tests.e2e.harness import RunningServer, numbered, run_server
 from vitscope.v1 import classifier_pb2
 
 SAMPLES = sorted((FASHION / "samples").glob("*.png"))
@@ -56,7 +56,9 @@ def test_what_has_been_read_at_term_is_answered(heavy_models: Path, photo: bytes
     with RunningServer(heavy_models, *flags) as server, Client(server.address, timeout=60) as client:
         outcomes: list[object] = []
         reader = threading.Thread(
-            target=lambda: outcomes.extend(o for _, o in client.classify_many([photo] * 40, window=40))
+            target=lambda: outcomes.extend(
+                o for _, o in client.classify_many([numbered(photo, n) for n in range(40)], window=40)
+            )
         )
         reader.start()
         until = time.monotonic() + 20

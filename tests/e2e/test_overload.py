@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import grpc
 import pytest
 
-from tests.e2e.harness import RunningServer
+from tests.e2e.harness import RunningServer, numbered
 from vitscope.v1 import classifier_pb2, image_pb2
 
 
@@ -17,8 +18,12 @@ def heavy(heavy_models: Path) -> Iterator[RunningServer]:
         yield server
 
 
+_numbers = count()
+
+
 def request(photo: bytes) -> classifier_pb2.ClassifyRequest:
-    return classifier_pb2.ClassifyRequest(image=image_pb2.Image(encoded=photo))
+    """No two alike."""
+    return classifier_pb2.ClassifyRequest(image=image_pb2.Image(encoded=numbered(photo, next(_numbers))))
 
 
 def computed(server: RunningServer) -> float:

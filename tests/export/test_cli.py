@@ -41,6 +41,22 @@ def test_expected_failures_exit_with_2_and_one_paragraph(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--int8"], "--calibration: --int8 takes its ranges from, and is certified on, real images"),
+        (["--int8", "--calibration", "/nowhere"], "--calibration /nowhere: no such folder"),
+        (["--int8", "--no-certificate"], "--int8: accepted only with the certificate"),
+    ],
+)
+def test_int8_without_images_is_explained(
+    arguments: list[str], said: str, checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"vitscope export: {said}") and not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
     "arguments",
     [["--size", "0"], ["--size", "32x"], ["--size", "-3"], ["--version", "0"], ["--version", "one"]],
     ids=" ".join,

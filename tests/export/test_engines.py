@@ -1,11 +1,12 @@
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
 
 from bundle import Bundle
-from export.engines import Candidate, candidates, processor_name
+from export.engines import DOT_PRODUCTS, Candidate, candidates, int8_candidate, processor_name
 
 
 def test_what_is_certified() -> None:
@@ -14,6 +15,14 @@ def test_what_is_certified() -> None:
     bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     assert [bool(c.missing) for c in candidates()] == [False, False, not bf16]
     assert processor_name()
+
+
+def test_int8_is_only_measured_where_products_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = int8_candidate(bf16_certified=True)
+    assert candidate.key == "openvino/int8"
+    assert bool(candidate.missing) != any(flag in Path("/proc/cpuinfo").read_text().split() for flag in DOT_PRODUCTS)
+    monkeypatch.setattr("export.engines.DOT_PRODUCTS", frozenset())
+    assert "VNNI" in int8_candidate(bf16_certified=True).missing
 
 
 @pytest.mark.parametrize("candidate", [c for c in candidates() if not c.missing], ids=lambda c: c.key)

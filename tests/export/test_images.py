@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from export.errors import ExportError
-from export.images import MOST, check_images, find_images, read_image
+from export.images import APART, MOST, RANGES, check_images, find_images, read_image
 
 
 def write(folder: Path, count: int) -> Path:
@@ -32,6 +32,18 @@ def test_at_most_256_spread_over_the_folders(tmp_path: Path) -> None:
     found = find_images(tmp_path / "all", tmp_path)
     assert (len(found.files), found.found) == (MOST, 600)
     assert sum(path.parent.name == "a" for path in found.files) == MOST / 2
+
+
+@pytest.mark.parametrize(
+    ("count", "measured", "ranges"), [(8, 8, 8), (APART - 1, 127, 127), (APART, 64, 64), (600, MOST, RANGES)]
+)
+def test_int8_has_its_ranges_from_other_images_where_there_are_enough(
+    count: int, measured: int, ranges: int, tmp_path: Path
+) -> None:
+    found = find_images(write(tmp_path / "all", count), tmp_path, int8=True)
+    assert (len(found.files), len(found.ranges), found.found) == (measured, ranges, count)
+    assert found.apart == (count >= APART)
+    assert found.apart == (len({*found.files, *found.ranges}) == measured + ranges)
 
 
 def test_the_checkpoints_own_samples(tmp_path: Path) -> None:

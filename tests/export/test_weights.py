@@ -5,8 +5,9 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 
-from export.weights import PAGE, WEIGHTS, write_graphs
+from export.weights import PAGE, write_graphs
 
+WEIGHTS = "weights.bin"
 LARGE, OTHER = np.arange(4096, dtype=np.float32).reshape(64, 64), np.ones((64, 65), np.float32)
 
 
@@ -31,7 +32,7 @@ def model(*weights: np.ndarray) -> ir.Model:
 
 def test_equal_tensors_are_stored_once_and_small_ones_inline(tmp_path: Path) -> None:
     small = np.full((64, 2), 3.0, np.float32)
-    write_graphs({tmp_path / "a.onnx": model(LARGE, small), tmp_path / "b.onnx": model(OTHER, LARGE)})
+    write_graphs({tmp_path / "a.onnx": model(LARGE, small), tmp_path / "b.onnx": model(OTHER, LARGE)}, WEIGHTS)
     assert (tmp_path / WEIGHTS).stat().st_size == 4 * PAGE + OTHER.nbytes
     x = np.random.default_rng(0).random((3, 64), dtype=np.float32)
     for name, weights in (("a.onnx", (LARGE, small)), ("b.onnx", (OTHER, LARGE))):
@@ -41,7 +42,7 @@ def test_equal_tensors_are_stored_once_and_small_ones_inline(tmp_path: Path) -> 
 
 
 def test_offsets_are_page_aligned_and_no_path_is_left(tmp_path: Path) -> None:
-    write_graphs({tmp_path / "a.onnx": model(OTHER, LARGE)})
+    write_graphs({tmp_path / "a.onnx": model(OTHER, LARGE)}, WEIGHTS)
     loaded = onnx.load(tmp_path / "a.onnx", load_external_data=False)
     offsets = [int(e.value) for t in loaded.graph.initializer for e in t.external_data if e.key == "offset"]
     assert len(offsets) == 2 and all(offset % PAGE == 0 for offset in offsets)

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18vitscope/v1/timing.proto\x12\x0bvitscope.v1\"\xcf\x01\n\x06Timing\x12\x17\n\x0freceive_seconds\x18\x01 \x01(\x01\x12\x16\n\x0e\x64\x65\x63ode_seconds\x18\x02 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x03 \x01(\x01\x12\x15\n\rbatch_seconds\x18\x04 \x01(\x01\x12\x15\n\rinfer_seconds\x18\x05 \x01(\x01\x12\x14\n\x0cmaps_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01\x12\x12\n\nbatch_size\x18\x08 \x01(\r\x12\x0e\n\x06\x65ngine\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18vitscope/v1/timing.proto\x12\x0bvitscope.v1\"\xf4\x01\n\x06Timing\x12\x17\n\x0freceive_seconds\x18\x01 \x01(\x01\x12\x16\n\x0e\x64\x65\x63ode_seconds\x18\x02 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x03 \x01(\x01\x12\x15\n\rbatch_seconds\x18\x04 \x01(\x01\x12\x15\n\rinfer_seconds\x18\x05 \x01(\x01\x12\x14\n\x0cmaps_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01\x12\x12\n\nbatch_size\x18\x08 \x01(\r\x12\x0e\n\x06\x65ngine\x18\t \x01(\t\x12#\n\x06origin\x18\n \x01(\x0e\x32\x13.vitscope.v1.Origin*[\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x13\n\x0fORIGIN_COMPUTED\x10\x01\x12\x11\n\rORIGIN_SHARED\x10\x02\x12\x11\n\rORIGIN_CACHED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vitscope.v1.timing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ORIGIN']._serialized_start=288
+  _globals['_ORIGIN']._serialized_end=379
   _globals['_TIMING']._serialized_start=42
-  _globals['_TIMING']._serialized_end=249
+  _globals['_TIMING']._serialized_end=286
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -15,6 +16,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Origin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Origin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORIGIN_UNSPECIFIED: _Origin.ValueType  # 0
+    """Not set: the server is older than this field."""
+    ORIGIN_COMPUTED: _Origin.ValueType  # 1
+    """Computed for this request."""
+    ORIGIN_SHARED: _Origin.ValueType  # 2
+    """Shared with a request for the same image that was in flight."""
+    ORIGIN_CACHED: _Origin.ValueType  # 3
+    """Kept from an earlier request for the same image."""
+
+class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
+    """How an answer came about."""
+
+ORIGIN_UNSPECIFIED: Origin.ValueType  # 0
+"""Not set: the server is older than this field."""
+ORIGIN_COMPUTED: Origin.ValueType  # 1
+"""Computed for this request."""
+ORIGIN_SHARED: Origin.ValueType  # 2
+"""Shared with a request for the same image that was in flight."""
+ORIGIN_CACHED: Origin.ValueType  # 3
+"""Kept from an earlier request for the same image."""
+Global___Origin: _TypeAlias = Origin  # noqa: Y015
 
 @_typing.final
 class Timing(_message.Message):
@@ -33,6 +62,7 @@ class Timing(_message.Message):
     TOTAL_SECONDS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     receive_seconds: _builtins.float
     """From the start of the call to the decision to admit it; the first request for a graph that is compiled on demand waits
     here, and so do items of a stream that the server is too busy for.
@@ -53,6 +83,10 @@ class Timing(_message.Message):
     """Requests that rode in the same batch, this one included."""
     engine: _builtins.str
     """The engine that ran the batch, for example "openvino/bf16"."""
+    origin: Global___Origin.ValueType
+    """Whether this request was computed, or an equal one's result was used; the stages are then those of the other one, as far as
+    they lay after this request had come in.
+    """
     def __init__(
         self,
         *,
@@ -65,10 +99,11 @@ class Timing(_message.Message):
         total_seconds: _builtins.float = ...,
         batch_size: _builtins.int = ...,
         engine: _builtins.str = ...,
+        origin: Global___Origin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_seconds", b"batch_seconds", "batch_size", b"batch_size", "decode_seconds", b"decode_seconds", "engine", b"engine", "infer_seconds", b"infer_seconds", "maps_seconds", b"maps_seconds", "queue_seconds", b"queue_seconds", "receive_seconds", b"receive_seconds", "total_seconds", b"total_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_seconds", b"batch_seconds", "batch_size", b"batch_size", "decode_seconds", b"decode_seconds", "engine", b"engine", "infer_seconds", b"infer_seconds", "maps_seconds", b"maps_seconds", "origin", b"origin", "queue_seconds", b"queue_seconds", "receive_seconds", b"receive_seconds", "total_seconds", b"total_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

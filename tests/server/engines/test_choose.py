@@ -1,29 +1,49 @@
+from pathlib import Path
+
 import pytest
 
-from bundle import Certificate, CertificateEntry
+from bundle import CLASSIFY, INT8, Bundle, Certificate, CertificateEntry
 from server.engines import openvino
-from server.engines.choose import LADDER, NoEngine, Wanted, choose
+from server.engines.choose import LADDER, Choice, NoEngine, Wanted
+from server.engines.choose import choose as choose_for
+from tests.bundle.sample import MANIFEST
 
 HAS_BF16 = openvino.why_not("bf16") is None
+HAS_INT8 = openvino.why_not("int8") is None
 AUTO = Wanted("auto", "auto", allow_uncertified=False)
+with_int8 = pytest.mark.skipif(not HAS_INT8, reason="the processor has no int8 dot products")
+
+
+def bundle(certificate: Certificate, int8: bool = False) -> Bundle:
+    graph = MANIFEST.graphs[CLASSIFY]
+    if int8:
+        graph = graph.model_copy(update={"variants": {INT8: "graphs/classify.int8.onnx"}})
+    return Bundle(Path("models"), MANIFEST.model_copy(update={"graphs": {CLASSIFY: graph}}), certificate)
+
+
+def choose(certificate: Certificate, wanted: Wanted) -> Choice:
+    """The only choice for a bundle without int8 graphs."""
+    (choice,) = choose_for(bundle(certificate), wanted)
+    return choice
+
+
+def entry(engine: str, precision: str, shortfalls: tuple[str, ...] = ()) -> CertificateEntry:
+    return CertificateEntry(
+        engine=engine,
+        engine_version="1",
+        precision=precision,
+        images=16,
+        top1_agreement=1,
+        max_logit_error=0,
+        mean_logit_error=0,
+        min_attention_cosine=1,
+        mean_attention_cosine=1,
+        non_finite=0,
+        shortfalls=shortfalls,
+    )
 
 
 def certificate(*shortfalls_of_bf16: str, bf16: bool = True) -> Certificate:
-    def entry(engine: str, precision: str, shortfalls: tuple[str, ...] = ()) -> CertificateEntry:
-        return CertificateEntry(
-            engine=engine,
-            engine_version="1",
-            precision=precision,
-            images=16,
-            top1_agreement=1,
-            max_logit_error=0,
-            mean_logit_error=0,
-            min_attention_cosine=1,
-            mean_attention_cosine=1,
-            non_finite=0,
-            shortfalls=shortfalls,
-        )
-
     entries = [entry("openvino", "f32"), entry("onnxruntime", "f32")]
     return Certificate(entries=(*entries, *([entry("openvino", "bf16", shortfalls_of_bf16)] if bf16 else [])))
 
@@ -69,9 +89,11 @@ def test_what_is_asked_for_is_taken() -> None:
 
 
 def test_a_combination_that_does_not_exist_names_those_that_do() -> None:
-    with pytest.raises(NoEngine, match=r"onnxruntime/bf16; accepted: openvino/bf16, openvino/f32, onnxruntime/f32"):
+    with pytest.raises(
+        NoEngine, match=r"onnxruntime/bf16; accepted: openvino/int8, openvino/bf16, openvino/f32, onnxruntime/f32"
+    ):
         choose(certificate(), Wanted("onnxruntime", "bf16", allow_uncertified=False))
-    assert len(LADDER) == 3
+    assert len(LADDER) == 4
 
 
 def entry_of(engine: str, *shortfalls: str) -> CertificateEntry:
@@ -92,3 +114,45 @@ def test_float32_that_fell_short_is_not_served_unless_that_is_allowed() -> None:
     with pytest.raises(NoEngine, match="openvino/f32: it failed certification: top-1 agrees on 50 %"):
         choose(failed, AUTO)
     assert choose(failed, Wanted("openvino", "f32", allow_uncertified=True)).precision == "f32"
+
+
+def with_entry(base: Certificate, *shortfalls: str) -> Certificate:
+    return base.model_copy(update={"entries": (*base.entries, entry("openvino", "int8", shortfalls))})
+
+
+@with_int8
+def test_certified_int8_is_measured_against_the_next_rung() -> None:
+    opened = bundle(with_entry(certificate()), int8=True)
+    int8, other = choose_for(opened, AUTO)
+    best = "bf16" if HAS_BF16 else "f32"
+    assert (int8.precision, int8.arithmetic, other.precision, other.arithmetic) == ("int8", best, best, best)
+    assert int8.certified and other.certified
+    assert int8.graph_path(opened, CLASSIFY) == Path("models/graphs/classify.int8.onnx")
+    assert other.graph_path(opened, CLASSIFY) == Path("models/graphs/classify.onnx")
+    (asked,) = choose_for(opened, Wanted("auto", "int8", allow_uncertified=False))
+    assert asked.precision == "int8" and "as asked for" in asked.reason
+    (without,) = choose_for(opened, Wanted("auto", "f32", allow_uncertified=False))
+    assert without.precision == "f32"
+
+
+@with_int8
+@pytest.mark.parametrize("base", [certificate("off"), certificate(bf16=False)])
+def test_int8_computes_the_rest_in_bf16_only_where_that_is_certified(base: Certificate) -> None:
+    int8, other = choose_for(bundle(with_entry(base), int8=True), AUTO)
+    assert (int8.precision, int8.arithmetic, other.precision) == ("int8", "f32", "f32")
+
+
+@pytest.mark.parametrize("base", [certificate(), with_entry(certificate(), "top-1 agrees on 90 %")])
+def test_int8_graphs_that_are_not_certified_are_passed_over(base: Certificate) -> None:
+    (choice,) = choose_for(bundle(base, int8=True), AUTO)
+    assert choice.precision != "int8" and "passed over openvino/int8: " in choice.reason
+    with pytest.raises(NoEngine, match="openvino/int8: "):
+        choose_for(bundle(base, int8=True), Wanted("auto", "int8", allow_uncertified=False))
+
+
+def test_int8_is_not_mentioned_where_nobody_asked_for_it() -> None:
+    assert "int8" not in choose(certificate(), AUTO).reason
+    with pytest.raises(
+        NoEngine, match="openvino/int8: the bundle has no int8 graphs; `vitscope export --int8` makes them"
+    ):
+        choose(with_entry(certificate()), Wanted("openvino", "int8", allow_uncertified=True))

@@ -2,21 +2,24 @@
 
 import threading
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from server.engines.contract import Engine
+from server.engines import processor
+from server.engines.contract import Engine, Profile
 from server.engines.onnxruntime import OnnxRuntimeEngine
 from server.engines.openvino import OpenVinoEngine, why_not
 from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
 
 Open = Callable[[Path, int], Engine]
+PROFILES = (Profile(1, 2), Profile(2, 1))
 ENGINES: dict[str, Open] = {
-    "openvino/f32": lambda graph, batch: OpenVinoEngine(graph, "f32", 1, batch),
-    "openvino/bf16": lambda graph, batch: OpenVinoEngine(graph, "bf16", 1, batch),
-    "onnxruntime/f32": lambda graph, batch: OnnxRuntimeEngine(graph, 1, batch),
+    "openvino/f32": lambda graph, batch: OpenVinoEngine(graph, "f32", "f32", PROFILES, batch),
+    "openvino/bf16": lambda graph, batch: OpenVinoEngine(graph, "bf16", "bf16", PROFILES, batch),
+    "onnxruntime/f32": lambda graph, batch: OnnxRuntimeEngine(graph, PROFILES, batch),
 }
 
 
@@ -35,15 +38,15 @@ def pictures(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
 
 
-def test_it_runs_the_first_rows_at_every_batch_size(opened: tuple[Engine, np.ndarray, float]) -> None:
+def test_it_runs_the_first_rows_at_every_batch_size_in_every_profile(opened: tuple[Engine, np.ndarray, float]) -> None:
     engine, matrix, tolerance = opened
     slot = engine.slot()
     assert slot.pixels.shape == (5, HEIGHT, WIDTH, 3)
     assert slot.pixels.dtype == np.uint8
-    for n in (1, 5, 3):
+    for n, profile in product((1, 5, 3), (0, 1)):
         images = pictures(n, seed=n)
         slot.pixels[:n] = images
-        logits = slot.run(n)["logits"]
+        logits = slot.run(n, profile)["logits"]
         assert logits.shape == (n, 3)
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, images.mean((1, 2)) @ matrix, atol=tolerance)
@@ -69,7 +72,7 @@ def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndar
         for turn in range(50):
             images = pictures(3, seed=number * 100 + turn)
             slot.pixels[:3] = images
-            if not np.allclose(slot.run(3)["logits"], images.mean((1, 2)) @ matrix, atol=tolerance):
+            if not np.allclose(slot.run(3, turn % 2)["logits"], images.mean((1, 2)) @ matrix, atol=tolerance):
                 wrong.append(turn)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
@@ -78,3 +81,16 @@ def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndar
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_onnxruntime_says_which_profiles_it_has(tmp_path: Path) -> None:
+    write_graph(tmp_path / "graph.onnx")
+    with pytest.raises(ValueError, match=r"streams=2, threads=2.*accepted: one stream, or streams of one thread"):
+        OnnxRuntimeEngine(tmp_path / "graph.onnx", [Profile(2, 2)], 1)
+
+
+def test_int8_is_offered_where_the_processor_has_dot_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "flags", lambda: frozenset({"avx2", "avx_vnni"}))
+    assert why_not("int8") is None
+    monkeypatch.setattr(processor, "flags", lambda: frozenset({"avx2", "avx512f"}))
+    assert why_not("int8") == "the processor has no int8 dot products (VNNI, AMX or i8mm)"

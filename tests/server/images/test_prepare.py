@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from bundle import InputContract
 from server.errors import InvalidRequest
 from server.images import ImageLimits, prepare_encoded, prepare_raw
+from server.images.decode import decode
 from tests.server.images.samples import DINOV2, TOKENS, VIT, difference, encoded, oriented, photos
 
 LIMITS = ImageLimits()
@@ -72,3 +74,22 @@ def test_a_hair_thin_image_does_not_blow_up_on_its_shorter_side() -> None:
     with pytest.raises(InvalidRequest, match=r"65535x1 pixels, to be resized to 16776960x256"):
         prepare_raw(rgb, 65535, 1, False, DINOV2, TOKENS, LIMITS, keep_photo=False)
     assert prepare_raw(rgb, 65535, 1, False, VIT, TOKENS, LIMITS, keep_photo=False).pixels.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("model", [VIT, DINOV2], ids=["squash", "crop"])
+def test_a_scaled_photo_comes_upright_where_the_exact_one_lies(orientation: int, model: InputContract) -> None:
+    data = oriented(photos()["coffee.png"].resize((1801, 1603)), "JPEG", orientation)
+    scaled, exact = (
+        prepare_encoded(data, model, TOKENS, ImageLimits(decoding=decoding), keep_photo=False)  # type: ignore[arg-type]
+        for decoding in ("scaled", "exact")
+    )
+    assert scaled.geometry == exact.geometry
+    assert 0 < difference(scaled.pixels, exact.pixels) < 1
+
+
+def test_a_photo_that_is_kept_is_not_scaled() -> None:
+    data = encoded(photos()["coffee.png"].resize((1800, 1400)), "JPEG")
+    photo = prepare_encoded(data, VIT, TOKENS, LIMITS, keep_photo=True).photo
+    assert photo is not None
+    assert difference(photo, decode(data, LIMITS)[0]) == 0

@@ -2,15 +2,20 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs
+from server.engines.contract import Identity, Outputs, Profile
+from server.scheduling.callers import Caller
 from server.scheduling.cost import CostModel
-from server.scheduling.lane import Lane, Work
+from server.scheduling.lane import Lane
+from server.scheduling.scheduler import Scheduler
 from server.scheduling.timeline import Timeline
+from server.scheduling.work import Work
 
 SIZE = 4
+ANYBODY = Caller("anybody", bulk=False)
 
 
 class GatedEngine:
@@ -18,9 +23,11 @@ class GatedEngine:
 
     identity = Identity("fake", "1", "f32", "test")
 
-    def __init__(self, max_batch: int = 4, gated: bool = True) -> None:
+    def __init__(self, max_batch: int = 4, gated: bool = True, streams: int = 1) -> None:
         self.max_batch = max_batch
+        self.profiles = [Profile(1, streams), Profile(streams, 1)] if streams > 1 else [Profile(1, 1)]
         self.batches: list[list[int]] = []
+        self.used: list[int] = []
         self.fail_next: Exception | None = None
         self._gate = threading.Semaphore(0 if gated else 10**9)
         self.started = threading.Semaphore(0)
@@ -33,8 +40,9 @@ class GatedEngine:
     def release(self, runs: int = 1) -> None:
         self._gate.release(runs)
 
-    def run(self, pixels: np.ndarray) -> Outputs:
+    def run(self, pixels: np.ndarray, profile: int) -> Outputs:
         self.batches.append([int(p) for p in pixels[:, 0, 0, 0]])
+        self.used.append(profile)
         self.started.release()
         assert self._gate.acquire(timeout=10), "the test never released this run"
         if self.fail_next:
@@ -48,13 +56,15 @@ class GatedSlot:
         self.pixels = np.zeros((engine.max_batch, SIZE, SIZE, 3), np.uint8)
         self._engine = engine
 
-    def run(self, n: int) -> Outputs:
-        return self._engine.run(self.pixels[:n].copy())
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        return self._engine.run(self.pixels[:n].copy(), profile)
 
 
-def lane(engine: GatedEngine, name: str = "model", seconds_per_image: float = 0.01) -> Lane:
-    costs = CostModel({n: seconds_per_image * (n**0.5) for n in range(1, engine.max_batch + 1)})
-    return Lane(name, 1, "classify", engine, costs, [engine.slot() for _ in range(2)])
+def lane(engine: GatedEngine, name: str = "model", seconds_per_image: float = 0.01, growth: float = 0.5) -> Lane:
+    """T(n) = seconds_per_image * n ** growth, in every profile."""
+    costs = {n: seconds_per_image * n**growth for n in range(1, engine.max_batch + 1)}
+    slots = [engine.slot() for _ in range(max(profile.streams for profile in engine.profiles) + 1)]
+    return Lane(name, 1, "classify", engine, [CostModel(costs) for _ in engine.profiles], slots)
 
 
 class Answers:
@@ -65,7 +75,7 @@ class Answers:
         self.failed: dict[int, Exception] = {}
         self._changed = threading.Condition()
 
-    def work(self, number: int, deadline: float = float("inf")) -> Work:
+    def work(self, number: int, deadline: float = float("inf"), caller: Caller = ANYBODY) -> Work:
         def settle(table: dict[int, float] | dict[int, Exception], value: object) -> None:
             with self._changed:
                 assert number not in self.done, f"image {number} was answered twice"
@@ -73,15 +83,27 @@ class Answers:
                 table[number] = value  # type: ignore[assignment]
                 self._changed.notify_all()
 
-        pixels = np.full((SIZE, SIZE, 3), number, np.uint8)
         return Work(
-            pixels,
+            caller,
             deadline,
             Timeline(),
-            done=lambda outputs: settle(self.done, float(outputs["logits"][0])),
             failed=lambda error: settle(self.failed, error),
+            done=lambda outputs: settle(self.done, float(outputs["logits"][0])),
         )
 
     def wait(self, condition: Callable[["Answers"], bool]) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self), timeout=10), (self.done, self.failed)
+
+
+def pixels(number: int) -> np.ndarray:
+    """The image of a number."""
+    return np.full((SIZE, SIZE, 3), number, np.uint8)
+
+
+def submit(scheduler: Scheduler, lane: Lane, answers: Answers, number: int, **options: Any) -> Work:
+    """Submit image `number` as a decode thread does."""
+    work = answers.work(number, **options)
+    scheduler.expect(lane, work)
+    scheduler.submit(lane, work, pixels(number))
+    return work

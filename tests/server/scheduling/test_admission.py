@@ -2,20 +2,25 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from server.errors import DeadlineExpired, Overloaded
 from server.scheduling.admission import Admission
+from server.scheduling.callers import Caller
 from server.scheduling.decoders import DecodePool
 from server.scheduling.scheduler import Scheduler
-from tests.server.scheduling.fakes import Answers, GatedEngine, lane
+from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, submit
+
+OTHER, STREAM = Caller("other", bulk=False), Caller("stream", bulk=True)
 
 
 @pytest.fixture
 def scheduler() -> Iterator[Scheduler]:
     scheduler = Scheduler()
-    scheduler.start()
     yield scheduler
     scheduler.close()
 
@@ -32,9 +37,9 @@ async def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decod
     admission = Admission(
         scheduler, decoders, max_in_flight=1, max_bytes=10**6, max_queue_wait=1, refused=refused.append
     )
-    async with admission.place(1):
+    async with admission.place(ANYBODY, 1):
         with pytest.raises(Overloaded, match="1 requests are in flight"):
-            async with admission.place(1):
+            async with admission.place(ANYBODY, 1):
                 pass
         assert admission.in_flight == 1
     assert admission.in_flight == 0
@@ -48,10 +53,10 @@ async def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
     model = lane(engine, seconds_per_image=2)
     scheduler.add_lane(model)
     for number in (1, 2):
-        scheduler.submit(model, answers.work(number))
+        submit(scheduler, model, answers, number)
     admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
     with pytest.raises(Overloaded) as caught:
-        await admission.admit(model, math.inf)
+        await admission.admit(model, ANYBODY, math.inf)
     assert caught.value.estimated_wait == pytest.approx(4, abs=0.2)
     assert caught.value.retry_after == pytest.approx(3, abs=0.2)
     engine.release(2)
@@ -62,15 +67,15 @@ async def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, de
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine, seconds_per_image=0.5)
     scheduler.add_lane(model)
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     admission = Admission(
         scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=9, refused=refused.append
     )
     with pytest.raises(Overloaded, match="ms left until the deadline"):
-        await admission.admit(model, time.monotonic() + 0.7)
-    await admission.admit(model, time.monotonic() + 1.5)
+        await admission.admit(model, ANYBODY, time.monotonic() + 0.7)
+    await admission.admit(model, ANYBODY, time.monotonic() + 1.5)
     with pytest.raises(DeadlineExpired):
-        await admission.admit(model, time.monotonic() - 0.1)
+        await admission.admit(model, ANYBODY, time.monotonic() - 0.1)
     assert refused == ["deadline"]
     engine.release()
 
@@ -81,15 +86,15 @@ async def test_an_idle_engine_is_tried_whatever_the_prediction_has_drifted_to(
     model = lane(GatedEngine(), seconds_per_image=0.05)
     scheduler.add_lane(model)
     for _ in range(50):
-        model.costs.observe(1, 5.0)
-    assert model.costs.seconds(1) > 0.4
+        model.costs[0].observe(1, 5.0)
+    assert model.costs[0].seconds(1) > 0.4
     admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
-    await admission.admit(model, time.monotonic() + 0.1)
+    await admission.admit(model, ANYBODY, time.monotonic() + 0.1)
     with pytest.raises(Overloaded):
-        await admission.admit(model, time.monotonic() + 0.01)  # less than the fastest run ever measured
+        await admission.admit(model, ANYBODY, time.monotonic() + 0.01)  # less than the fastest run ever measured
 
 
-async def test_stream_items_wait_in_line_and_leave_half_of_the_house_to_others(
+async def test_stream_items_wait_in_line_and_leave_as_much_to_others_as_they_take(
     scheduler: Scheduler, decoders: DecodePool
 ) -> None:
     admission = Admission(scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1)
@@ -97,18 +102,77 @@ async def test_stream_items_wait_in_line_and_leave_half_of_the_house_to_others(
     leave = asyncio.Event()
 
     async def item(number: int) -> None:
-        async with admission.place(1, bulk=True):
+        async with admission.place(STREAM, 1):
             order.append(number)
             await leave.wait()
 
     items = [asyncio.create_task(item(number)) for number in range(5)]
     await asyncio.sleep(0.05)
     assert order == [0, 1]
-    async with admission.place(1), admission.place(1):  # unary callers still find room
+    async with admission.place(ANYBODY, 1), admission.place(OTHER, 1):  # single requests still find room
         assert admission.in_flight == 4
     leave.set()
     await asyncio.gather(*items)
     assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_stream_gets_its_share_of_a_house_that_others_keep_full(
+    scheduler: Scheduler, decoders: DecodePool
+) -> None:
+    admission = Admission(scheduler, decoders, max_in_flight=8, max_bytes=10**6, max_queue_wait=1)
+    refused = 0
+
+    async def greedy(caller: Caller) -> None:
+        nonlocal refused
+        try:
+            async with admission.place(caller, 1):
+                await asyncio.sleep(0.002)
+        except Overloaded:
+            refused += 1
+
+    passed = asyncio.Event()
+
+    async def stream() -> None:
+        async with admission.place(STREAM, 1):
+            passed.set()
+
+    greed = []
+    waiting = None
+    for turn in range(50):
+        greed += [asyncio.create_task(greedy(caller)) for caller in (ANYBODY, OTHER) for _ in range(8)]
+        await asyncio.sleep(0)
+        if turn == 10:
+            waiting = asyncio.create_task(stream())
+            await asyncio.sleep(0)
+            assert passed.is_set()
+    assert refused > 100
+    assert waiting
+    await asyncio.gather(waiting, *greed)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=60))
+def test_nobody_fills_the_house_and_newcomers_find_a_place(requests: list[tuple[int, int]]) -> None:
+    scheduler, decoders = Scheduler(), DecodePool(1)
+    admission = Admission(scheduler, decoders, max_in_flight=20, max_bytes=300, max_queue_wait=1)
+    callers = [Caller(str(number), bulk=False) for number in range(4)]
+
+    async def crowd() -> None:
+        async with AsyncExitStack() as inside:
+            for number, size in requests:
+                with suppress(Overloaded):
+                    await inside.enter_async_context(admission.place(callers[number], size))
+            assert admission.in_flight == sum(caller.held for caller in callers) < 20
+            assert admission.bytes == sum(caller.held_bytes for caller in callers) <= 300
+            assert all(caller.held <= 10 and caller.held_bytes <= (300 + 40) / 2 for caller in callers)
+            if admission.bytes < 300:
+                async with admission.place(Caller("newcomer", bulk=False), 1):
+                    pass
+        assert (admission.in_flight, admission.bytes) == (0, 0)
+        assert [(caller.held, caller.held_bytes) for caller in callers] == [(0, 0)] * 4
+
+    asyncio.run(crowd())
+    decoders.close()
 
 
 async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
@@ -117,47 +181,14 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine, seconds_per_image=0.8)
     scheduler.add_lane(model)
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     refused: list[str] = []
     admission = Admission(
         scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1, refused=refused.append
     )
-    waiting = asyncio.create_task(admission.admit(model, math.inf, bulk=True))
+    waiting = asyncio.create_task(admission.admit(model, STREAM, math.inf))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     engine.release()
     await asyncio.wait_for(waiting, 5)
     assert refused == []
-
-
-async def test_a_cancelled_decode_that_has_not_begun_leaves_the_pool(decoders: DecodePool) -> None:
-    running, finish = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def blocks() -> None:
-        loop.call_soon_threadsafe(running.set)
-        asyncio.run_coroutine_threadsafe(finish.wait(), loop).result(10)
-
-    first = asyncio.create_task(decoders.run(blocks))
-    await running.wait()
-    ran: list[int] = []
-    second = asyncio.create_task(decoders.run(lambda: ran.append(1)))
-    await asyncio.sleep(0)
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    finish.set()
-    await first
-    await decoders.run(lambda: None)
-    assert ran == []
-    assert decoders.predicted_wait() == 0
-
-
-async def test_a_decode_that_takes_long_is_noticed_before_it_ends(decoders: DecodePool) -> None:
-    await decoders.run(lambda: None)
-    assert decoders.predicted_wait() == 0
-    slow = asyncio.create_task(decoders.run(lambda: time.sleep(0.3)))
-    await asyncio.sleep(0.2)
-    assert decoders.predicted_wait() > 0.09
-    await slow
-    assert decoders.predicted_wait() == 0

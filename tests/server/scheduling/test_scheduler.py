@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from server.engines.contract import Outputs
 from server.errors import DeadlineExpired, NotReady
+from server.scheduling.callers import Caller
 from server.scheduling.scheduler import Scheduler
-from tests.server.scheduling.fakes import Answers, GatedEngine, lane
+from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, pixels, submit
 
 
 @pytest.fixture
 def scheduler() -> Iterator[Scheduler]:
     scheduler = Scheduler()
-    scheduler.start()
     yield scheduler
     scheduler.close()
 
@@ -24,7 +24,7 @@ def scheduler() -> Iterator[Scheduler]:
 def staged(scheduler: Scheduler, count: int) -> None:
     """Wait until `count` images are in the prefetched batch."""
     deadline = time.monotonic() + 10
-    while scheduler._staged is None or len(scheduler._staged.work) < count:
+    while scheduler._dispatcher.staged is None or len(scheduler._dispatcher.staged) < count:
         assert time.monotonic() < deadline, "the batch was never staged"
         time.sleep(0.001)
 
@@ -33,7 +33,7 @@ def test_an_idle_engine_takes_the_first_image_at_once(scheduler: Scheduler) -> N
     engine, answers = GatedEngine(), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     assert engine.started.acquire(timeout=10)
     assert engine.batches == [[1]]
     engine.release()
@@ -44,10 +44,10 @@ def test_the_prefetched_batch_grows_while_the_engine_is_busy_and_the_rest_waits(
     engine, answers = GatedEngine(max_batch=4), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     assert engine.started.acquire(timeout=10)
     for number in range(2, 9):  # arrive one by one, while the first runs
-        scheduler.submit(model, answers.work(number))
+        submit(scheduler, model, answers, number)
         staged(scheduler, min(number - 1, 4))
     assert scheduler.queue_depth() == 7
     assert len(model.waiting) == 3  # exactly one batch is prefetched
@@ -61,11 +61,10 @@ def test_cancelled_work_is_not_computed_whether_staged_or_waiting(scheduler: Sch
     engine, answers = GatedEngine(max_batch=2), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    work = {number: answers.work(number) for number in range(1, 6)}
-    scheduler.submit(model, work[1])
+    work = {1: submit(scheduler, model, answers, 1)}
     assert engine.started.acquire(timeout=10)
     for number in range(2, 6):
-        scheduler.submit(model, work[number])
+        work[number] = submit(scheduler, model, answers, number)
     staged(scheduler, 2)
     scheduler.cancel(model, work[2])  # in the staged batch, in front of another
     scheduler.cancel(model, work[5])  # in the queue
@@ -80,10 +79,10 @@ def test_expired_work_is_answered_and_not_computed(scheduler: Scheduler) -> None
     engine, answers = GatedEngine(), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     assert engine.started.acquire(timeout=10)
-    scheduler.submit(model, answers.work(2, deadline=time.monotonic() + 0.05))
-    scheduler.submit(model, answers.work(3))
+    submit(scheduler, model, answers, 2, deadline=time.monotonic() + 0.05)
+    submit(scheduler, model, answers, 3)
     staged(scheduler, 2)
     time.sleep(0.06)
     engine.release(2)
@@ -97,10 +96,10 @@ def test_a_failing_run_fails_its_own_batch_only(scheduler: Scheduler) -> None:
     model = lane(engine)
     scheduler.add_lane(model)
     engine.fail_next = RuntimeError("out of memory")
-    scheduler.submit(model, answers.work(1))
+    submit(scheduler, model, answers, 1)
     engine.release(2)
     answers.wait(lambda a: 1 in a.failed)
-    scheduler.submit(model, answers.work(2))
+    submit(scheduler, model, answers, 2)
     answers.wait(lambda a: 2 in a.done)
     assert str(answers.failed[1]) == "out of memory"
     assert scheduler.alive
@@ -111,12 +110,12 @@ def test_lanes_are_batched_apart_and_served_oldest_first(scheduler: Scheduler) -
     a, b = lane(first, "a"), lane(second, "b")
     scheduler.add_lane(a)
     scheduler.add_lane(b)
-    scheduler.submit(a, answers.work(1))
+    submit(scheduler, a, answers, 1)
     assert first.started.acquire(timeout=10)
-    scheduler.submit(b, answers.work(2))
+    submit(scheduler, b, answers, 2)
     staged(scheduler, 1)
-    scheduler.submit(a, answers.work(3))
-    scheduler.submit(b, answers.work(4))
+    submit(scheduler, a, answers, 3)
+    submit(scheduler, b, answers, 4)
     staged(scheduler, 2)
     first.release()
     assert second.started.acquire(timeout=10)
@@ -129,15 +128,14 @@ def test_lanes_are_batched_apart_and_served_oldest_first(scheduler: Scheduler) -
 
 def test_max_batch_wait_holds_an_idle_engine_for_a_fuller_batch() -> None:
     scheduler = Scheduler(max_batch_wait=10)
-    scheduler.start()
     engine, answers = GatedEngine(max_batch=3, gated=False), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
     for number in (1, 2):
-        scheduler.submit(model, answers.work(number))
+        submit(scheduler, model, answers, number)
     staged(scheduler, 2)
     assert engine.batches == []
-    scheduler.submit(model, answers.work(3))  # full: goes at once, long before the wait is over
+    submit(scheduler, model, answers, 3)  # full: goes at once, long before the wait is over
     answers.wait(lambda a: len(a.done) == 3)
     assert engine.batches == [[1, 2, 3]]
     scheduler.close()
@@ -147,15 +145,20 @@ def test_predicted_wait_counts_what_runs_waits_and_is_expected(scheduler: Schedu
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine, seconds_per_image=10)
     scheduler.add_lane(model)
-    assert scheduler.predicted_wait() == 0
-    scheduler.submit(model, answers.work(1))
+    assert scheduler.predicted_wait(model, ANYBODY) == 0
+    submit(scheduler, model, answers, 1)
     assert engine.started.acquire(timeout=10)
-    assert scheduler.predicted_wait() == pytest.approx(10, abs=0.5)
-    scheduler.submit(model, answers.work(2))
-    scheduler.submit(model, answers.work(3))
-    with scheduler.expecting(model):
-        assert scheduler.predicted_wait() == pytest.approx(40, abs=0.5)
-    assert scheduler.predicted_wait() == pytest.approx(30, abs=0.5)
+    assert scheduler.predicted_wait(model, ANYBODY) == pytest.approx(10, abs=0.5)
+    submit(scheduler, model, answers, 2)
+    submit(scheduler, model, answers, 3)
+    decoding = answers.work(4)
+    scheduler.expect(model, decoding)
+    assert scheduler.predicted_wait(model, ANYBODY) == pytest.approx(40, abs=0.5)
+    assert scheduler.backlog() == pytest.approx(40, abs=0.5)
+    # Another caller's image goes before all but one of these.
+    assert scheduler.predicted_wait(model, Caller("another", bulk=False)) == pytest.approx(20, abs=0.5)
+    scheduler.cancel(model, decoding)
+    assert scheduler.predicted_wait(model, ANYBODY) == pytest.approx(30, abs=0.5)
     engine.release(3)
 
 
@@ -163,8 +166,10 @@ def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    for number in (1, 2, 3):
-        scheduler.submit(model, answers.work(number))
+    submit(scheduler, model, answers, 1)
+    assert engine.started.acquire(timeout=10)
+    for number in (2, 3):
+        submit(scheduler, model, answers, number)
     staged(scheduler, 1)
     closer = threading.Thread(target=scheduler.close)
     closer.start()
@@ -174,22 +179,24 @@ def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -
     closer.join(timeout=10)
     assert set(answers.done) == {1, 2}
     with pytest.raises(NotReady):
-        scheduler.submit(model, answers.work(4))
+        submit(scheduler, model, answers, 4)
 
 
 def test_removing_a_lane_fails_what_waits_in_it_and_returns_after_its_last_batch(scheduler: Scheduler) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
-    for number in (1, 2, 3):
-        scheduler.submit(model, answers.work(number))
+    submit(scheduler, model, answers, 1)
+    assert engine.started.acquire(timeout=10)
+    for number in (2, 3):
+        submit(scheduler, model, answers, number)
     staged(scheduler, 1)
     remover = threading.Thread(target=scheduler.remove_lane, args=(model,))
     remover.start()
     remover.join(timeout=0.1)
     assert remover.is_alive()  # one batch runs and one is staged
     with pytest.raises(NotReady):
-        scheduler.submit(model, answers.work(4))
+        submit(scheduler, model, answers, 4)
     engine.release(2)
     remover.join(timeout=10)
     assert not remover.is_alive()
@@ -219,12 +226,10 @@ def test_every_image_is_answered_exactly_once_with_its_own_result(
     lanes = {name: lane(engine, name) for name, engine in engines.items()}
     for one in lanes.values():
         scheduler.add_lane(one)
-    scheduler.start()
     answers = Answers()
     kept, cancelled = set(), set()
     for number, (name, fate) in enumerate(requests):
-        work = answers.work(number, deadline=0.0 if fate == "expire" else float("inf"))
-        scheduler.submit(lanes[name], work)
+        work = submit(scheduler, lanes[name], answers, number, deadline=0.0 if fate == "expire" else float("inf"))
         if fate == "cancel":
             scheduler.cancel(lanes[name], work)
             cancelled.add(number)
@@ -245,8 +250,8 @@ def test_every_image_is_answered_exactly_once_with_its_own_result(
 
 def test_whatever_goes_wrong_with_a_batch_the_threads_live_on(scheduler: Scheduler) -> None:
     class Scalar(GatedEngine):
-        def run(self, pixels: np.ndarray) -> Outputs:
-            super().run(pixels)
+        def run(self, pixels: np.ndarray, profile: int) -> Outputs:
+            super().run(pixels, profile)
             return {"logits": np.float32(1)}  # type: ignore[dict-item]
 
     broken, fine, answers = Scalar(gated=False), GatedEngine(gated=False), Answers()
@@ -254,9 +259,9 @@ def test_whatever_goes_wrong_with_a_batch_the_threads_live_on(scheduler: Schedul
     scheduler.add_lane(bad)
     scheduler.add_lane(good)
     for number in range(4):
-        scheduler.submit(bad, answers.work(number))
+        submit(scheduler, bad, answers, number)
     answers.wait(lambda a: len(a.failed) == 4)
-    scheduler.submit(good, answers.work(9))
+    submit(scheduler, good, answers, 9)
     answers.wait(lambda a: 9 in a.done)
     assert scheduler.alive
 
@@ -265,23 +270,22 @@ def test_pixels_of_another_shape_are_refused_to_whom_sent_them(scheduler: Schedu
     model, answers = lane(GatedEngine()), Answers()
     scheduler.add_lane(model)
     work = answers.work(1)
-    work.pixels = work.pixels[:1, :1]
+    scheduler.expect(model, work)
     with pytest.raises(ValueError, match=r"found pixels of shape \(1, 1, 3\), its graph takes \(4, 4, 3\)"):
-        scheduler.submit(model, work)
+        scheduler.submit(model, work, pixels(1)[:1, :1])
 
 
 def test_holding_back_ends_before_a_deadline_and_when_another_lane_has_work() -> None:
     scheduler = Scheduler(max_batch_wait=30)
-    scheduler.start()
     engine, answers = GatedEngine(max_batch=8, gated=False), Answers()
     a, b = lane(engine, "a"), lane(engine, "b")
     scheduler.add_lane(a)
     scheduler.add_lane(b)
-    scheduler.submit(a, answers.work(1, deadline=time.monotonic() + 0.5))
+    submit(scheduler, a, answers, 1, deadline=time.monotonic() + 0.5)
     answers.wait(lambda x: 1 in x.done)
-    scheduler.submit(a, answers.work(2))
+    submit(scheduler, a, answers, 2)
     staged(scheduler, 1)
-    scheduler.submit(b, answers.work(3))
+    submit(scheduler, b, answers, 3)
     answers.wait(lambda x: 2 in x.done)
     scheduler.close()
 
@@ -292,9 +296,9 @@ def test_only_runs_that_succeed_teach_the_cost_model(scheduler: Scheduler) -> No
     scheduler.add_lane(model)
     for number in range(30):
         engine.fail_next = RuntimeError("at once")
-        scheduler.submit(model, answers.work(number))
+        submit(scheduler, model, answers, number)
         answers.wait(lambda a: len(a.failed) == number + 1)  # noqa: B023
-    assert model.costs.seconds(1) == pytest.approx(0.05)
+    assert model.costs[0].seconds(1) == pytest.approx(0.05)
 
 
 def test_an_observer_that_fails_does_not_take_answers_back() -> None:
@@ -302,12 +306,11 @@ def test_an_observer_that_fails_does_not_take_answers_back() -> None:
         raise RuntimeError("no metrics today")
 
     scheduler = Scheduler(observe=observe)
-    scheduler.start()
     engine, answers = GatedEngine(gated=False), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
     for number in range(3):
-        scheduler.submit(model, answers.work(number))
+        submit(scheduler, model, answers, number)
         answers.wait(lambda a: number in a.done)  # noqa: B023
     scheduler.close()
     assert answers.failed == {}

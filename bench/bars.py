@@ -1,0 +1,170 @@
+"""The bars that this project sets itself, and whether the results meet them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.models import TITLES
+from bench.results import Results, Spread, ratios
+from bench.sections.fairness import BESIDE_STREAM, BESIDE_UNARY
+from bench.sections.served import COMPARED, clients_title
+
+_CLIENTS = clients_title(COMPARED)
+_OVERLOAD = "3 × capacity"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What has to be shown. rounds: the figure in each round, from the results; met where the median keeps to `bound`."""
+
+    what: str
+    model: str
+    bound: float
+    at_least: bool
+    unit: str
+    rounds: Callable[[Results], Sequence[float]]
+
+    @property
+    def accepted(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {shown(self.bound, self.unit)}"
+
+    def judge(self, results: Results) -> "Verdict":
+        figure = Spread.of(self.rounds(results))
+        if figure is None:
+            return Verdict(self, None, None)
+        met = figure.median >= self.bound if self.at_least else figure.median <= self.bound
+        return Verdict(self, figure, met)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """figure and met are None where nothing was measured."""
+
+    bar: Bar
+    figure: Spread | None
+    met: bool | None
+
+    @property
+    def word(self) -> str:
+        return {None: "not measured", True: "met", False: "**missed**"}[self.met]
+
+
+def shown(value: float, unit: str) -> str:
+    """A number as the tables print it, with its unit: "" for ratios, "%" for shares, else "ms", "s"."""
+    if unit == "%":
+        return f"{value * 100:.1f} %"
+    return f"{value:.2f}" + (f" {unit}" if unit else "")
+
+
+def bars() -> list[Bar]:
+    """All of them, in the order of the report."""
+    ti, b = "vit-ti", "vit-b"
+    return [
+        _served("the combined limit", ti, 0.90, "limit", "combined"),
+        _served("the combined limit", b, 0.95, "limit", "combined"),
+        _served("the plain server", ti, 3.5, "plain", _CLIENTS),
+        _served("the plain server", b, 4.5, "plain", _CLIENTS),
+        _served("the informed plain server", ti, 1.4, "informed", _CLIENTS),
+        _served("the informed plain server", b, 1.0, "informed", _CLIENTS),
+        *(_idle(model, figure, by) for model in (ti, b) for figure, by in _IDLE.items()),
+        _maps(ti, "last layer", 0.02),
+        _maps(b, "last layer", 0.02),
+        _maps(ti, "all layers", 0.12),
+        _maps(b, "all layers", 0.04),
+        _poisson_p99(ti),
+        _poisson_p99(b),
+        _poisson_refused(ti),
+        _poisson_refused(b),
+        _overload("goodput ÷ capacity", 0.95, True, "", "goodput"),
+        _overload("calls neither answered nor refused", 0.0, False, "", "other"),
+        _overload("p99 of refusals", 100.0, False, "ms", "refused_p99_ms"),
+        _overload("growth of memory", 0.05, False, "%", "growth"),
+        Bar(
+            "p99 of a unary client beside a stream ÷ beside a second unary client",
+            ti,
+            2.0,
+            False,
+            "",
+            lambda results: ratios(
+                results.values("fairness", ti, "vitscope", BESIDE_STREAM, "p99_ms"),
+                results.values("fairness", ti, "vitscope", BESIDE_UNARY, "p99_ms"),
+            ),
+        ),
+        Bar(
+            "no-op model, requests/s ÷ bare gRPC echo, 32 clients",
+            "noop",
+            0.6,
+            True,
+            "",
+            lambda results: ratios(
+                results.values("overhead", "noop", "vitscope", _CLIENTS, "rate"),
+                results.values("overhead", "noop", "echo", _CLIENTS, "rate"),
+            ),
+        ),
+        Bar(
+            "ready after start, compiled engine cached",
+            b,
+            3.0,
+            False,
+            "s",
+            lambda results: list(results.values("startup", b, "vitscope", "engine cached", "ready_seconds").values()),
+        ),
+    ]
+
+
+_IDLE = {"by_reply_ms": "by the reply's own timing", "by_limits_ms": "by decode and engine measured alone"}
+
+
+def _served(whom: str, model: str, bound: float, subject: str, load: str) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        ours = results.values("served", model, "vitscope", _CLIENTS, "rate")
+        return ratios(ours, results.values("served", model, subject, load, "rate"))
+
+    return Bar(f"served ÷ {whom}, 32 clients", model, bound, True, "", rounds)
+
+
+def _idle(model: str, figure: str, by: str) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        return list(results.values("idle", model, "overhead", "1 client", figure).values())
+
+    return Bar(f"one client: reply − (decode + engine at batch 1), median, {by}", model, 1.0, False, "ms", rounds)
+
+
+def _maps(model: str, kind: str, bound: float) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        none = results.values("maps", model, "vitscope", "no maps", "rate")
+        return [1 - ratio for ratio in ratios(results.values("maps", model, "vitscope", kind, "rate"), none)]
+
+    return Bar(
+        f"rate lost to maps of the {kind}" if kind == "last layer" else f"rate lost to maps of {kind}",
+        model,
+        bound,
+        False,
+        "%",
+        rounds,
+    )
+
+
+def _poisson_p99(model: str) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        p99 = results.values("poisson", model, "vitscope", "80 %", "p99_ms")
+        return ratios(p99, results.values("poisson", model, "engine", "one image", "run_ms"))
+
+    return Bar("Poisson at 80 % of capacity: p99 ÷ T(1 image)", model, 4.0, False, "", rounds)
+
+
+def _poisson_refused(model: str) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        return list(results.values("poisson", model, "vitscope", "80 %", "refused").values())
+
+    return Bar("Poisson at 80 % of capacity: refusals", model, 0.0, False, "", rounds)
+
+
+def _overload(what: str, bound: float, at_least: bool, unit: str, figure: str) -> Bar:
+    def rounds(results: Results) -> list[float]:
+        return list(results.values("overload", "vit-ti", "vitscope", _OVERLOAD, figure).values())
+
+    return Bar(f"{_OVERLOAD}: {what}", "vit-ti", bound, at_least, unit, rounds)
+
+
+def title(bar: Bar) -> str:
+    return TITLES[bar.model]

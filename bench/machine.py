@@ -1,0 +1,42 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.limits import best_precision
+from server.cpu import available_cpus
+
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+_TOOLS = ("openvino", "onnxruntime", "grpcio", "pillow", "numpy", "torch", "transformers")
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores and why so many, instruction sets that matter here, memory, and versions."""
+    info = Path("/proc/cpuinfo").read_text()
+    fields = dict(line.split(":", 1) for line in info.split("\n\n")[0].splitlines() if ":" in line)
+    about = {key.strip(): value.strip() for key, value in fields.items()}
+    cores, why = available_cpus()
+    memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
+    return {
+        "processor": about.get("model name", platform.processor()),
+        "family, model": f"{about.get('cpu family', '?')}, {about.get('model', '?')}",
+        "cores": f"{cores} ({why})",
+        "instructions": ", ".join(flag for flag in _FLAGS if flag in about.get("flags", "").split()) or "none of note",
+        "memory": f"{int(memory) / 2**20:.0f} GiB",
+        "precision": best_precision(),
+        "system": f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{tool} {version(tool)}" for tool in _TOOLS),
+    }
+
+
+def busy_seconds() -> float:
+    """CPU seconds that this machine has spent on anything, since it started."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def has_amx(machine: dict[str, Any]) -> bool:
+    return "amx_bf16" in machine["instructions"]

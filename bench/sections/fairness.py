@@ -1,0 +1,31 @@
+"""Whether one caller with thousands of images slows another with one at a time."""
+
+from bench import servers
+from bench.load import Load
+from bench.photos import payloads, stream_payloads
+from bench.run import Run
+from vitscope.v1 import classifier_pb2
+
+BESIDE_UNARY, BESIDE_STREAM = "beside a second unary client", "beside a stream"
+
+
+def measure(run: Run) -> None:
+    model = run.model("vit-ti")
+    one, many = payloads(model.jpegs), stream_payloads(model.jpegs)
+    # Enough for a p99 that is not the worst of all.
+    seconds = 4 * run.seconds(model)
+    with servers.vitscope(model) as server:
+        observed = Load(server.address, one, seconds, clients=1)
+        # The others begin before and end after what is observed.
+        unary = Load(server.address, one, seconds + 2, warm_up=0, clients=1)
+        stream = Load(server.address, many, seconds + 2, warm_up=0, stream=True, keep=100)
+        for round_ in run.rounds():
+            for title, other in ((BESIDE_UNARY, unary), (BESIDE_STREAM, stream)):
+                beside = run.start(other, f"{model.name}: a client {title}")
+                run.drive(model, "vitscope", title, server, observed, round_)
+                outcome = beside.result()
+                for reply in outcome.replies:
+                    item = classifier_pb2.ClassifyStreamResponse.FromString(reply)
+                    if item.HasField("error"):
+                        raise RuntimeError(f"an item of the stream failed: {item.error.message}")
+                run.record(model, "the other", title, round_, rate=outcome.rate)

@@ -1,0 +1,49 @@
+"""A lone caller: what its reply takes beyond decoding and one run of the engine."""
+
+from statistics import median
+
+from bench import servers
+from bench.limits import EngineSetup, decode_rate, engine_rate
+from bench.load import Load, Outcome
+from bench.models import Model
+from bench.photos import payloads
+from bench.run import Run
+from vitscope.v1 import classifier_pb2
+
+MODELS = ("vit-ti", "vit-b")
+
+
+def measure(run: Run) -> None:
+    for name in MODELS:
+        if name in run.effort.models:
+            _measure(run, run.model(name))
+
+
+def _measure(run: Run, model: Model) -> None:
+    sent = payloads(model.jpegs)
+    with servers.vitscope(model) as server:
+        for round_ in run.rounds():
+            seconds = run.seconds(model)
+            decode = run.limit(decode_rate, model.bundle.path, model.jpegs, seconds / 4, threads=1).seconds
+            engine = run.limit(engine_rate, model.graph, EngineSetup(streams=1, batch=1), seconds / 2).seconds
+            load = Load(server.address, sent, seconds, clients=1, keep=100_000)
+            outcome = run.drive(model, "vitscope", "1 client", server, load, round_)
+            run.record(
+                model,
+                "overhead",
+                "1 client",
+                round_,
+                by_reply_ms=1000 * median(_beyond_timing(outcome)),
+                by_limits_ms=1000 * (median(outcome.answered) - decode - engine),
+                decode_ms=1000 * decode,
+                engine_ms=1000 * engine,
+            )
+
+
+def _beyond_timing(outcome: Outcome) -> list[float]:
+    """Seconds of each call less what the server's own timing gives to decoding and to the engine."""
+    timings = (classifier_pb2.ClassifyResponse.FromString(reply).timing for reply in outcome.replies)
+    return [
+        took - timing.decode_seconds - timing.infer_seconds
+        for took, timing in zip(outcome.answered, timings, strict=True)
+    ]

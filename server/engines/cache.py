@@ -1,0 +1,120 @@
+"""What engines found out or built for one graph on one machine, kept for the next start.
+
+An entry is a file of one line of JSON (its key, and the SHA-256 of what follows) and the content. Entries are rebuildable
+and never trusted: one that is damaged, or was made for another key, is deleted and made anew.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+Key = Mapping[str, object]
+
+_SUFFIX, _UNFINISHED = ".entry", ".writing-"
+# Machines that share a folder of bundles keep entries of their own; the least recently used ones go first.
+_KEPT = 32
+# Seconds after which an unfinished file is what a killed server has left.
+_ABANDONED = 3600.0
+
+
+def user_folder() -> Path:
+    """Where the XDG base directory specification puts a user's caches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vitscope/engines"
+
+
+class EngineCache:
+    """Entries in the first of `folders` that can be written to; none can, and nothing is kept.
+
+    Safe for several servers in one folder: an entry appears whole or not at all.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+
+    def read(self, key: Key) -> bytes | None:
+        """The content that was written under this key, or None. Never raises."""
+        for folder in self._folders:
+            path = folder / _name(key)
+            try:
+                content = _content(path.read_bytes(), key)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                log.warning("cached engine data ignored; it is made anew", file=str(path), reason=str(error))
+                with suppress(OSError):
+                    path.unlink()
+                continue
+            with suppress(OSError):
+                os.utime(path)
+            return content
+        return None
+
+    def write(self, key: Key, content: bytes) -> None:
+        """Keep content under a key, in place of what was there. Never raises: a server works without a cache."""
+        reasons = []
+        for folder in self._folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                _publish(folder / _name(key), _header(key, content) + content)
+                _prune(folder)
+            except OSError as error:
+                reasons.append(str(error))
+            else:
+                return
+        log.warning("engine data could not be cached; the next start makes it anew", reasons=reasons)
+
+
+def _name(key: Key) -> str:
+    return hashlib.sha256(_canonical(key)).hexdigest()[:32] + _SUFFIX
+
+
+def _canonical(key: Key) -> bytes:
+    return json.dumps(key, sort_keys=True).encode()
+
+
+def _header(key: Key, content: bytes) -> bytes:
+    return json.dumps({"key": key, "sha256": hashlib.sha256(content).hexdigest()}, sort_keys=True).encode() + b"\n"
+
+
+def _content(entry: bytes, key: Key) -> bytes:
+    """Raises ValueError where the entry is not whole or not of this key."""
+    header, _, content = entry.partition(b"\n")
+    if header + b"\n" != _header(key, content):
+        raise ValueError("damaged, or made for something else")
+    return content
+
+
+def _publish(path: Path, entry: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(entry)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
+def _prune(folder: Path) -> None:
+    """Delete all but the most recently used entries. Another server may be at the same."""
+    used: list[tuple[float, Path]] = []
+    for path in folder.glob("*" + _SUFFIX):
+        with suppress(FileNotFoundError):
+            used.append((path.stat().st_mtime, path))
+    for _, path in sorted(used, reverse=True)[_KEPT:]:
+        path.unlink(missing_ok=True)
+    for path in folder.glob(_UNFINISHED + "*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()

@@ -1,0 +1,81 @@
+"""From a verified bundle to lanes: the fastest engine, compiled, compared with the manifest and warmed up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from bundle import CLASSIFY, Bundle, GraphName
+from bundle.reader import ENGINES
+from server.engines.cache import EngineCache, user_folder
+from server.engines.choose import Wanted, choose
+from server.engines.load import open_engine
+from server.models.measure import lone_run
+from server.models.tuning import find_fastest, label
+from server.models.warmup import check_contract, open_slots, slots_needed, warm_up
+from server.scheduling.cost import CostModel
+from server.scheduling.lane import Lane
+
+log = structlog.get_logger()
+
+# A run that takes less than this part of what was measured says that something else used the machine then.
+_BUSY_THEN = 0.7
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What loading needs from the settings: the wishes for an engine, its threads, the largest batch, and the folder for
+    what was measured (None: the bundle's own, or the user's cache where that cannot be written to)."""
+
+    wanted: Wanted
+    threads: int
+    max_batch: int
+    cache: Path | None = None
+
+
+class Loader:
+    """Opens the graphs of one bundle on the engine that was measured to be the fastest.
+
+    `choice` is that engine, with the reason. Everything blocks; `stopping` is asked between runs. Raises NoEngine,
+    LoadAbandoned, BundleError for a graph that is not what the manifest says, and what an engine raises.
+    """
+
+    def __init__(self, bundle: Bundle, settings: EngineSettings, stopping: Callable[[], bool]) -> None:
+        self._bundle, self._settings, self._stopping = bundle, settings, stopping
+        self._choices = choose(bundle, settings.wanted)
+        self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
+        self._tune(recall=True)
+
+    def lane(self, graph: GraphName) -> Lane:
+        """A lane for one of the bundle's graphs, ready for work."""
+        lane = self._open(graph)
+        if graph == CLASSIFY and self._was_busy(lane):
+            log.warning("engines were measured on a busy machine; they are measured again", model=lane.name)
+            lane.engine.close()
+            del lane
+            self._tune(recall=False)
+            lane = self._open(graph)
+        return lane
+
+    def _tune(self, recall: bool) -> None:
+        settings = self._settings
+        self._tuning = find_fastest(
+            self._bundle, self._choices, settings.threads, settings.max_batch, self._cache, recall, self._stopping
+        )
+        choice = next(choice for choice in self._choices if label(choice) == self._tuning.engine)
+        self.choice = replace(choice, reason="; ".join(filter(None, [choice.reason, self._tuning.reason])))
+
+    def _open(self, graph: GraphName) -> Lane:
+        manifest = self._bundle.manifest
+        engine = open_engine(self._bundle, graph, self.choice, self._tuning.profiles, self._settings.max_batch)
+        slots = open_slots(engine, slots_needed(engine))
+        check_contract(slots[0], manifest.graphs[graph], manifest)
+        warm_up(engine, slots)
+        # Graphs of one model differ by a few per cent, which the cost models learn as they run; measuring each would keep
+        # the first caller of a graph waiting, and fool itself while others are served.
+        costs = [CostModel(timing.seconds) for timing in self._tuning.timings]
+        return Lane(manifest.name, manifest.version, graph, engine, costs, slots)
+
+    def _was_busy(self, lane: Lane) -> bool:
+        return lone_run(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]

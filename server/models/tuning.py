@@ -1,0 +1,181 @@
+"""Which of the engines that may serve a graph, and in which profiles, is fastest on this machine: measured, not guessed."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bundle import CLASSIFY, Bundle
+from server.engines import processor
+from server.engines.cache import EngineCache, Key
+from server.engines.choose import Choice
+from server.engines.contract import Engine, Profile
+from server.engines.load import candidate_profiles, identify, open_engine
+from server.models.measure import Bench, measure
+from server.scheduling.cost import CostModel
+
+log = structlog.get_logger()
+
+OpenEngine = Callable[[Choice, Sequence[Profile]], Engine]
+
+# Less is noise. Of equals, the one that comes first stays.
+_FASTER = 1.03
+
+
+class Timing(BaseModel):
+    """Seconds of a run by batch size, while all of the profile's streams are busy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    streams: int = Field(ge=1)
+    threads: int = Field(ge=1)
+    seconds: dict[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
+
+    @property
+    def profile(self) -> Profile:
+        return Profile(self.streams, self.threads)
+
+
+class Tuning(BaseModel):
+    """The fastest engine ("openvino/bf16"), its timings (latency profile first, throughput profile last, or one that is
+    both), and in a few words what was compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    engine: str
+    timings: tuple[Timing, ...] = Field(min_length=1, max_length=2)
+    reason: str
+
+    @property
+    def profiles(self) -> list[Profile]:
+        return [timing.profile for timing in self.timings]
+
+
+def find_fastest(
+    bundle: Bundle,
+    choices: Sequence[Choice],
+    threads: int,
+    max_batch: int,
+    cache: EngineCache,
+    recall: bool = True,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Tuning:
+    """How to run the bundle's classify graph: as measured on an earlier start on such a machine (if `recall`), or measured now.
+
+    Raises what opening an engine raises, and LoadAbandoned.
+    """
+    key = _key(bundle, choices, threads, max_batch)
+    content = cache.read(key) if recall else None
+    if content is not None:
+        try:
+            return Tuning.model_validate_json(content)
+        except ValidationError as error:
+            log.warning("cached tuning ignored; it is measured anew", reason=str(error))
+    log.info("measuring engines; this is done once on each kind of machine", options=[label(c) for c in choices])
+
+    def opening(choice: Choice, profiles: Sequence[Profile]) -> Engine:
+        return open_engine(bundle, CLASSIFY, choice, profiles, max_batch)
+
+    tuning = Tuner(opening, stopping).tune(choices, threads)
+    cache.write(key, tuning.model_dump_json().encode())
+    return tuning
+
+
+def _key(bundle: Bundle, choices: Sequence[Choice], threads: int, max_batch: int) -> Key:
+    """Everything that the answer depends on."""
+    engines = [{**asdict(identify(choice)), "arithmetic": choice.arithmetic} for choice in choices]
+    return {
+        "kind": "tuning 1",
+        "graph": CLASSIFY,
+        "files": hashlib.sha256(json.dumps(bundle.manifest.files, sort_keys=True).encode()).hexdigest(),
+        "engines": engines,
+        "processor": processor.instruction_sets(processor.flags()),
+        "threads": threads,
+        "max_batch": max_batch,
+    }
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of the engines that may serve, in one profile."""
+
+    choice: Choice
+    profile: Profile
+
+    def __str__(self) -> str:
+        return f"{label(self.choice)} {self.profile.streams}×{self.profile.threads}"
+
+
+def label(choice: Choice) -> str:
+    """How an engine and its precision are called in logs, metrics and certificates."""
+    return f"{choice.engine}/{choice.precision}"
+
+
+class Tuner:
+    """Measures options against one another, two at a time, so that no more engines are in memory than have to be."""
+
+    def __init__(
+        self,
+        opening: OpenEngine,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._opening, self._stopping, self._clock = opening, stopping, clock
+        self._measured: dict[Option, dict[int, float]] = {}
+        self._findings: list[str] = []
+
+    def tune(self, choices: Sequence[Choice], threads: int) -> Tuning:
+        """The first choice in more and more streams, while that is faster; then the other choices at that number.
+
+        Raises what opening an engine raises, LoadAbandoned.
+        """
+        alone, *more = candidate_profiles(choices[0].engine, threads)
+        best = Option(choices[0], alone)
+        for profile in more:
+            challenger = Option(best.choice, profile)
+            if not self._faster(challenger, best):
+                break
+            best = challenger
+        for choice in choices[1:]:
+            possible = candidate_profiles(choice.engine, threads)
+            challenger = Option(choice, best.profile if best.profile in possible else possible[-1])
+            if self._faster(challenger, best):
+                best = challenger
+        options = list(dict.fromkeys([Option(best.choice, alone), best]))
+        if missing := [option for option in options if option not in self._measured]:
+            self._measure(missing)
+        timings = tuple(
+            Timing(streams=o.profile.streams, threads=o.profile.threads, seconds=self._measured[o]) for o in options
+        )
+        return Tuning(engine=label(best.choice), timings=timings, reason="; ".join(self._findings))
+
+    def _faster(self, challenger: Option, incumbent: Option) -> bool:
+        self._measure([incumbent, challenger])
+        new, old = (_Rate(option.profile, self._measured[option]) for option in (challenger, incumbent))
+        ratio = new.images_per_second / old.images_per_second
+        self._findings.append(f"{challenger} measured {ratio:.2f} times as fast as {incumbent}")
+        # As many images per second from fewer in flight are shorter waits.
+        return ratio >= _FASTER or (ratio > 1 / _FASTER and 2 * new.in_flight <= old.in_flight)
+
+    def _measure(self, options: Sequence[Option]) -> None:
+        benches = [Bench(self._opening(option.choice, [option.profile]), clock=self._clock) for option in options]
+        try:
+            measure(benches, self._stopping)
+        finally:
+            for bench in benches:
+                bench.engine.close()
+        self._measured.update({option: bench.seconds for option, bench in zip(options, benches, strict=True)})
+
+
+class _Rate:
+    """Images per second, and images in flight for that, of a profile at its best batch size."""
+
+    def __init__(self, profile: Profile, seconds: dict[int, float]) -> None:
+        best = CostModel(seconds).best_batch
+        self.in_flight = profile.streams * best
+        self.images_per_second = self.in_flight / seconds[best]

@@ -1,0 +1,1 @@
+"""Equal requests cost one computation: calls in flight are shared, and answers can be kept."""

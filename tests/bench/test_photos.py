@@ -1,0 +1,46 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.load import MARK
+from bench.photos import payloads, photo_jpegs, raw_payloads, stream_payloads
+from vitscope.v1 import classifier_pb2, maps_pb2
+
+
+@pytest.fixture(scope="module")
+def jpegs() -> tuple[bytes, ...]:
+    return photo_jpegs()
+
+
+def pixels(jpeg: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(jpeg)))
+
+
+def test_sixteen_different_photos_of_640_by_480(jpegs: tuple[bytes, ...]) -> None:
+    assert len({pixels(jpeg).tobytes() for jpeg in jpegs}) == 16
+    assert {pixels(jpeg).shape for jpeg in jpegs} == {(480, 640, 3)}
+
+
+def test_a_numbered_request_differs_in_its_comment_alone(jpegs: tuple[bytes, ...]) -> None:
+    payload = payloads(jpegs[:1])[0]
+    first, second = (classifier_pb2.ClassifyRequest.FromString(payload.numbered(k)).image.encoded for k in (1, 2))
+    assert first != second
+    assert (pixels(first) == pixels(second)).all()
+    assert (pixels(first) == pixels(jpegs[0])).all()
+    assert len(payload) == len(payload.numbered(10**12))
+    assert Image.open(io.BytesIO(second)).info["comment"] == (2).to_bytes(len(MARK), "big")
+
+
+def test_options_are_in_the_request(jpegs: tuple[bytes, ...]) -> None:
+    sent = payloads(jpegs[:1], maps_pb2.MapOptions(all_layers=True))[0].numbered(0)
+    request = classifier_pb2.ClassifyRequest.FromString(sent)
+    assert request.top_k == 5 and request.maps.all_layers
+    item = classifier_pb2.ClassifyStreamRequest.FromString(stream_payloads(jpegs[:1])[0].numbered(7))
+    assert (pixels(item.request.image.encoded) == pixels(jpegs[0])).all()
+
+
+def test_raw_pixels_are_ready_for_the_model() -> None:
+    raw = classifier_pb2.ClassifyRequest.FromString(raw_payloads(32, 24, count=1)[0].numbered(9)).image.raw
+    assert (raw.width, raw.height, len(raw.rgb), raw.preprocessed) == (32, 24, 32 * 24 * 3, True)

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from bundle import CLASSIFY, open_bundle
+from server.engines.choose import Wanted
+from server.engines.contract import Profile
+from server.models import loader as loader_module
+from server.models.loader import EngineSettings, Loader
+from server.models.measure import LoadAbandoned
+from tests.server.models.test_repository import bundle
+
+
+def settings(cache: Path | None = None) -> EngineSettings:
+    return EngineSettings(Wanted("openvino", "f32", True), threads=2, max_batch=2, cache=cache)
+
+
+def load(path: Path, cache: Path | None = None, stopping: bool = False) -> Loader:
+    return Loader(open_bundle(path), settings(cache), lambda: stopping)
+
+
+def test_the_second_start_recalls_what_the_first_has_measured(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    lane = load(path).lane(CLASSIFY)
+    assert (lane.name, lane.engine.profiles[0]) == ("a/1 classify", Profile(1, 2))
+    assert len(lane.slots) == lane.streams + 1
+    assert len(list((path / "engines").iterdir())) == 1
+    again = load(path, stopping=True).lane(CLASSIFY)
+    assert [costs.measured for costs in again.costs] == [costs.measured for costs in lane.costs]
+
+
+def test_a_damaged_entry_is_measured_anew(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    load(path)
+    (entry,) = (path / "engines").iterdir()
+    entry.write_bytes(entry.read_bytes()[:-1])
+    with pytest.raises(LoadAbandoned):
+        load(path, stopping=True)
+    load(path)
+    assert load(path, stopping=True).choice.engine == "openvino"
+
+
+def test_the_settings_folder_is_used_alone(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    load(path, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert not (path / "engines").exists()
+
+
+def test_what_was_measured_on_a_busy_machine_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    loaded = load(path)
+    recorded = loaded.lane(CLASSIFY).costs[0].measured[1]
+    (entry,) = (path / "engines").iterdir()
+    before = entry.read_bytes()
+    monkeypatch.setattr(loader_module, "lone_run", lambda slot: recorded * 0.5)
+    lane = loaded.lane(CLASSIFY)
+    assert entry.read_bytes() != before
+    assert lane.engine.profiles[0] == Profile(1, 2)

@@ -1,0 +1,71 @@
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.scheduling.callers import Caller
+from server.scheduling.decoders import DecodePool
+from tests.server.scheduling.fakes import ANYBODY
+
+
+@pytest.fixture
+async def decoders() -> AsyncIterator[DecodePool]:
+    pool = DecodePool(1)
+    yield pool
+    pool.close()
+
+
+async def test_callers_take_turns(decoders: DecodePool) -> None:
+    gate, order = threading.Event(), list[str]()
+    decoders.submit(ANYBODY, lambda: bool(gate.wait(10)) and None)
+    greedy, modest = Caller("greedy", bulk=True), Caller("modest", bulk=False)
+    work = [decoders.run(greedy, lambda number=number: order.append(f"g{number}")) for number in range(4)]  # type: ignore[misc]
+    tasks = [asyncio.create_task(one) for one in work]
+    await asyncio.sleep(0)
+    late = asyncio.create_task(decoders.run(modest, lambda: order.append("m")))
+    await asyncio.sleep(0)
+    assert decoders.predicted_wait(modest) <= decoders.predicted_wait(greedy)
+    gate.set()
+    await asyncio.gather(late, *tasks)
+    assert order == ["g0", "m", "g1", "g2", "g3"]
+
+
+async def test_what_the_function_raises_is_raised_to_its_caller(decoders: DecodePool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await decoders.run(ANYBODY, lambda: 1 / 0)
+    assert await decoders.run(ANYBODY, lambda: 7) == 7
+
+
+async def test_a_cancelled_decode_that_has_not_begun_leaves_the_pool(decoders: DecodePool) -> None:
+    running, finish = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def blocks() -> None:
+        loop.call_soon_threadsafe(running.set)
+        asyncio.run_coroutine_threadsafe(finish.wait(), loop).result(10)
+
+    first = asyncio.create_task(decoders.run(ANYBODY, blocks))
+    await running.wait()
+    ran: list[int] = []
+    second = asyncio.create_task(decoders.run(ANYBODY, lambda: ran.append(1)))
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    finish.set()
+    await first
+    await decoders.run(ANYBODY, lambda: None)
+    assert ran == []
+    assert decoders.predicted_wait(ANYBODY) == 0
+
+
+async def test_a_decode_that_takes_long_is_noticed_before_it_ends(decoders: DecodePool) -> None:
+    await decoders.run(ANYBODY, lambda: None)
+    assert decoders.predicted_wait(ANYBODY) == 0
+    slow = asyncio.create_task(decoders.run(ANYBODY, lambda: time.sleep(0.3)))
+    await asyncio.sleep(0.2)
+    assert decoders.predicted_wait(ANYBODY) > 0.09
+    await slow
+    assert decoders.predicted_wait(ANYBODY) == 0
