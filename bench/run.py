@@ -35,9 +35,9 @@ QUICK = Effort("quick", ("vit-ti",), {"vit-ti": 1.5}, rounds=2, poisson_seconds=
 FULL = Effort(
     "full",
     ("vit-ti", "vit-s", "vit-b", "fashion"),
-    {"vit-ti": 3.0, "vit-s": 3.0, "vit-b": 7.0, "fashion": 2.0},
+    {"vit-ti": 2.5, "vit-s": 2.5, "vit-b": 6.0, "fashion": 1.5},
     rounds=3,
-    poisson_seconds=12,
+    poisson_seconds=10,
     overload_seconds=60,
 )
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Iterator
 
 import structlog
+import uvloop
 from grpc import aio
 
 from bundle import BundleError
@@ -92,6 +94,9 @@ class App:
             threads = self.threads
             log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
             if await self._load():
+                # What start-up has made stays for good; the collector need not look at it again and again.
+                gc.collect()
+                gc.freeze()
                 self.health.serving(True)
                 log.info("serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port))
                 await self._stop.wait()
@@ -194,4 +199,4 @@ def run(settings: Settings) -> None:
     async def serve() -> None:
         await App(settings).run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())

@@ -191,19 +191,17 @@ def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probabilit
 
     Raises ArithmeticError when a logit is not a finite number: no class is the answer then.
     """
-    if not np.isfinite(logits).all():
+    largest = float(logits.max())
+    if not (math.isfinite(largest) and math.isfinite(logits.min())):
         raise ArithmeticError("the model's logits are not finite")
-    exponents = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = exponents / exponents.sum()
-    candidates = np.arange(len(probabilities))
-    if top_k < len(probabilities):  # sorting all classes costs more than finding the few that are asked for
-        candidates = np.flatnonzero(probabilities >= np.partition(probabilities, -top_k)[-top_k])
-    order = candidates[np.argsort(-probabilities[candidates], kind="stable")][:top_k]
-    return [
-        Ranked(int(i), labels[i], float(probabilities[i]), float(logits[i]))
-        for i in order
-        if probabilities[i] >= min_probability
-    ]
+    total = float(np.exp(logits - logits.max(), dtype=np.float64).sum())
+    candidates = np.arange(len(logits))
+    if top_k < len(logits):  # sorting all classes costs more than finding the few that are asked for
+        candidates = np.flatnonzero(logits >= np.partition(logits, -top_k)[-top_k])
+    order = candidates[np.argsort(-logits[candidates], kind="stable")][:top_k].tolist()
+    ranked = ((index, float(logits[index])) for index in order)
+    probable = ((index, logit, math.exp(logit - largest) / total) for index, logit in ranked)
+    return [Ranked(index, labels[index], p, logit) for index, logit, p in probable if p >= min_probability]
 
 
 def _draw(maps: list[AttentionMap], rendering: RenderingSpec, seen: Seen) -> list[tuple[AttentionMap, Rendered | None]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 # Weight of a new observation in the drift factor: about the last twenty batches count.
 _SMOOTHING = 0.1
 # A batch size is worth its latency only if it gives this much more throughput than the next smaller one.
-_WORTHWHILE = 1.03
+_WORTHWHILE = 1.02
 
 
 class CostModel:

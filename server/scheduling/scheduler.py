@@ -144,7 +144,10 @@ class Scheduler:
             ended = self._clock()
             with self._changed:
                 self._dispatcher.finish(batch)
-                self._changed.notify_all() if self._closed else self._changed.notify()
+                if self._closed:
+                    self._changed.notify_all()
+                elif self._dispatcher.ready() or self._dispatcher.unstaged():
+                    self._changed.notify()  # this thread has answers to deliver first
                 self._finished.notify_all()
         self._dispatcher.deliver(batch, outputs, ended)
         batch.lane.costs[batch.profile].observe(size, ended - batch.started)
