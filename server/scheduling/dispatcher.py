@@ -16,6 +16,9 @@ from server.scheduling.work import Batch, Stage, Work
 
 # Single requests count as coming in for so long after the last one, in seconds.
 _INTERACTIVE_MEMORY = 1.0
+# Weight of a new arrival in the share that found company: about the last twenty count.
+_COMPANY_SMOOTHING = 0.1
+_CROWDED = 0.5
 _ROUNDING = 1e-9
 
 
@@ -32,6 +35,7 @@ class Dispatcher:
         self.max_batch_wait = max_batch_wait
         self._virtual = 0.0
         self._interactive_until = float("-inf")
+        self._company = 0.0
         self._order = count()
 
     def expect(self, lane: Lane, work: Work) -> None:
@@ -49,6 +53,7 @@ class Dispatcher:
             self._interactive_until = now + _INTERACTIVE_MEMORY
         if not lane.waiting and not self.busy(lane):
             lane.served = max(lane.served, self._virtual)  # an idle lane saves up nothing
+        self._company += _COMPANY_SMOOTHING * (self._has_company() - self._company)
         lane.waiting.push(work.caller, work)
         work.stage = Stage.WAITING
         if self.staged is not None and self.staged.lane is lane:
@@ -272,5 +277,10 @@ class Dispatcher:
         return self._used() + batch.lane.share(batch.lane.throughput) <= 1 + _ROUNDING
 
     def _alone(self, batch: Batch) -> bool:
-        """Whether nothing but this one image is here or on its way, so that it may have the whole machine."""
-        return not self.running and len(batch) == 1 and sum(lane.total_pending for lane in self.lanes) == 1
+        """Whether this one image may have the whole machine: nothing else is here or on its way, and most of those before it
+        found the same. Under load a moment's idleness is no reason to run at less than the best throughput."""
+        return len(batch) == 1 and not self._has_company() and self._company < _CROWDED
+
+    def _has_company(self) -> bool:
+        """Whether there is anything beside the one image that is looked at."""
+        return bool(self.running) or sum(lane.total_pending for lane in self.lanes) > 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import DeadlineExpired
+from server.errors import DeadlineExpired, NotReady
 from server.scheduling.callers import Caller
 from server.scheduling.dispatcher import Dispatcher
 from server.scheduling.lane import Lane
@@ -30,6 +30,7 @@ class World:
     answers: Answers = field(default_factory=Answers)
     works: dict[int, tuple[Lane, Work]] = field(default_factory=dict)
     started: list[int] = field(default_factory=list)
+    retired: list[Lane] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.dispatcher = Dispatcher(self.max_batch_wait)
@@ -65,11 +66,28 @@ class World:
         rows = np.stack([batch.slot.pixels[row, 0, 0, :1] for row in range(len(batch))]).astype(np.float32)
         self.dispatcher.deliver(batch, {"logits": rows}, self.now)
 
+    def fail(self, index: int = 0) -> None:
+        batch = self.dispatcher.running[index]
+        self.dispatcher.finish(batch)
+        self.dispatcher.fail(batch, RuntimeError("the engine failed"))
+
+    def reload(self, index: int) -> None:
+        """Another lane takes this one's place, as `Scheduler.remove_lane` and `add_lane` do it."""
+        old = self.lanes[index]
+        self.dispatcher.lanes.remove(old)
+        for work in self.dispatcher.drain(old):
+            work.failed(NotReady("unloaded"))
+        engine = old.engine
+        assert isinstance(engine, GatedEngine)
+        self.lanes[index] = lane(engine, old.model, seconds_per_image=RUN)
+        self.dispatcher.lanes.append(self.lanes[index])
+        self.retired.append(old)
+
     def numbers(self, batch: Batch) -> list[int]:
         return [int(batch.slot.pixels[row, 0, 0, 0]) for row in range(len(batch))]
 
     def check(self) -> None:
-        check(self.dispatcher, self.lanes, self.works, self.slots)
+        check(self.dispatcher, [*self.lanes, *self.retired], self.works, self.slots)
 
 
 def callers(count: int, bulk: bool = False) -> list[Caller]:
@@ -106,6 +124,25 @@ def test_an_image_that_is_still_being_decoded_counts_as_company() -> None:
     assert world.dispatcher.running[0].profile == 1
     world.arrive(2)
     assert world.start() == [2]
+
+
+def test_in_a_crowd_a_moments_idleness_does_not_give_one_image_the_whole_machine() -> None:
+    world, (a, b) = two_streams(), callers(2)
+    for number in range(0, 40, 2):
+        world.submit(number, a)
+        world.start()
+        world.submit(number + 1, b)
+        world.start()
+        while world.dispatcher.running:
+            world.finish()
+    world.submit(100, a)
+    assert world.start() == [100]
+    assert world.dispatcher.running[0].profile == 1
+    for number in range(101, 121):  # the others have gone
+        world.finish()
+        world.submit(number, a)
+        world.start()
+    assert world.dispatcher.running[0].profile == 0
 
 
 def test_what_waits_is_divided_evenly_between_the_streams() -> None:
@@ -297,6 +334,7 @@ def _state(world: World) -> object:
     d = world.dispatcher
     return (
         world.now,
+        d._company < 0.5,
         tuple((work.stage, work.order) for _, work in world.works.values()),
         tuple(world.numbers(d.staged)) if d.staged else None,
         tuple((tuple(world.numbers(batch)), batch.profile) for batch in d.running),
@@ -328,15 +366,22 @@ def test_nothing_is_lost_answered_twice_or_out_of_turn(
     cancelled: set[int] = set()
     number = 0
     for _ in range(data.draw(st.integers(1, 80))):
-        step = data.draw(st.sampled_from(["submit", "submit", "start", "finish", "cancel", "wait"]))
+        step = data.draw(
+            st.sampled_from(
+                ["submit", "submit", "submit", "start", "start", "finish", "fail", "cancel", "wait", "reload"]
+            )
+        )
         if step == "submit":
             deadline = world.now + data.draw(st.sampled_from([0.5, 3.0, float("inf"), float("inf")]))
             world.submit(number, data.draw(st.sampled_from(who)), data.draw(st.integers(0, 1)), deadline)
             number += 1
         elif step == "start":
             world.start()
-        elif step == "finish" and world.dispatcher.running:
-            world.finish(data.draw(st.integers(0, len(world.dispatcher.running) - 1)))
+        elif step in ("finish", "fail") and world.dispatcher.running:
+            end = world.finish if step == "finish" else world.fail
+            end(data.draw(st.integers(0, len(world.dispatcher.running) - 1)))
+        elif step == "reload":
+            world.reload(data.draw(st.integers(0, 1)))
         elif step == "cancel" and number:
             victim = data.draw(st.integers(0, number - 1))
             world.dispatcher.cancel(*world.works[victim], world.now)
