@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import structlog
 import uvloop
@@ -19,6 +20,7 @@ from server.classifier import Classifier
 from server.cpu import plan_threads
 from server.engines.choose import Wanted
 from server.images.limits import ImageLimits
+from server.loops import call_soon
 from server.metrics import Metrics, service_version
 from server.models.loader import EngineSettings
 from server.models.repository import Repository
@@ -40,13 +42,17 @@ class StartupError(Exception):
 
 
 class App:
-    """One server. `run` is its whole life."""
+    """One server on the running event loop. `run` is its whole life."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.threads = plan_threads(settings.threads, settings.decode_threads)
         self.metrics = Metrics()
-        self.scheduler = Scheduler(max_batch_wait=settings.max_batch_wait_ms / 1000, observe=self._batch_ran)
+        self.scheduler = Scheduler(
+            max_batch_wait=settings.max_batch_wait_ms / 1000,
+            observe=self._batch_ran,
+            hand_over=partial(call_soon, asyncio.get_running_loop()),
+        )
         self.decoders = DecodePool(self.threads.decode)
         self.admission = Admission(
             self.scheduler,

@@ -5,6 +5,7 @@ code, stage, reason; never ids. The grpc_server_* series carry the conventional 
 """
 
 import platform
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -30,16 +31,12 @@ _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody queries
 
 
-# Labels of what never reached a model: a name that is not served here, a model that is not ready.
-NO_MODEL: Mapping[str, str] = {"model": "", "version": "", "engine": ""}
-
-
 class Metrics:
     """The series of one server, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._known: dict[tuple[Any, ...], Any] = {}
+        self._images: dict[tuple[object, ...], ImageMetrics] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -120,25 +117,67 @@ class Metrics:
         self.queue_depth.set_function(queue_depth)
         self.backlog.set_function(backlog)
 
-    def answered(self, model: Mapping[str, str], code: str, durations: Mapping[str, float]) -> None:
-        """Count one image by its code, and its stages if it was answered; `model` holds the labels model, version, engine, in this
-        order.
+    def rpcs(self, kind: str, service: str, method: str) -> "RpcMetrics":
+        """The series of one RPC method."""
+        return RpcMetrics(self, (kind, service, method))
+
+    def images(self, model: str, version: int | str, engine: object) -> "ImageMetrics":
+        """The series of one model version on one engine; all empty for what never reached a model: a name that is not served here,
+        a model that is not ready."""
+        key = (model, version, engine)
+        known = self._images.get(key)
+        if known is None:
+            known = self._images[key] = ImageMetrics(self, (model, str(version), str(engine or "")))
+        return known
+
+
+class RpcMetrics:
+    """What is counted of the RPCs of one method."""
+
+    def __init__(self, metrics: Metrics, labels: tuple[str, str, str]) -> None:
+        self._started = metrics.grpc_started.labels(*labels)
+        self._seconds = metrics.grpc_handling_seconds.labels(*labels)
+        self._handled = _Series(metrics.grpc_handled, labels)
+
+    def start(self) -> float:
+        """Count a start; returns the time, for `finish`."""
+        self._started.inc()
+        return time.monotonic()
+
+    def finish(self, began: float, code: str) -> None:
+        self._handled[code].inc()
+        self._seconds.observe(time.monotonic() - began)
+
+
+class ImageMetrics:
+    """What is counted of the images of one model version."""
+
+    def __init__(self, metrics: Metrics, labels: tuple[str, str, str]) -> None:
+        self._requests = _Series(metrics.requests, labels)
+        self._stages = _Series(metrics.stage_seconds, labels)
+        self._expired = metrics.refusals.labels("expired")
+
+    def answered(self, code: str, durations: Mapping[str, float]) -> None:
+        """Count one image by its code, and its stages if it was answered.
 
         Refusals take next to no time and would pull the percentiles of an overloaded server down.
         """
-        self._series(self.requests, *model.values(), code).inc()
+        self._requests[code].inc()
         if code == "DEADLINE_EXCEEDED":
-            self.refusals.labels("expired").inc()
+            self._expired.inc()
         if code == "OK":
             for stage, seconds in durations.items():
-                self._series(self.stage_seconds, *model.values(), stage).observe(seconds)
+                self._stages[stage].observe(seconds)
 
-    def _series(self, family: Any, *labels: str) -> Any:
-        """`family.labels(*labels)`, which checks and locks each time, looked up once."""
-        key = (family, *labels)
-        series = self._known.get(key)
-        if series is None:
-            series = self._known[key] = family.labels(*labels)
+
+class _Series(dict[str, Any]):
+    """Series of a family by the value of its last label. `family.labels` checks and locks each time; this does once."""
+
+    def __init__(self, family: Any, labels: tuple[str, ...]) -> None:
+        self._family, self._labels = family, labels
+
+    def __missing__(self, last: str) -> Any:
+        series = self[last] = self._family.labels(*self._labels, last)
         return series
 
 

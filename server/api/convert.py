@@ -5,11 +5,11 @@ from functools import partial
 from typing import TypeVar
 
 from bundle import Manifest
-from server.classifier import Query
 from server.errors import InvalidRequest
 from server.images.limits import ImageLimits
 from server.images.prepare import Prepared, prepare_encoded, prepare_raw
 from server.maps.spec import ColourMap, Dtype, Kind, MapSpec, PictureFormat, RenderingSpec, Upsampling
+from server.query import Query
 from server.scheduling.callers import Caller
 from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2

@@ -1,7 +1,6 @@
 """Around every RPC: count it, time it, and turn what it raises into a status."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,48 +9,83 @@ from grpc import aio
 
 from server.api.status import status_of
 from server.errors import InvalidRequest
-from server.metrics import Metrics
+from server.metrics import Metrics, RpcMetrics
 
 
 class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps the unary and the bidirectional streaming methods of every service on the server."""
+    """Wraps the unary and the bidirectional streaming methods of every service on the server, each of them once."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
-        handler = await continuation(details)
-        if handler is None:
-            return None
-        _, service, method = details.method.split("/", 2)
+        wrapped = self._wrapped.get(details.method)
+        if wrapped is None:
+            handler = await continuation(details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[details.method] = self._wrap(handler, details.method)
+        return wrapped
+
+    def _wrap(self, handler: Any, path: str) -> Any:
+        _, service, method = path.split("/", 2)
         if handler.unary_unary:
-            labels = ("unary", service, method)
+            rpcs = self._metrics.rpcs("unary", service, method)
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, labels), _reader(handler), handler.response_serializer
+                _unary(handler.unary_unary, rpcs), _reader(handler), handler.response_serializer
             )
         if handler.stream_stream:
-            labels = ("bidi_stream", service, method)
+            rpcs = self._metrics.rpcs("bidi_stream", service, method)
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(handler.stream_stream, labels), _reader(handler), handler.response_serializer
+                _stream(handler.stream_stream, rpcs), _reader(handler), handler.response_serializer
             )
         return handler
 
-    def _unary(self, behaviour: Any, labels: tuple[str, str, str]) -> Any:
-        async def call(request: Any, context: Any) -> Any:
-            async with _Rpc(self._metrics, labels, context):
-                return await behaviour(_readable(request), context)
 
-        return call
+def _unary(behaviour: Any, rpcs: RpcMetrics) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        began = rpcs.start()
+        try:
+            response = await behaviour(_readable(request), context)
+        except BaseException as error:
+            await _end(error, rpcs, began, context)
+            raise
+        rpcs.finish(began, "OK")
+        return response
 
-    def _stream(self, behaviour: Any, labels: tuple[str, str, str]) -> Any:
-        async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
-            async with _Rpc(self._metrics, labels, context):
-                async for response in behaviour(_all_readable(requests), context):
-                    yield response
+    return call
 
-        return call
+
+def _stream(behaviour: Any, rpcs: RpcMetrics) -> Any:
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        began = rpcs.start()
+        try:
+            async for response in behaviour(_all_readable(requests), context):
+                yield response
+        except BaseException as error:
+            await _end(error, rpcs, began, context)
+            raise
+        rpcs.finish(began, "OK")
+
+    return call
+
+
+async def _end(error: BaseException, rpcs: RpcMetrics, began: float, context: Any) -> None:
+    """Count an RPC that failed, and abort it with the status of its error. Returns if it has ended already."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        left = context.time_remaining()
+        late = left is not None and left <= 0
+        code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+        rpcs.finish(began, code.name)
+    elif isinstance(error, aio.AbortError):
+        rpcs.finish(began, (context.code() or grpc.StatusCode.UNKNOWN).name)
+    elif isinstance(error, Exception):
+        status = status_of(error)
+        rpcs.finish(began, status.code.name)
+        await context.abort(status.code, status.message, status.trailers)
 
 
 class _Unreadable:
@@ -83,32 +117,3 @@ def _readable(request: Any) -> Any:
 async def _all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
         yield _readable(request)
-
-
-class _Rpc:
-    """One RPC, from start to status."""
-
-    def __init__(self, metrics: Metrics, labels: tuple[str, str, str], context: Any) -> None:
-        self._metrics, self._labels, self._context = metrics, labels, context
-
-    async def __aenter__(self) -> None:
-        self._metrics.grpc_started.labels(*self._labels).inc()
-        self._began = time.monotonic()
-
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None:
-            self._finish(grpc.StatusCode.OK)
-        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            left = self._context.time_remaining()
-            late = left is not None and left <= 0
-            self._finish(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
-        elif isinstance(error, aio.AbortError):
-            self._finish(self._context.code() or grpc.StatusCode.UNKNOWN)
-        elif isinstance(error, Exception):
-            status = status_of(error)
-            self._finish(status.code)
-            await self._context.abort(status.code, status.message, status.trailers)
-
-    def _finish(self, code: grpc.StatusCode) -> None:
-        self._metrics.grpc_handled.labels(*self._labels, code.name).inc()
-        self._metrics.grpc_handling_seconds.labels(*self._labels).observe(time.monotonic() - self._began)

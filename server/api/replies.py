@@ -1,5 +1,7 @@
 """Domain values to replies."""
 
+from collections.abc import Mapping
+
 from bundle import CertificateEntry, InputContract, TokenGeometry
 from server.classifier import Classification
 from server.images.geometry import Geometry
@@ -8,7 +10,6 @@ from server.maps.render import Rendered
 from server.maps.select import AttentionMap
 from server.maps.spec import Dtype
 from server.models.served import ServedModel, State
-from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2
 
 _RESIZE_MODES = {
@@ -34,9 +35,9 @@ _DTYPES = {
 
 
 def to_response(
-    model: ServedModel, answer: Classification, dtype: Dtype, timeline: Timeline
+    model: ServedModel, answer: Classification, dtype: Dtype, durations: Mapping[str, float], batch_size: int
 ) -> classifier_pb2.ClassifyResponse:
-    """The reply to one image. The timing is the timeline's, as far as it has come."""
+    """The reply to one image. durations: seconds by stage; batch_size: of the batch that it was computed in."""
     return classifier_pb2.ClassifyResponse(
         classes=[
             classifier_pb2.Class(index=c.index, label=c.label, probability=c.probability, logit=c.logit)
@@ -46,7 +47,7 @@ def to_response(
         geometry=_geometry(answer.geometry),
         model=model.name,
         version=model.version,
-        timing=_timing(timeline, answer),
+        timing=_timing(durations, batch_size, answer),
     )
 
 
@@ -130,11 +131,9 @@ def _geometry(geometry: Geometry) -> image_pb2.Geometry:
     )
 
 
-def _timing(timeline: Timeline, answer: Classification) -> timing_pb2.Timing:
-    seconds = {f"{stage}_seconds": value for stage, value in timeline.durations().items()}
-    return timing_pb2.Timing(
-        **seconds, batch_size=timeline.batch_size, engine=str(answer.engine), origin=_ORIGINS[answer.how]
-    )
+def _timing(durations: Mapping[str, float], batch_size: int, answer: Classification) -> timing_pb2.Timing:
+    seconds = {f"{stage}_seconds": value for stage, value in durations.items()}
+    return timing_pb2.Timing(**seconds, batch_size=batch_size, engine=str(answer.engine), origin=_ORIGINS[answer.how])
 
 
 def _input(contract: InputContract) -> model_pb2.InputContract:

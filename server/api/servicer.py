@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,12 @@ from server.api.convert import to_query
 from server.api.replies import to_model, to_response, to_summary
 from server.api.status import code_of, status_of
 from server.api.stream import ItemStream
-from server.classifier import NO_DEADLINE, Classifier
+from server.classifier import Classifier
 from server.errors import InvalidRequest
 from server.images.limits import ImageLimits
-from server.metrics import NO_MODEL, Metrics
+from server.metrics import Metrics
 from server.models.repository import Repository
-from server.models.served import ServedModel
+from server.query import NO_DEADLINE
 from server.scheduling.callers import Caller, Callers
 from server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
@@ -38,6 +37,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
 
     def __init__(self, repository: Repository, classifier: Classifier, limits: ServiceLimits, metrics: Metrics) -> None:
         self._repository, self._classifier, self._limits, self._metrics = repository, classifier, limits, metrics
+        self._no_model = metrics.images("", "", "")
         self._callers = Callers()
         self._draining = asyncio.Event()
         self._active = self._calls = 0
@@ -57,21 +57,22 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             if self._idle.is_set() and self._calls == calls:
                 return
 
-    @contextmanager
-    def _call(self) -> Iterator[None]:
+    def _enter(self) -> None:
         self._active += 1
         self._calls += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
+
+    def _leave(self) -> None:
+        self._active -= 1
+        if not self._active:
+            self._idle.set()
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Any) -> classifier_pb2.ClassifyResponse:  # noqa: N802
-        with self._call():
+        self._enter()
+        try:
             return await self._answer(request, _deadline(context), self._callers.find(context.peer(), bulk=False))
+        finally:
+            self._leave()
 
     async def ClassifyStream(  # noqa: N802
         self, request_iterator: AsyncIterator[classifier_pb2.ClassifyStreamRequest], context: Any
@@ -81,10 +82,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         async def answer(item: classifier_pb2.ClassifyStreamRequest) -> classifier_pb2.ClassifyStreamResponse:
             return await self._answer_item(item, deadline, caller)
 
-        with self._call():
+        self._enter()
+        try:
             stream = ItemStream(answer, self._limits.stream_window, self._draining)
             async for response in stream.answers(aiter(request_iterator)):
                 yield response
+        finally:
+            self._leave()
 
     async def ListModels(  # noqa: N802
         self, request: classifier_pb2.ListModelsRequest, context: Any
@@ -114,13 +118,16 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     async def _answer(
         self, request: classifier_pb2.ClassifyRequest, deadline: float, caller: Caller
     ) -> classifier_pb2.ClassifyResponse:
-        timeline, labels, code = Timeline(), NO_MODEL, grpc.StatusCode.CANCELLED
+        timeline, metrics, code = Timeline(), self._no_model, grpc.StatusCode.CANCELLED
+        durations: dict[str, float] = {}
         try:
             model = self._repository.ready(request.model, request.version)
-            labels = _labels(model)
+            metrics = self._metrics.images(model.name, model.version, model.identity)
             query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, caller)
             answer = await self._classifier.classify(model, query)
-            response = to_response(model, answer, query.maps.dtype if query.maps else "float32", timeline)
+            durations = timeline.durations()
+            dtype = query.maps.dtype if query.maps else "float32"
+            response = to_response(model, answer, dtype, durations, timeline.batch_size)
             if answer.maps:
                 self._check_size(response)
             code = grpc.StatusCode.OK
@@ -131,7 +138,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         finally:
             if code is grpc.StatusCode.CANCELLED and time.monotonic() >= deadline:
                 code = grpc.StatusCode.DEADLINE_EXCEEDED  # gRPC cancels the call when its deadline passes
-            self._metrics.answered(labels, code.name, timeline.durations())
+            metrics.answered(code.name, durations)
 
     def _check_size(self, response: classifier_pb2.ClassifyResponse) -> None:
         """gRPC would end a whole stream over one reply that is too large to send."""
@@ -142,10 +149,6 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
                 f"a reply of {size / 2**20:.1f} MiB",
                 f"up to {limit / 2**20:.1f} MiB: fewer maps, smaller pictures (maps.rendering.size) or JPEG ones",
             )
-
-
-def _labels(model: ServedModel) -> dict[str, str]:
-    return {"model": model.name, "version": str(model.version), "engine": str(model.identity or "")}
 
 
 def _deadline(context: Any) -> float:

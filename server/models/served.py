@@ -71,19 +71,19 @@ class ServedModel:
     @property
     def identity(self) -> Identity | None:
         """The engine of the graph that is always loaded; None unless it is."""
-        lane = self._loaded(CLASSIFY)
+        lane = self.open_lane(CLASSIFY)
         return lane.engine.identity if lane else None
 
     @property
     def costs(self) -> dict[int, float]:
         """Seconds by batch size under load, measured at warm-up, of the graph that is always loaded."""
-        lane = self._loaded(CLASSIFY)
+        lane = self.open_lane(CLASSIFY)
         return dict(lane.costs[-1].measured) if lane else {}
 
     @property
     def best_batch(self) -> int:
         """Largest batch that the graph that is always loaded is run with; 0 unless it is."""
-        lane = self._loaded(CLASSIFY)
+        lane = self.open_lane(CLASSIFY)
         return lane.best_batch if lane else 0
 
     async def load(self) -> None:
@@ -110,6 +110,13 @@ class ServedModel:
             self._fail(f"the engine could not load it: {error}")
         else:
             self._become(State.READY, "")
+
+    def open_lane(self, graph: GraphName) -> Lane | None:
+        """The lane of a graph if it is open, without waiting."""
+        task = self._lanes.get(graph)
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
 
     async def lane(self, graph: GraphName) -> Lane:
         """The lane of a graph, which is compiled and warmed up when it is asked for the first time.
@@ -169,12 +176,6 @@ class ServedModel:
         manifest = bundle.manifest
         if (manifest.name, manifest.version) != (self.name, self.version):
             raise BundleError(f"{self.path}: its manifest says {manifest.name}/{manifest.version}, its folder {self}")
-
-    def _loaded(self, graph: GraphName) -> Lane | None:
-        task = self._lanes.get(graph)
-        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
-            return None
-        return task.result()
 
     def _fail(self, detail: str) -> None:
         log.error("model failed to load", model=str(self), reason=detail)

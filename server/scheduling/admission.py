@@ -1,14 +1,15 @@
 """Refusing at the door: what cannot be answered in time is refused before anything is spent on it.
 
-A single request is refused at once; an item of a stream waits in its caller's line instead. The house is shared by dynamic
+A single request is refused at once; an item of a stream waits in its caller's line first. The house is shared by dynamic
 thresholds (Choudhury and Hahne 1998): a caller may hold no more of it than is left free, so that one caller alone gets half
 of it, two get a third each, and who comes anew finds room.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
 
 from server.errors import DeadlineExpired, Overloaded
 from server.scheduling.callers import Caller
@@ -46,31 +47,30 @@ class Admission:
         self.in_flight = self.bytes = 0
         self._left = asyncio.Event()
 
-    @asynccontextmanager
-    async def place(self, caller: Caller, size: int) -> AsyncIterator[None]:
-        """Hold a place in the house for a message of `size` bytes. Raises Overloaded when the house, or the caller's part of
-        it, is full; a stream's item waits for a place. An empty house takes any message."""
-        if caller.bulk:
-            await self._in_line(caller, lambda: self._objection(caller, size) is None)
-        elif (objection := self._objection(caller, size)) is not None:
+    async def wait_for_place(self, caller: Caller, size: int) -> None:
+        """Wait in the caller's line until there is a place for a message of `size` bytes."""
+        await self._in_line(caller, lambda: self._objection(caller, size) is None)
+
+    def place(self, caller: Caller, size: int) -> "Place":
+        """A place in the house for a message of `size` bytes, held while it is entered (`with`). Raises Overloaded when the house,
+        or the caller's part of it, is full. An empty house takes any message."""
+        objection = self._objection(caller, size)
+        if objection is not None:
             kind, reason = objection
             wait = self._scheduler.backlog()
             raise self._refusal(kind, reason, wait, wait / 2)
-        self._count(caller, 1, size)
-        try:
-            yield
-        finally:
-            self._count(caller, -1, -size)
-            self._left.set()
+        return Place(self, caller, size)
 
-    async def admit(self, lane: Lane, caller: Caller, deadline: float) -> None:
+    async def line_up(self, lane: Lane, caller: Caller) -> None:
+        """Wait in the caller's line until the queue of `lane` is short enough for a stream's item."""
+        await self._in_line(caller, lambda: self._wait(lane, caller) <= self._max_queue_wait * _BULK_SHARE)
+
+    def admit(self, lane: Lane, caller: Caller, deadline: float) -> None:
         """Let one request to `lane` pass if it can be answered by `deadline` (monotonic seconds, infinite without one).
 
         Raises DeadlineExpired when that is over already, Overloaded with the estimated wait and the time after which a
-        retry makes sense otherwise; a stream's item waits for the queue to get shorter.
+        retry makes sense otherwise.
         """
-        if caller.bulk:
-            await self._in_line(caller, lambda: self._wait(lane, caller) <= self._max_queue_wait * _BULK_SHARE)
         left = deadline - time.monotonic()
         if left <= 0:
             raise DeadlineExpired("the deadline passed before the request was admitted; it was not computed")
@@ -83,6 +83,15 @@ class Admission:
         if wait + run > left:
             reason = f"the answer would take longer than the {left * 1000:.0f} ms left until the deadline"
             raise self._refusal("deadline", reason, wait, wait)
+
+    def count(self, caller: Caller, requests: int, size: int) -> None:
+        """So many requests and bytes of `caller` more (or fewer) are in the house."""
+        self.in_flight += requests
+        self.bytes += size
+        caller.held += requests
+        caller.held_bytes += size
+        if requests < 0:
+            self._left.set()
 
     async def _in_line(self, caller: Caller, has_room: Callable[[], bool]) -> None:
         async with caller.line:  # asyncio's locks are first come, first served
@@ -106,15 +115,26 @@ class Admission:
             )
         return None
 
-    def _count(self, caller: Caller, requests: int, size: int) -> None:
-        self.in_flight += requests
-        self.bytes += size
-        caller.held += requests
-        caller.held_bytes += size
-
     def _wait(self, lane: Lane, caller: Caller) -> float:
         return max(self._scheduler.predicted_wait(lane, caller), self._decoders.predicted_wait(caller))
 
     def _refusal(self, kind: str, reason: str, wait: float, retry_after: float) -> Overloaded:
         self._refused(kind)
         return Overloaded(reason, wait, max(_SHORTEST_RETRY, retry_after))
+
+
+class Place:
+    """A place in the house, held from entry to exit."""
+
+    __slots__ = ("_admission", "_caller", "_size")
+
+    def __init__(self, admission: Admission, caller: Caller, size: int) -> None:
+        self._admission, self._caller, self._size = admission, caller, size
+
+    def __enter__(self) -> None:
+        self._admission.count(self._caller, 1, self._size)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admission.count(self._caller, -1, -self._size)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from server.loops import call_soon
 from server.scheduling.callers import Caller
 from server.scheduling.fair import FairQueue, turns_ahead
 
@@ -98,12 +99,6 @@ class DecodePool:
                 del self._began[thread]
                 seconds = time.monotonic() - began
                 self._seconds += _SMOOTHING * (seconds - self._seconds) if self._seconds else seconds
-
-
-def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    """From a thread to the loop, which may have been closed by a shutdown that did not wait."""
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(function, *arguments)
 
 
 def _settle(future: asyncio.Future[T], set_it: Callable[[object], None], value: object) -> None:

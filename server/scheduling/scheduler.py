@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from server.engines.contract import Outputs
 from server.errors import NotReady
 from server.scheduling.callers import Caller
 from server.scheduling.dispatcher import Dispatcher
@@ -15,20 +17,26 @@ from server.scheduling.work import Batch, Work
 BatchObserver = Callable[[Lane, int, float], None]
 
 
+def _here(call: Callable[[], None]) -> None:
+    call()
+
+
 class Scheduler:
     """Runs the work of all lanes.
 
     `max_batch_wait` (seconds) holds an idle engine for a fuller batch; 0 never waits. `observe` is told (lane, batch size,
-    seconds) after each run. All methods are thread-safe; none waits for an engine but `remove_lane` and `close`.
+    seconds) after each run. `hand_over` calls what answers a whole batch (`Work.done` of each) where answers are wanted:
+    one change of threads for all of them, and the engine's thread is free for the next run. All methods are thread-safe; none waits for an engine but `remove_lane` and `close`.
     """
 
     def __init__(
         self,
         max_batch_wait: float = 0.0,
         observe: BatchObserver = lambda lane, n, seconds: None,
+        hand_over: Callable[[Callable[[], None]], None] = _here,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._observe, self._clock = observe, clock
+        self._observe, self._hand_over, self._clock = observe, hand_over, clock
         self._dispatcher = Dispatcher(max_batch_wait)
         lock = threading.Lock()
         self._changed, self._finished = threading.Condition(lock), threading.Condition(lock)
@@ -149,6 +157,12 @@ class Scheduler:
                 elif self._dispatcher.ready() or self._dispatcher.unstaged():
                     self._changed.notify()  # this thread has answers to deliver first
                 self._finished.notify_all()
-        self._dispatcher.deliver(batch, outputs, ended)
+        self._hand_over(partial(self._answer, batch, outputs, ended))
         batch.lane.costs[batch.profile].observe(size, ended - batch.started)
         self._observe(batch.lane, size, ended - batch.started)
+
+    def _answer(self, batch: Batch, outputs: Outputs, ended: float) -> None:
+        try:
+            self._dispatcher.deliver(batch, outputs, ended)
+        except Exception as error:  # outputs that are not what the graph promised
+            self._dispatcher.fail(batch, error)

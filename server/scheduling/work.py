@@ -1,6 +1,5 @@
 """One image on its way through a lane, and the batch that it rides in."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -31,20 +30,15 @@ class Stage(Enum):
 
 @dataclass(eq=False, slots=True)
 class Work:
-    """One image that waits for the engine.
+    """One image that waits for the engine; what becomes of it is told to `done` or `failed`, which subclasses define.
 
-    deadline: monotonic seconds, infinite without one; may be put off while it waits. Exactly one of `done` (this image's outputs, without the batch axis) and
-    `failed` is called, on any thread, and must return at once; after `Scheduler.cancel` at most one. `done` may be set later than
-    the rest, before `Scheduler.submit`. pixels: uint8 [H, W, 3],
-    set by `Scheduler.submit`. What follows
-    it is the scheduler's own.
+    deadline: monotonic seconds, infinite without one; may be put off while it waits. pixels: uint8 [H, W, 3], set by
+    `Scheduler.submit`. What follows it is the scheduler's own.
     """
 
     caller: Caller
     deadline: float
     timeline: Timeline
-    failed: Callable[[Exception], None]
-    done: Callable[[Outputs], None] = lambda outputs: None
     pixels: np.ndarray | None = None
     stage: Stage = Stage.NEW
     submitted: float = 0.0
@@ -54,6 +48,17 @@ class Work:
     @property
     def bulk(self) -> bool:
         return self.caller.bulk
+
+    def done(self, outputs: Outputs) -> None:
+        """It was computed: the graph's outputs, without the batch axis. Must return at once.
+
+        Exactly one of `done` and `failed` is called, and after `Scheduler.cancel` at most one.
+        """
+        raise NotImplementedError
+
+    def failed(self, error: Exception) -> None:
+        """It was not computed. On any thread; must return at once."""
+        raise NotImplementedError
 
 
 @dataclass(eq=False, slots=True)

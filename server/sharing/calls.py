@@ -3,9 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from server.errors import DeadlineExpired, Overloaded
 from server.sharing.cache import AnswerCache
@@ -36,7 +36,8 @@ class Patience:
             self._tell(deadline)
 
 
-Start = Callable[[Patience], Coroutine[Any, Any, Answer]]
+# Begins a computation, or raises where it does not; cancelling the future ends it.
+Start = Callable[[Patience], asyncio.Future[Answer]]
 
 
 class _Call(Generic[Key, Answer]):
@@ -45,20 +46,20 @@ class _Call(Generic[Key, Answer]):
     def __init__(self, key: Key, start: Start[Answer], deadline: float) -> None:
         self.key = key
         self.patience = Patience(deadline)
-        self.task = asyncio.create_task(start(self.patience))
+        self.computation = start(self.patience)
         self.waiters: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self._failure: BaseException | None = None
         self._trace: TracebackType | None = None
 
     def end(self) -> bool:
-        """Tell the callers that the task is done. Whether it has an answer."""
-        if not self.task.cancelled():
-            self._failure = self.task.exception()
+        """Tell the callers that the computation is done. Whether it has an answer."""
+        if not self.computation.cancelled():
+            self._failure = self.computation.exception()
             self._trace = self._failure.__traceback__ if self._failure else None
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        return not self.task.cancelled() and self._failure is None
+        return not self.computation.cancelled() and self._failure is None
 
     @property
     def refused(self) -> bool:
@@ -68,7 +69,7 @@ class _Call(Generic[Key, Answer]):
     def result(self) -> Answer:
         """The answer, or the failure raised without the frames that other callers have added to it."""
         if self._failure is None:
-            return self.task.result()
+            return self.computation.result()
         try:
             raise self._failure.with_traceback(self._trace)
         finally:
@@ -78,7 +79,7 @@ class _Call(Generic[Key, Answer]):
 class SharedCalls(Generic[Key, Answer]):
     """Computes answers by key, each once for all who ask while it is computed. Used on the event loop only.
 
-    A computation is a task that lives while anybody waits for it: a caller who is cancelled leaves the others waiting, and
+    A computation lives while anybody waits for it: a caller who is cancelled leaves the others waiting, and
     the last to leave cancels it. Answers go to several callers, who must not change them; None is not an answer. Failures
     are never kept.
     """
@@ -87,12 +88,15 @@ class SharedCalls(Generic[Key, Answer]):
         self._cache, self._clock = cache, clock
         # Calls that can be joined and whose answers will be kept: not cancelled.
         self._calls: dict[Key, _Call[Key, Answer]] = {}
-        self._tasks: set[asyncio.Task[Answer]] = set()  # asyncio's own references are weak
+
+    def knows(self, key: Key) -> bool:
+        """Whether `run` would begin nothing for this key."""
+        return key in self._calls or self._cache.get(key) is not None
 
     async def run(self, key: Key, start: Start[Answer], deadline: float = math.inf) -> tuple[Answer, How]:
         """The answer of `key`, which `start` computes unless it is kept or under way.
 
-        Raises what the computation raises. One that was refused or expired may have been so for the caller who began it
+        Raises what `start` and the computation raise. One that was refused or expired may have been so for the caller who began it
         alone, so whoever had joined tries once more, unless their own `deadline` (monotonic seconds) is over.
         """
         kept = self._cache.get(key)
@@ -115,8 +119,7 @@ class SharedCalls(Generic[Key, Answer]):
             call.patience.extend(deadline)
             return call, True
         call = self._calls[key] = _Call(key, start, deadline)
-        self._tasks.add(call.task)
-        call.task.add_done_callback(lambda task: self._ended(call))
+        call.computation.add_done_callback(lambda computation: self._ended(call))
         return call, False
 
     async def _wait(self, call: _Call[Key, Answer]) -> None:
@@ -126,12 +129,11 @@ class SharedCalls(Generic[Key, Answer]):
             await waiter
         finally:
             del call.waiters[waiter]
-            if not call.waiters and not call.task.done():
+            if not call.waiters and not call.computation.done():
                 self._detach(call)
-                call.task.cancel()
+                call.computation.cancel()
 
     def _ended(self, call: _Call[Key, Answer]) -> None:
-        self._tasks.discard(call.task)
         answered, attached = call.end(), self._detach(call)
         if answered and attached:
             self._cache.put(call.key, call.result())

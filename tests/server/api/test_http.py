@@ -18,7 +18,7 @@ async def test_probes_follow_what_they_are_told() -> None:
 
 async def test_metrics_are_what_prometheus_reads_in_either_format() -> None:
     metrics = Metrics()
-    metrics.answered({"model": "m", "version": "1", "engine": "e"}, "OK", {"decode": 0.002, "total": 0.012})
+    metrics.images("m", 1, "e").answered("OK", {"decode": 0.002, "total": 0.012})
     async with TestClient(TestServer(http_app(metrics, lambda: True, lambda: True))) as client:
         plain = await client.get("/metrics")
         assert plain.headers["Content-Type"].startswith("text/plain")

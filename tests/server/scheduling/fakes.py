@@ -67,6 +67,26 @@ def lane(engine: GatedEngine, name: str = "model", seconds_per_image: float = 0.
     return Lane(name, 1, "classify", engine, [CostModel(costs) for _ in engine.profiles], slots)
 
 
+class ToldWork(Work):
+    """Work that tells what became of it to two functions."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        deadline: float,
+        done: Callable[[Outputs], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(caller, deadline, Timeline())
+        self._done, self._failed = done, failed
+
+    def done(self, outputs: Outputs) -> None:
+        self._done(outputs)
+
+    def failed(self, error: Exception) -> None:
+        self._failed(error)
+
+
 class Answers:
     """Collects what became of each image, by its number."""
 
@@ -83,12 +103,11 @@ class Answers:
                 table[number] = value  # type: ignore[assignment]
                 self._changed.notify_all()
 
-        return Work(
+        return ToldWork(
             caller,
             deadline,
-            Timeline(),
-            failed=lambda error: settle(self.failed, error),
-            done=lambda outputs: settle(self.done, float(outputs["logits"][0])),
+            lambda outputs: settle(self.done, float(outputs["logits"][0])),
+            lambda error: settle(self.failed, error),
         )
 
     def wait(self, condition: Callable[["Answers"], bool]) -> None:

@@ -2,7 +2,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from hypothesis import given, settings
@@ -37,10 +37,9 @@ async def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decod
     admission = Admission(
         scheduler, decoders, max_in_flight=1, max_bytes=10**6, max_queue_wait=1, refused=refused.append
     )
-    async with admission.place(ANYBODY, 1):
-        with pytest.raises(Overloaded, match="1 requests are in flight"):
-            async with admission.place(ANYBODY, 1):
-                pass
+    with admission.place(ANYBODY, 1):
+        with pytest.raises(Overloaded, match="1 requests are in flight"), admission.place(ANYBODY, 1):
+            pass
         assert admission.in_flight == 1
     assert admission.in_flight == 0
     assert refused == ["in_flight"]
@@ -56,7 +55,7 @@ async def test_it_refuses_a_wait_beyond_the_limit_and_says_when_to_come_back(
         submit(scheduler, model, answers, number)
     admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
     with pytest.raises(Overloaded) as caught:
-        await admission.admit(model, ANYBODY, math.inf)
+        admission.admit(model, ANYBODY, math.inf)
     assert caught.value.estimated_wait == pytest.approx(4, abs=0.2)
     assert caught.value.retry_after == pytest.approx(3, abs=0.2)
     engine.release(2)
@@ -72,10 +71,10 @@ async def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, de
         scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=9, refused=refused.append
     )
     with pytest.raises(Overloaded, match="ms left until the deadline"):
-        await admission.admit(model, ANYBODY, time.monotonic() + 0.7)
-    await admission.admit(model, ANYBODY, time.monotonic() + 1.5)
+        admission.admit(model, ANYBODY, time.monotonic() + 0.7)
+    admission.admit(model, ANYBODY, time.monotonic() + 1.5)
     with pytest.raises(DeadlineExpired):
-        await admission.admit(model, ANYBODY, time.monotonic() - 0.1)
+        admission.admit(model, ANYBODY, time.monotonic() - 0.1)
     assert refused == ["deadline"]
     engine.release()
 
@@ -89,9 +88,9 @@ async def test_an_idle_engine_is_tried_whatever_the_prediction_has_drifted_to(
         model.costs[0].observe(1, 5.0)
     assert model.costs[0].seconds(1) > 0.4
     admission = Admission(scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=1)
-    await admission.admit(model, ANYBODY, time.monotonic() + 0.1)
+    admission.admit(model, ANYBODY, time.monotonic() + 0.1)
     with pytest.raises(Overloaded):
-        await admission.admit(model, ANYBODY, time.monotonic() + 0.01)  # less than the fastest run ever measured
+        admission.admit(model, ANYBODY, time.monotonic() + 0.01)  # less than the fastest run ever measured
 
 
 async def test_stream_items_wait_in_line_and_leave_as_much_to_others_as_they_take(
@@ -102,14 +101,15 @@ async def test_stream_items_wait_in_line_and_leave_as_much_to_others_as_they_tak
     leave = asyncio.Event()
 
     async def item(number: int) -> None:
-        async with admission.place(STREAM, 1):
+        await admission.wait_for_place(STREAM, 1)
+        with admission.place(STREAM, 1):
             order.append(number)
             await leave.wait()
 
     items = [asyncio.create_task(item(number)) for number in range(5)]
     await asyncio.sleep(0.05)
     assert order == [0, 1]
-    async with admission.place(ANYBODY, 1), admission.place(OTHER, 1):  # single requests still find room
+    with admission.place(ANYBODY, 1), admission.place(OTHER, 1):  # single requests still find room
         assert admission.in_flight == 4
     leave.set()
     await asyncio.gather(*items)
@@ -125,7 +125,7 @@ async def test_a_stream_gets_its_share_of_a_house_that_others_keep_full(
     async def greedy(caller: Caller) -> None:
         nonlocal refused
         try:
-            async with admission.place(caller, 1):
+            with admission.place(caller, 1):
                 await asyncio.sleep(0.002)
         except Overloaded:
             refused += 1
@@ -133,7 +133,8 @@ async def test_a_stream_gets_its_share_of_a_house_that_others_keep_full(
     passed = asyncio.Event()
 
     async def stream() -> None:
-        async with admission.place(STREAM, 1):
+        await admission.wait_for_place(STREAM, 1)
+        with admission.place(STREAM, 1):
             passed.set()
 
     greed = []
@@ -158,15 +159,15 @@ def test_nobody_fills_the_house_and_newcomers_find_a_place(requests: list[tuple[
     callers = [Caller(str(number), bulk=False) for number in range(4)]
 
     async def crowd() -> None:
-        async with AsyncExitStack() as inside:
+        with ExitStack() as inside:
             for number, size in requests:
                 with suppress(Overloaded):
-                    await inside.enter_async_context(admission.place(callers[number], size))
+                    inside.enter_context(admission.place(callers[number], size))
             assert admission.in_flight == sum(caller.held for caller in callers) < 20
             assert admission.bytes == sum(caller.held_bytes for caller in callers) <= 300
             assert all(caller.held <= 10 and caller.held_bytes <= (300 + 40) / 2 for caller in callers)
             if admission.bytes < 300:
-                async with admission.place(Caller("newcomer", bulk=False), 1):
+                with admission.place(Caller("newcomer", bulk=False), 1):
                     pass
         assert (admission.in_flight, admission.bytes) == (0, 0)
         assert [(caller.held, caller.held_bytes) for caller in callers] == [(0, 0)] * 4
@@ -186,9 +187,10 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     admission = Admission(
         scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1, refused=refused.append
     )
-    waiting = asyncio.create_task(admission.admit(model, STREAM, math.inf))
+    waiting = asyncio.create_task(admission.line_up(model, STREAM))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     engine.release()
     await asyncio.wait_for(waiting, 5)
+    admission.admit(model, STREAM, math.inf)
     assert refused == []

@@ -6,7 +6,7 @@ import gc
 import math
 import traceback
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -29,6 +29,11 @@ class Computation:
         self.cancelled = False
 
 
+def task_of(compute: Callable[[Patience], Coroutine[Any, Any, str]]) -> Callable[[Patience], asyncio.Future[str]]:
+    """A computation that is a task."""
+    return lambda patience: asyncio.create_task(compute(patience))
+
+
 class Desk:
     """SharedCalls, all computations that were started on it, and a clock that stands still."""
 
@@ -48,7 +53,7 @@ class Desk:
                 computation.cancelled = True
                 raise
 
-        return asyncio.create_task(self.calls.run(key, compute, deadline))
+        return asyncio.create_task(self.calls.run(key, task_of(compute), deadline))
 
     def finish(self, number: int) -> str:
         answer = f"{self.started[number].key} {number}"
@@ -153,7 +158,7 @@ async def test_a_failure_lets_go_of_the_image_at_once() -> None:
     async def ask(calls: SharedCalls[Image, str]) -> weakref.ref[Image]:
         image = Image()
         with contextlib.suppress(ValueError):  # pytest.raises would hold the frames itself
-            await calls.run(image, fail)
+            await calls.run(image, task_of(fail))
         return weakref.ref(image)
 
     calls: SharedCalls[Image, str] = SharedCalls(AnswerCache(0, lambda answer: (answer, SIZE)))
@@ -203,6 +208,20 @@ async def test_who_joined_tries_again_where_the_first_was_refused(error: Excepti
     assert len(desk.started) == 2
 
 
+async def test_a_computation_that_does_not_begin_is_nobody_elses_failure() -> None:
+    desk = Desk()
+
+    def refuse(patience: Patience) -> "asyncio.Future[str]":
+        raise Overloaded("full", 1, 1)
+
+    with pytest.raises(Overloaded):
+        await desk.calls.run("a", refuse)
+    later = desk.call("a")
+    await settle()
+    desk.finish(0)
+    assert await later == ("a 0", "computed")
+
+
 async def test_who_joined_tries_again_only_once() -> None:
     desk = Desk()
     callers = [desk.call("a") for _ in range(3)]
@@ -225,7 +244,7 @@ async def test_a_computation_that_outlives_its_cancellation_is_not_kept() -> Non
             await asyncio.sleep(0)
         return "late"
 
-    caller = asyncio.create_task(calls.run("a", stubborn))
+    caller = asyncio.create_task(calls.run("a", task_of(stubborn)))
     await settle()
     caller.cancel()
     await settle()
