@@ -43,7 +43,7 @@ class Payload:
 class Load:
     """What to send.
 
-    clients: closed loop, each sends when its last reply is there. rate: open loop instead, Poisson arrivals per second.
+    clients: closed loop, each sends when its last reply is there, or `pause` seconds later. rate: open loop instead, Poisson arrivals per second.
     stream: one ClassifyStream call, written as fast as flow control allows. warm_up and seconds: what arrives or finishes
     in the first is not counted. timeout: the deadline of each call, seconds. keep: how many replies to return.
     """
@@ -53,6 +53,7 @@ class Load:
     seconds: float
     warm_up: float = 1.0
     clients: int = 0
+    pause: float = 0.0
     rate: float = 0.0
     stream: bool = False
     timeout: float = 120.0
@@ -116,6 +117,8 @@ class _Generator:
         call = next(self._calls)
         while (now := time.perf_counter()) < self._end:
             await self._send(call, now)
+            if self._load.pause:
+                await asyncio.sleep(self._load.pause)
 
     async def _open_loop(self) -> None:
         start = self._begin - self._load.warm_up

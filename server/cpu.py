@@ -2,10 +2,14 @@
 
 import math
 import os
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+# A tenth of the weight of a thread that is not nice (see sched(7)).
+_NICE = 10
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,18 @@ def available_cpus(cgroup: Path = CGROUP) -> tuple[int, str]:
     if quota is not None and quota < affinity:
         return max(1, math.ceil(quota)), f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
     return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
+
+
+def give_way() -> None:
+    """Let the calling thread, and those that it starts from now on, run when no other of this process wants to.
+
+    Engines compute for milliseconds without a pause. Beside them a thread that needs the processor for a moment, such as the
+    event loop, would wait for its turn again and again, and where it holds the interpreter's lock all others wait with it. On
+    Linux only, where priorities belong to threads.
+    """
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
 
 
 def _quota(cgroup: Path) -> float | None:

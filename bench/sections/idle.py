@@ -21,13 +21,16 @@ def measure(run: Run) -> None:
 
 def _measure(run: Run, model: Model) -> None:
     sent = payloads(model.jpegs)
-    with servers.vitscope(model) as server:
+    with servers.vitscope(model) as server, servers.echo() as echo:
         for round_ in run.rounds():
             seconds = run.seconds(model)
             decode = run.limit(decode_rate, model.bundle.path, model.jpegs, seconds / 4, threads=1).seconds
             engine = run.limit(engine_rate, model.graph, EngineSetup(streams=1, batch=1), seconds / 2).seconds
             load = Load(server.address, sent, seconds, clients=1, keep=100_000)
             outcome = run.drive(model, "vitscope", "1 client", server, load, round_)
+            # As long between two calls as the engine takes: both sides fall asleep meanwhile, which the next call pays for.
+            bare = Load(echo.address, sent, seconds / 2, clients=1, pause=decode + engine)
+            run.drive(model, "bare gRPC echo", "1 client", echo, bare, round_)
             run.record(
                 model,
                 "overhead",

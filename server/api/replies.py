@@ -1,6 +1,7 @@
 """Domain values to replies."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from bundle import CertificateEntry, InputContract, TokenGeometry
 from server.classifier import Classification
@@ -113,7 +114,9 @@ def _map(item: AttentionMap, dtype: Dtype, picture: Rendered | None) -> maps_pb2
     )
 
 
+@lru_cache(maxsize=256)
 def _geometry(geometry: Geometry) -> image_pb2.Geometry:
+    """Copied wherever it is put into a message. Photos of one camera have one geometry."""
     x0, y0, x1, y1 = geometry.seen
     return image_pb2.Geometry(
         image_width=geometry.image_width,

@@ -1,8 +1,10 @@
 """From a choice to a running engine, and what an engine can be asked for."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from bundle import Bundle, GraphName
+from server.cpu import give_way
 from server.engines import onnxruntime, openvino
 from server.engines.choose import Choice
 from server.engines.contract import Engine, Identity, Profile
@@ -14,9 +16,15 @@ def open_engine(
     """Compile one graph of the bundle for batches up to `max_batch`. Raises what the engine raises for a graph that it cannot
     load."""
     path = choice.graph_path(bundle, graph)
-    if choice.engine == openvino.NAME:
-        return openvino.OpenVinoEngine(path, choice.precision, choice.arithmetic, profiles, max_batch)
-    return onnxruntime.OnnxRuntimeEngine(path, profiles, max_batch)
+
+    def compiled() -> Engine:
+        if choice.engine == openvino.NAME:
+            return openvino.OpenVinoEngine(path, choice.precision, choice.arithmetic, profiles, max_batch)
+        return onnxruntime.OnnxRuntimeEngine(path, profiles, max_batch)
+
+    # Threads inherit the priority of the one that starts them.
+    with ThreadPoolExecutor(1, thread_name_prefix="compile", initializer=give_way) as patient:
+        return patient.submit(compiled).result()
 
 
 def identify(choice: Choice) -> Identity:
