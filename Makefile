@@ -7,10 +7,10 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS ?= models
 SOURCES := bench bundle client examples export finetune server tests
 
-.PHONY: help demo serve test bench lint types unit protos clean
+.PHONY: help demo serve test test-rtx bench lint types unit protos clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.export  ## export the bundled ViT, serve it, classify its samples over gRPC, show where the pictures are
 	@$(BIN)/python examples/demo.py
@@ -18,7 +18,7 @@ demo: $(VENV)/.export  ## export the bundled ViT, serve it, classify its samples
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist lint types unit  ## everything that CI runs
+test: $(VENV)/.dev fashion-mnist c-compiler lint types unit  ## everything that CI runs
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
@@ -33,6 +33,9 @@ types: $(VENV)/.dev  ## mypy --strict
 
 unit: $(VENV)/.dev  ## pytest
 	$(BIN)/pytest
+
+test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
+	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
 protos: $(VENV)/.dev  ## generate the stubs beside the .proto files
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc --proto_path=protos \
@@ -74,3 +77,9 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.export
 fashion-mnist:
 	@[ -d /usr/share/datasets/fashion-mnist ] || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq dataset-fashion-mnist; }
+
+# The tests of TensorRT's names compile stand-ins for its libraries.
+.PHONY: c-compiler
+c-compiler:
+	@command -v cc >/dev/null || command -v gcc >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }

@@ -14,6 +14,7 @@ from bundle.errors import BundleError
 from bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    FP8,
     INT8,
     Graph,
     GraphName,
@@ -31,6 +32,7 @@ from bundle.writer import BundleWriter
 __all__ = [
     "ATTENTION",
     "CLASSIFY",
+    "FP8",
     "INT8",
     "Bundle",
     "BundleError",

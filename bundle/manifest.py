@@ -20,8 +20,9 @@ CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
 
 # Other forms of a graph, with the same inputs and outputs.
-Variant = Literal["int8"]
+Variant = Literal["int8", "fp8"]
 INT8: Variant = "int8"
+FP8: Variant = "fp8"
 
 
 class Strict(BaseModel):
@@ -107,7 +108,8 @@ class Graph(Strict):
     `attention` holds CLS rows over the patches: [N, heads, patches] of the last layer in the `classify` graph,
     [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds the same rows over the prefix tokens.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
-    DequantizeLinear nodes.
+    DequantizeLinear nodes. fp8: linear layers and attention products in E4M3, likewise; for GPUs of compute capability 8.9
+    and higher.
     """
 
     file: str

@@ -25,6 +25,11 @@ SUBCOMMANDS = {
     "finetune": Subcommand("finetune.cli", "finetune", "fine-tune a Vision Transformer on a folder of labelled images"),
     "export": Subcommand("export.cli", "export", "turn a checkpoint into a bundle that can be served"),
     "serve": Subcommand("server.__main__", "serve", "serve bundles over gRPC"),
+    "engines": Subcommand("server.tools.engines", "serve", "what this machine can run, and why not the rest"),
+    "build-engine": Subcommand(
+        "server.tools.build_engine", "serve", "compile and check a bundle's engines ahead of time"
+    ),
+    "selftest": Subcommand("server.tools.selftest", "serve", "check and measure engines on this machine, in one table"),
     "classify": Subcommand("client.classify", "client", "classify images on a server, with attention overlays"),
     "models": Subcommand("client.models", "client", "list or describe the models of a server"),
 }

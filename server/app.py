@@ -19,6 +19,7 @@ from server.api.servicer import ClassifierServicer, ServiceLimits
 from server.classifier import Classifier
 from server.cpu import plan_threads
 from server.engines.choose import Wanted
+from server.gpu import watch_gpus
 from server.images.limits import ImageLimits
 from server.loops import call_soon
 from server.metrics import Metrics, service_version
@@ -66,6 +67,7 @@ class App:
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed)
+        watch_gpus(self.metrics.registry, self._lanes)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,8 +89,8 @@ class App:
         settings = self.settings
         pages = http_app(
             self.metrics,
-            alive=lambda: self.scheduler.alive,
-            ready=lambda: self.health.ready and self.scheduler.alive,
+            alive=self._alive,
+            ready=lambda: self.health.ready and self._alive(),
         )
         servicer = self._servicer()
         async with (
@@ -179,20 +181,24 @@ class App:
         finally:
             restore()
 
+    def _lanes(self) -> Iterator[Lane]:
+        return (lane for model in self.repository for lane in model.open_lanes)
+
+    def _alive(self) -> bool:
+        """False when only another process can help: a thread has ended, or an engine says that it is broken, as after an error that
+        CUDA does not recover from."""
+        return self.scheduler.alive and not any(getattr(lane.engine, "broken", None) for lane in self._lanes())
+
     def _model_changed(self, model: ServedModel) -> None:
         self.health.models_changed(self.repository)
         ready = model.state is State.READY
         self.metrics.model_ready.labels(model.name, model.version).set(ready)
+        self.metrics.engine_degraded.labels(model.name, model.version).set(model.degraded)
         if ready and model.identity and model.choice:
-            identity = model.identity
-            self.metrics.engine_info.labels(
-                model.name,
-                model.version,
-                str(identity),
-                identity.version,
-                identity.device,
-                str(model.choice.certified).lower(),
-            ).set(1)
+            self.metrics.served_by(model.name, model.version, model.identity, model.choice.certified)
+        for graph, entry in model.gates.items():
+            engine = f"{entry.engine}/{entry.precision}"
+            self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
 
     def _batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
         self.metrics.batch_size.labels(*lane.labels).observe(size)

@@ -64,10 +64,11 @@ class Classifier:
         with self._admission.place(caller, query.size):
             # May have to be compiled first, which the place in the house bounds.
             lane = model.open_lane(graph) or await model.lane(graph)
-            key = await self._key(lane, query)
-            if caller.bulk and not self._shared.knows(key):
-                await self._admission.line_up(lane, caller)
-            seen, how = await self._shared.run(key, partial(self._see, lane, query), query.deadline)
+            lane.users += 1  # until then it is not taken away, whatever takes its place meanwhile
+            try:
+                seen, how = await self._run(lane, query)
+            finally:
+                lane.users -= 1
             if how != "computed":
                 timeline.end("receive")
                 timeline.follow(seen.timeline)
@@ -78,6 +79,12 @@ class Classifier:
         if spec:
             self._metrics.map_requests.labels(model.name, model.version, "attention").inc()
         return Classification(classes, maps, seen.geometry, lane.engine.identity, how)
+
+    async def _run(self, lane: Lane, query: Query) -> tuple[Seen, How]:
+        key = await self._key(lane, query)
+        if query.caller.bulk and not self._shared.knows(key):
+            await self._admission.line_up(lane, query.caller)
+        return await self._shared.run(key, partial(self._see, lane, query), query.deadline)
 
     async def _key(self, lane: Lane, query: Query) -> SeenKey:
         """By the bytes themselves, or by their digest where the answer is kept for longer than they are."""

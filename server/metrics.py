@@ -22,6 +22,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from server.engines.contract import Identity
+
 _SECONDS = tuple(round(0.00025 * 1.6**k, 6) for k in range(24))
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)
 _MODEL = ("model", "version", "engine")
@@ -36,6 +38,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._engines: dict[tuple[str, int], tuple[str, ...]] = {}
         self._images: dict[tuple[object, ...], ImageMetrics] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -91,6 +94,18 @@ class Metrics:
             (*_MODEL, "engine_version", "device", "certified"),
             registry=registry,
         )
+        self.gate_agreement = Gauge(
+            "vitscope_gate_agreement_ratio",
+            "Share of the images of the accuracy gate on which engine and float32 graph name the same class.",
+            (*_MODEL, "graph"),
+            registry=registry,
+        )
+        self.engine_degraded = Gauge(
+            "vitscope_engine_degraded",
+            "1 while a better engine than the one that serves is being built, or could not be.",
+            ("model", "version"),
+            registry=registry,
+        )
         self.build = Info("vitscope_build", "Versions of the service and of Python.", registry=registry)
         self.build.info({"version": service_version(), "python": platform.python_version()})
 
@@ -116,6 +131,15 @@ class Metrics:
         self.in_flight.set_function(in_flight)
         self.queue_depth.set_function(queue_depth)
         self.backlog.set_function(backlog)
+
+    def served_by(self, model: str, version: int, identity: Identity, certified: bool) -> None:
+        """A model version is served by this engine from now on, and by no other."""
+        of_engine = (str(identity), identity.version, identity.device, str(certified).lower())
+        before = self._engines.get((model, version))
+        if before not in (None, of_engine):
+            self.engine_info.remove(model, version, *before)
+        self._engines[model, version] = of_engine
+        self.engine_info.labels(model, version, *of_engine).set(1)
 
     def rpcs(self, kind: str, service: str, method: str) -> "RpcMetrics":
         """The series of one RPC method."""

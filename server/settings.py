@@ -51,10 +51,10 @@ class Settings(BaseSettings):
     grpc_port: Port = Field(8500, description="gRPC port; 0 takes a free one, the log says which")
     http_port: Port = Field(8501, description="port of /metrics and /healthz; 0 takes a free one")
 
-    engine: Literal["auto", "openvino", "onnxruntime"] = Field(
+    engine: Literal["auto", "tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"] = Field(
         "auto", description="auto takes the best that works here"
     )
-    precision: Literal["auto", "f32", "bf16", "int8"] = Field(
+    precision: Literal["auto", "f32", "f16", "bf16", "int8", "fp8"] = Field(
         "auto", description="auto takes the fastest that processor and certificate allow"
     )
     allow_uncertified: CliImplicitFlag[bool] = Field(

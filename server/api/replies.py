@@ -81,7 +81,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
             tools=manifest.provenance.tools,
         ),
         engine=_engine(model),
-        certificate=[_certificate_entry(entry) for entry in model.bundle.certificate.entries],
+        certificate=[_certificate_entry(entry) for entry in (*model.bundle.certificate.entries, *model.gates.values())],
         has_attention=manifest.has_attention,
     )
 

@@ -9,9 +9,10 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -58,6 +59,13 @@ class EngineCache:
             return content
         return None
 
+    def known(self) -> Iterator[Mapping[str, Any]]:
+        """The keys of what is kept, in no order; entries that cannot be read are left out."""
+        for folder in self._folders:
+            for path in folder.glob("*" + _SUFFIX):
+                with suppress(OSError, ValueError, KeyError), path.open("rb") as file:
+                    yield json.loads(file.readline())["key"]
+
     def write(self, key: Key, content: bytes) -> None:
         """Keep content under a key, in place of what was there. Never raises: a server works without a cache."""
         reasons = []
@@ -70,7 +78,12 @@ class EngineCache:
                 reasons.append(str(error))
             else:
                 return
-        log.warning("engine data could not be cached; the next start makes it anew", reasons=reasons)
+        if self._folders:
+            log.warning("engine data could not be cached; the next start makes it anew", reasons=reasons)
+
+
+# Reads nothing and keeps nothing.
+NO_CACHE = EngineCache()
 
 
 def _name(key: Key) -> str:

@@ -1,11 +1,13 @@
 """Which engine serves a bundle: the best that works on this machine and that the bundle's certificate covers."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle import INT8, Bundle, Certificate, GraphName
-from server.engines import onnxruntime, openvino
+from bundle import FP8, INT8, Bundle, Certificate, GraphName, Variant
+from server.engines import onnxruntime, onnxruntime_cuda, openvino
 from server.engines.contract import Precision
+from server.engines.tensorrt import bindings as tensorrt
 
 
 class NoEngine(Exception):
@@ -23,7 +25,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine and precision, and in one sentence why. `certified`: the bundle's certificate covers it and passed.
+    """An engine and precision, and in one sentence why. `certified`: the bundle's certificate covers it and passed, or it is checked
+    on this very machine before it serves.
 
     arithmetic: "f32" or "bf16", what the engine computes in where the graph says floating point; the precision itself, but
     for int8.
@@ -37,38 +40,69 @@ class Choice:
 
     def graph_path(self, bundle: Bundle, graph: GraphName) -> Path:
         """The ONNX file that the engine has to load."""
-        return bundle.graph_path(graph, INT8 if self.precision == "int8" else None)
+        return bundle.graph_path(graph, _VARIANTS.get(self.precision))
 
 
 # Best first. Which of int8 and bf16 is faster depends on the processor and the model, so those two are measured.
 LADDER: tuple[tuple[str, Precision], ...] = (
+    (tensorrt.NAME, "f16"),
+    (tensorrt.NAME, "bf16"),
+    (tensorrt.NAME, "f32"),
+    (tensorrt.NAME, "fp8"),
+    (onnxruntime_cuda.NAME, "f16"),
+    (onnxruntime_cuda.NAME, "f32"),
     (openvino.NAME, "int8"),
     (openvino.NAME, "bf16"),
     (openvino.NAME, "f32"),
     (onnxruntime.NAME, "f32"),
 )
-_WHY_NOT = {openvino.NAME: openvino.why_not, onnxruntime.NAME: onnxruntime.why_not}
+WHY_NOT: dict[str, Callable[[Precision], str | None]] = {
+    tensorrt.NAME: tensorrt.why_not,
+    onnxruntime_cuda.NAME: onnxruntime_cuda.why_not,
+    openvino.NAME: openvino.why_not,
+    onnxruntime.NAME: onnxruntime.why_not,
+}
+# On a GPU the certificate of the exporting machine says nothing: the gate asks again there, see engines/gate.py.
+GATED = (tensorrt.NAME, onnxruntime_cuda.NAME)
+_VARIANTS: Mapping[str, Variant] = {"int8": INT8, "fp8": FP8}
+NOTHING: Mapping[str, str] = {}
 
 
-def choose(bundle: Bundle, wanted: Wanted) -> tuple[Choice, ...]:
+def objections(bundle: Bundle | None = None) -> Iterator[tuple[str, Precision, str | None]]:
+    """Every engine and precision, best first, with None where this machine can run it (for `bundle`), else why not."""
+    for engine, precision in LADDER:
+        yield engine, precision, (_missing(bundle, precision) if bundle else None) or WHY_NOT[engine](precision)
+
+
+def choice_of(bundle: Bundle, engine: str, precision: Precision) -> Choice:
+    """An engine and precision for a bundle, as asked for."""
+    doubt = None if engine in GATED else _doubt(bundle.certificate, engine, precision)
+    arithmetic = _arithmetic(bundle.certificate, precision)
+    return Choice(engine, precision, arithmetic, "as asked for", certified=doubt is None)
+
+
+def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING) -> tuple[Choice, ...]:
     """What may serve the bundle and deserves to be measured against one another, best guess first; usually one.
 
     The first rung of the ladder that the operator allows, this machine runs and the certificate covers; where that is int8,
     also the next such rung. Where the certificate covers none, float32 that was never measured is served, flagged: it is
     what was exported. What was measured and fell short, or another precision, is served only under `allow_uncertified`.
-    Raises NoEngine.
+    excluded: why not, for engines and precisions ("tensorrt/f16") that have been tried. Raises NoEngine.
     """
     certificate = bundle.certificate
     certified: list[Choice] = []
     doubtful: list[Choice] = []
-    passed_over: list[str] = []
+    passed_over: dict[str, str] = {}
     for engine, precision in LADDER:
         if wanted.engine not in ("auto", engine) or wanted.precision not in ("auto", precision):
             continue
-        if precision == "int8" and wanted.precision == "auto" and INT8 not in bundle.manifest.variants:
-            continue  # nobody asked for it, neither at the export nor here
-        objection = _missing(bundle, precision) or _WHY_NOT[engine](precision)
-        doubt = _doubt(certificate, engine, precision)
+        if wanted.precision == "auto" and _not_asked_for(bundle, precision):
+            continue
+        rung = f"{engine}/{precision}"
+        objection = excluded.get(rung) or _missing(bundle, precision) or WHY_NOT[engine](precision)
+        if objection and engine in GATED and wanted.engine == "auto" and rung not in excluded:
+            objection = "not on this machine, see `vitscope engines`"  # where there is no GPU, nobody misses it
+        doubt = None if engine in GATED else _doubt(certificate, engine, precision)
         arithmetic = _arithmetic(certificate, precision)
         if objection is None and doubt is None:
             certified.append(Choice(engine, precision, arithmetic, _reason(wanted, passed_over, None), certified=True))
@@ -78,18 +112,32 @@ def choose(bundle: Bundle, wanted: Wanted) -> tuple[Choice, ...]:
         served_flagged = precision == "f32" and certificate.entry(engine, precision) is None
         if objection is None and (served_flagged or wanted.allow_uncertified):
             doubtful.append(Choice(engine, precision, arithmetic, _reason(wanted, passed_over, doubt), certified=False))
-        passed_over.append(f"{engine}/{precision}: {objection or doubt}")
+        passed_over[rung] = str(objection or doubt)
     if certified or doubtful:
         return tuple(certified or doubtful[:1])
     if not passed_over:
         rungs = ", ".join(f"{engine}/{precision}" for engine, precision in LADDER)
         raise NoEngine(f"no engine is called {wanted.engine}/{wanted.precision}; accepted: {rungs}")
-    raise NoEngine("; ".join(passed_over))
+    raise NoEngine("; ".join(_grouped(passed_over)))
+
+
+def _not_asked_for(bundle: Bundle, precision: Precision) -> bool:
+    """8 bits are for those who exported them; fp8, which costs more accuracy, for those who also ask for it here."""
+    return precision == "fp8" or (precision == "int8" and INT8 not in bundle.manifest.variants)
+
+
+def _grouped(passed_over: Mapping[str, str]) -> Iterator[str]:
+    """One part for each reason, with the rungs that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for rung, reason in passed_over.items():
+        by_reason.setdefault(reason, []).append(rung)
+    yield from (f"{', '.join(rungs)}: {reason}" for reason, rungs in by_reason.items())
 
 
 def _missing(bundle: Bundle, precision: Precision) -> str | None:
-    if precision == "int8" and INT8 not in bundle.manifest.variants:
-        return "the bundle has no int8 graphs; `vitscope export --int8` makes them"
+    variant = _VARIANTS.get(precision)
+    if variant is not None and variant not in bundle.manifest.variants:
+        return f"the bundle has no {precision} graphs; `vitscope export --{precision}` makes them"
     return None
 
 
@@ -109,10 +157,10 @@ def _doubt(certificate: Certificate, engine: str, precision: Precision) -> str |
     return None if entry.passed else "it failed certification: " + "; ".join(entry.shortfalls)
 
 
-def _reason(wanted: Wanted, passed_over: list[str], doubt: str | None) -> str:
+def _reason(wanted: Wanted, passed_over: Mapping[str, str], doubt: str | None) -> str:
     asked = wanted.engine != "auto" or wanted.precision != "auto"
     parts = ["as asked for" if asked else "from the ladder, best first"]
-    parts += [f"passed over {reason}" for reason in passed_over]
+    parts += [f"passed over {part}" for part in _grouped(passed_over)]
     if doubt:
         parts.append(f"NOT CERTIFIED: {doubt}")
     return "; ".join(parts)

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-Precision = Literal["f32", "bf16", "int8"]
+Precision = Literal["f32", "f16", "bf16", "int8", "fp8"]
 Outputs = Mapping[str, np.ndarray]
 
 

@@ -1,23 +1,43 @@
 """From a choice to a running engine, and what an engine can be asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bundle import Bundle, GraphName
 from server.cpu import give_way
-from server.engines import onnxruntime, openvino
-from server.engines.choose import Choice
-from server.engines.contract import Engine, Identity, Profile
+from server.engines import onnxruntime, onnxruntime_cuda, openvino
+from server.engines.cache import NO_CACHE, EngineCache
+from server.engines.choose import GATED, WHY_NOT, Choice
+from server.engines.contract import Engine, Identity, Precision, Profile
+from server.engines.tensorrt import bindings as tensorrt
+from server.engines.tensorrt import build
+
+_IDENTIFY: Mapping[str, Callable[[Precision], Identity]] = {
+    tensorrt.NAME: build.identity,
+    onnxruntime_cuda.NAME: onnxruntime_cuda.identity,
+    openvino.NAME: openvino.identity,
+    onnxruntime.NAME: lambda precision: onnxruntime.identity(),
+}
 
 
 def open_engine(
-    bundle: Bundle, graph: GraphName, choice: Choice, profiles: Sequence[Profile], max_batch: int
+    bundle: Bundle,
+    graph: GraphName,
+    choice: Choice,
+    profiles: Sequence[Profile],
+    max_batch: int,
+    cache: EngineCache = NO_CACHE,
 ) -> Engine:
-    """Compile one graph of the bundle for batches up to `max_batch`. Raises what the engine raises for a graph that it cannot
-    load."""
+    """Compile one graph of the bundle for batches up to `max_batch`; what takes minutes to compile is kept in `cache`. Raises what
+    the engine raises for a graph that it cannot load."""
     path = choice.graph_path(bundle, graph)
 
     def compiled() -> Engine:
+        if choice.engine == tensorrt.NAME:
+            return build.open_plan(bundle, graph, path, choice.precision, profiles, max_batch, cache)
+        if choice.engine == onnxruntime_cuda.NAME:
+            named = onnxruntime_cuda.identity(choice.precision)
+            return onnxruntime_cuda.OnnxRuntimeCudaEngine(path, choice.precision, profiles, max_batch, named)
         if choice.engine == openvino.NAME:
             return openvino.OpenVinoEngine(path, choice.precision, choice.arithmetic, profiles, max_batch)
         return onnxruntime.OnnxRuntimeEngine(path, profiles, max_batch)
@@ -27,19 +47,28 @@ def open_engine(
         return patient.submit(compiled).result()
 
 
+def is_built(bundle: Bundle, graph: GraphName, choice: Choice, max_batch: int, cache: EngineCache) -> bool:
+    """Whether `open_engine` takes seconds rather than minutes."""
+    if choice.engine != tensorrt.NAME:
+        return True
+    return build.is_built(bundle, choice.graph_path(bundle, graph), choice.precision, max_batch, cache)
+
+
 def identify(choice: Choice) -> Identity:
     """The identity that the engine of a choice would have, without compiling anything."""
-    return openvino.identity(choice.precision) if choice.engine == openvino.NAME else onnxruntime.identity()
+    return _IDENTIFY[choice.engine](choice.precision)
 
 
 def candidate_profiles(engine: str, threads: int) -> list[Profile]:
     """Ways for an engine to divide `threads`, fewest streams first; none leaves a thread over."""
     streams = [count for count in range(1, threads + 1) if threads % count == 0]
+    if engine in GATED:
+        return [Profile(1, 1), Profile(2, 1)]  # a second run's copies overlap the first one's computation
     if engine == onnxruntime.NAME:
         streams = sorted({1, threads})  # runs of a session share its threads, unless it has one
     return [Profile(count, threads // count) for count in streams]
 
 
 def preload(engine: str) -> None:
-    """Import an engine ("auto": the one that is tried first), which takes a fraction of a second."""
-    (onnxruntime if engine == onnxruntime.NAME else openvino).why_not("f32")
+    """Import an engine ("auto": the one that most machines end up with), which takes a fraction of a second."""
+    WHY_NOT.get(engine, openvino.why_not)("f32")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import structlog
 
-from bundle import CLASSIFY, Bundle, GraphName
+from bundle import CLASSIFY, Bundle, CertificateEntry, GraphName
 from bundle.reader import ENGINES
 from server.engines.cache import EngineCache, user_folder
-from server.engines.choose import Wanted, choose
-from server.engines.load import open_engine
-from server.models.measure import lone_run
+from server.engines.choose import GATED, Choice, Wanted, choose
+from server.engines.load import is_built, open_engine
+from server.models.gating import require
+from server.models.measure import LoadAbandoned, lone_run
 from server.models.tuning import find_fastest, label
 from server.models.warmup import check_contract, open_slots, slots_needed, warm_up
 from server.scheduling.cost import CostModel
@@ -37,19 +38,34 @@ class EngineSettings:
 class Loader:
     """Opens the graphs of one bundle on the engine that was measured to be the fastest.
 
-    `choice` is that engine, with the reason. Everything blocks; `stopping` is asked between runs. Raises NoEngine,
+    `choice` is that engine, with the reason. `patient`: whether to wait for an engine that has to be built first, for minutes; else
+    it is passed over, and `postponed` says so. Everything blocks; `stopping` is asked between runs. Raises NoEngine,
     LoadAbandoned, BundleError for a graph that is not what the manifest says, and what an engine raises.
     """
 
-    def __init__(self, bundle: Bundle, settings: EngineSettings, stopping: Callable[[], bool]) -> None:
-        self._bundle, self._settings, self._stopping = bundle, settings, stopping
-        self._choices = choose(bundle, settings.wanted)
+    def __init__(
+        self, bundle: Bundle, settings: EngineSettings, stopping: Callable[[], bool], patient: bool = True
+    ) -> None:
+        self._bundle, self._settings, self._stopping, self._patient = bundle, settings, stopping, patient
+        self.postponed = False
         self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
-        self._tune(recall=True)
+        self.gates: dict[GraphName, CertificateEntry] = {}
+        """What the gate found of each open graph, where the engine is one that is gated."""
+        self._excluded: dict[str, str] = {}
+        self._choose()
 
     def lane(self, graph: GraphName) -> Lane:
-        """A lane for one of the bundle's graphs, ready for work."""
-        lane = self._open(graph)
+        """A lane for one of the bundle's graphs, ready for work. Raises GateFailed for another graph than the first, whose engine
+        serves already."""
+        while True:
+            try:
+                lane = self._open(graph)
+                break
+            except Exception as error:
+                if graph != CLASSIFY or not self._may_pass_over(error):
+                    raise
+                self._pass_over(error)
+                self._choose()
         if graph == CLASSIFY and self._was_busy(lane):
             log.warning("engines were measured on a busy machine; they are measured again", model=lane.name)
             lane.engine.close()
@@ -57,6 +73,33 @@ class Loader:
             self._tune(recall=False)
             lane = self._open(graph)
         return lane
+
+    def _choose(self) -> None:
+        """The best engine that has not failed here. Raises NoEngine."""
+        while True:
+            self._choices = choose(self._bundle, self._settings.wanted, self._excluded)
+            if not self._patient and not self._is_built(self._choices[0]):
+                self.postponed = True
+                self._excluded[label(self._choices[0])] = "it has to be built first, and takes over when it is"
+                continue
+            try:
+                return self._tune(recall=True)
+            except Exception as error:
+                if not self._may_pass_over(error):
+                    raise
+                self._pass_over(error)
+
+    def _is_built(self, choice: Choice) -> bool:
+        return is_built(self._bundle, CLASSIFY, choice, self._settings.max_batch, self._cache)
+
+    def _may_pass_over(self, error: Exception) -> bool:
+        """On a GPU much depends on the machine, and there is another engine; what fails on the processor fails for good."""
+        return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
+
+    def _pass_over(self, error: Exception) -> None:
+        rung = label(self._choices[0])
+        log.warning("engine passed over", engine=rung, reason=str(error))
+        self._excluded[rung] = str(error)
 
     def _tune(self, recall: bool) -> None:
         settings = self._settings
@@ -68,7 +111,10 @@ class Loader:
 
     def _open(self, graph: GraphName) -> Lane:
         manifest = self._bundle.manifest
-        engine = open_engine(self._bundle, graph, self.choice, self._tuning.profiles, self._settings.max_batch)
+        profiles, max_batch = self._tuning.profiles, self._settings.max_batch
+        engine = open_engine(self._bundle, graph, self.choice, profiles, max_batch, self._cache)
+        if self.choice.engine in GATED:
+            self.gates[graph] = require(engine, self._bundle, graph, self._cache)
         slots = open_slots(engine, slots_needed(engine))
         check_contract(slots[0], manifest.graphs[graph], manifest)
         warm_up(engine, slots)

@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 
 import structlog
 
-from bundle import CLASSIFY, Bundle, BundleError, GraphName, open_bundle
+from bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, open_bundle
 from server.engines.choose import Choice, NoEngine
 from server.engines.contract import Identity
 from server.engines.load import preload
 from server.errors import NotReady
 from server.models.loader import EngineSettings, Loader
 from server.models.measure import LoadAbandoned
+from server.models.tuning import label
 from server.scheduling.lane import Lane
 from server.scheduling.scheduler import Scheduler
 
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 # Compiling takes all cores for seconds, so a graph that failed is not tried again by every request.
 _RETRY_LOAD = 30.0
+# Seconds between two looks at whether a lane that is to go is still in use.
+_LOOK_AGAIN = 0.05
 
 
 class State(Enum):
@@ -53,6 +56,7 @@ class ServedModel:
         self._lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         self._retry_at: dict[GraphName, float] = {}
         self._unloading = False
+        self._upgrading: asyncio.Task[None] | None = None
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -67,6 +71,11 @@ class ServedModel:
     @property
     def choice(self) -> Choice | None:
         return self._loader.choice if self._loader else None
+
+    @property
+    def gates(self) -> dict[GraphName, CertificateEntry]:
+        """What the gate found on this machine of each open graph; empty where the engine is not one that is gated."""
+        return self._loader.gates if self._loader else {}
 
     @property
     def identity(self) -> Identity | None:
@@ -99,7 +108,9 @@ class ServedModel:
             )
             self._refuse_other_identity(bundle)
             self._bundle = bundle
-            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading)
+            # Who asks for an engine by name waits for it.
+            patient = self._settings.wanted.engine != "auto"
+            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading, patient)
             self._loader = loader
             if not loader.choice.certified:
                 log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
@@ -109,7 +120,43 @@ class ServedModel:
         except Exception as error:
             self._fail(f"the engine could not load it: {error}")
         else:
-            self._become(State.READY, "")
+            if loader.postponed:
+                self._become(State.READY, f"served by {self.identity} until a better engine is built")
+                self._upgrading = asyncio.create_task(self._upgrade(bundle))
+            else:
+                self._become(State.READY, "")
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a better engine is being built, or could not be."""
+        return self.state is State.READY and bool(self.detail)
+
+    async def _upgrade(self, bundle: Bundle) -> None:
+        """Build the best engine while another serves, then let it take over; no request is lost."""
+        try:
+            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading)
+            if self.choice and label(loader.choice) == label(self.choice):
+                raise NoEngine(loader.choice.reason)
+            lanes = {graph: asyncio.create_task(self._open_lane(graph, loader)) for graph in bundle.manifest.graphs}
+            await asyncio.gather(*lanes.values())
+        except Exception as error:
+            log.error("no better engine could be built", model=str(self), reason=str(error))
+            self._become(State.READY, f"served by {self.identity}; no better engine could be built: {error}")
+            return
+        before, self._lanes, self._loader = self._lanes, lanes, loader
+        self._become(State.READY, "")
+        await self._retire(before.values())
+
+    async def _retire(self, lanes: Iterable[asyncio.Task[Lane]]) -> None:
+        """Free lanes that nothing new is sent to, when what was sent to them is answered."""
+        for lane in await asyncio.gather(*lanes, return_exceptions=True):
+            if isinstance(lane, BaseException):
+                continue
+            while lane.users:  # noqa: ASYNC110 — an event for each answer would cost every request
+                await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.to_thread(self._scheduler.remove_lane, lane)
+            lane.engine.close()
+            log.info("engine retired", lane=lane.name, engine=str(lane.engine.identity))
 
     def open_lane(self, graph: GraphName) -> Lane | None:
         """The lane of a graph if it is open, without waiting."""
@@ -117,6 +164,10 @@ class ServedModel:
         if task is None or not task.done() or task.cancelled() or task.exception() is not None:
             return None
         return task.result()
+
+    @property
+    def open_lanes(self) -> list[Lane]:
+        return [lane for graph in self._lanes if (lane := self.open_lane(graph))]
 
     async def lane(self, graph: GraphName) -> Lane:
         """The lane of a graph, which is compiled and warmed up when it is asked for the first time.
@@ -129,13 +180,16 @@ class ServedModel:
                 raise NotReady(f"model {self}: its {graph} graph could not be loaded; see the server's log")
             task = None
         if task is None:
-            task = self._lanes[graph] = asyncio.create_task(self._open_lane(graph))
+            assert self._loader is not None
+            task = self._lanes[graph] = asyncio.create_task(self._open_lane(graph, self._loader))
         # Shielded: one caller who gives up must not undo the load for the others.
         return await asyncio.shield(task)
 
     def unload(self) -> None:
         """Take the lanes from the scheduler and free the engines."""
         self._unloading = True
+        if self._upgrading:
+            self._upgrading.cancel()
         for task in self._lanes.values():
             if not task.done():
                 task.cancel()
@@ -144,9 +198,8 @@ class ServedModel:
                 task.result().engine.close()
         self._lanes.clear()
 
-    async def _open_lane(self, graph: GraphName) -> Lane:
-        began, loader = time.monotonic(), self._loader
-        assert loader is not None
+    async def _open_lane(self, graph: GraphName, loader: Loader) -> Lane:
+        began = time.monotonic()
         try:
             lane = await asyncio.to_thread(loader.lane, graph)
         except Exception as error:

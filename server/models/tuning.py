@@ -79,7 +79,7 @@ def find_fastest(
     log.info("measuring engines; this is done once on each kind of machine", options=[label(c) for c in choices])
 
     def opening(choice: Choice, profiles: Sequence[Profile]) -> Engine:
-        return open_engine(bundle, CLASSIFY, choice, profiles, max_batch)
+        return open_engine(bundle, CLASSIFY, choice, profiles, max_batch, cache)
 
     tuning = Tuner(opening, stopping).tune(choices, threads)
     cache.write(key, tuning.model_dump_json().encode())

@@ -38,6 +38,8 @@ class Lane:
     pending: Counter[Caller] = field(default_factory=Counter)
     total_pending: int = 0
     served: float = 0.0
+    users: int = 0
+    """Requests that have been given this lane and are not answered yet. Counted on the event loop."""
     shape: tuple[int, ...] = field(init=False)
     """[H, W, 3] of an image's pixels."""
 

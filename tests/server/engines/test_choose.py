@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from bundle import CLASSIFY, INT8, Bundle, Certificate, CertificateEntry
+from bundle import CLASSIFY, FP8, INT8, Bundle, Certificate, CertificateEntry
 from server.engines import openvino
-from server.engines.choose import LADDER, Choice, NoEngine, Wanted
+from server.engines.choose import LADDER, WHY_NOT, Choice, NoEngine, Wanted, objections
 from server.engines.choose import choose as choose_for
 from tests.bundle.sample import MANIFEST
 
@@ -89,11 +89,55 @@ def test_what_is_asked_for_is_taken() -> None:
 
 
 def test_a_combination_that_does_not_exist_names_those_that_do() -> None:
-    with pytest.raises(
-        NoEngine, match=r"onnxruntime/bf16; accepted: openvino/int8, openvino/bf16, openvino/f32, onnxruntime/f32"
-    ):
+    with pytest.raises(NoEngine, match=r"onnxruntime/bf16; accepted: tensorrt/f16, .*, openvino/f32, onnxruntime/f32$"):
         choose(certificate(), Wanted("onnxruntime", "bf16", allow_uncertified=False))
-    assert len(LADDER) == 4
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a GPU, TensorRT, and an onnxruntime with CUDA."""
+    monkeypatch.setitem(WHY_NOT, "tensorrt", lambda precision: None)
+    monkeypatch.setitem(WHY_NOT, "onnxruntime-cuda", lambda precision: None)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_then_the_next_engine() -> None:
+    excluded: dict[str, str] = {}
+    for expected in ("tensorrt/f16", "tensorrt/bf16", "tensorrt/f32", "onnxruntime-cuda/f16", "onnxruntime-cuda/f32"):
+        (choice,) = choose_for(bundle(certificate()), AUTO, excluded)
+        assert f"{choice.engine}/{choice.precision}" == expected
+        assert choice.certified, "the gate on this machine decides, not the certificate of another"
+        assert all(f"passed over {rung}: {why}" in choice.reason for rung, why in excluded.items())
+        excluded[expected] = f"it failed the gate after {len(excluded)}"
+    (choice,) = choose_for(bundle(certificate()), AUTO, excluded)
+    assert choice.engine == "openvino"
+
+
+@pytest.mark.usefixtures("gpu")
+def test_fp8_is_for_those_who_exported_it_and_ask_for_it() -> None:
+    wanted = Wanted("tensorrt", "fp8", allow_uncertified=False)
+    with pytest.raises(NoEngine, match="the bundle has no fp8 graphs; `vitscope export --fp8` makes them"):
+        choose_for(bundle(certificate()), wanted)
+    graph = MANIFEST.graphs[CLASSIFY].model_copy(update={"variants": {FP8: "graphs/classify.fp8.onnx"}})
+    with_fp8 = Bundle(Path("models"), MANIFEST.model_copy(update={"graphs": {CLASSIFY: graph}}), certificate())
+    assert choose_for(with_fp8, AUTO)[0].precision == "f16"
+    (choice,) = choose_for(with_fp8, wanted)
+    assert choice.graph_path(with_fp8, CLASSIFY).name == "classify.fp8.onnx"
+
+
+def test_without_a_gpu_its_engines_are_one_short_remark() -> None:
+    reason = choose(certificate(bf16=False), AUTO).reason
+    assert reason.count("not on this machine, see `vitscope engines`") == 1
+    assert "cannot be imported" not in reason
+    with pytest.raises(NoEngine, match="TensorRT cannot be imported"):
+        choose(certificate(), Wanted("tensorrt", "auto", allow_uncertified=False))
+
+
+def test_every_engine_has_one_line() -> None:
+    found = list(objections())
+    assert [(engine, precision) for engine, precision, _ in found] == list(LADDER)
+    assert ("onnxruntime", "f32", None) in found
+    assert all(why for engine, _, why in found if engine == "tensorrt")
 
 
 def entry_of(engine: str, *shortfalls: str) -> CertificateEntry:
@@ -104,7 +148,7 @@ def entry_of(engine: str, *shortfalls: str) -> CertificateEntry:
 def test_what_is_certified_wins_over_what_is_faster_but_was_never_measured() -> None:
     choice = choose(Certificate(entries=(entry_of("onnxruntime"),)), AUTO)
     assert (choice.engine, choice.certified) == ("onnxruntime", True)
-    assert "passed over openvino/f32: the bundle's certificate does not cover it" in choice.reason
+    assert "openvino/f32: the bundle's certificate does not cover it" in choice.reason
 
 
 def test_float32_that_fell_short_is_not_served_unless_that_is_allowed() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.engines import processor
-from server.engines.contract import Engine, Profile
+from server.engines import onnxruntime_cuda, processor
+from server.engines.contract import Engine, Identity, Precision, Profile
 from server.engines.onnxruntime import OnnxRuntimeEngine
 from server.engines.openvino import OpenVinoEngine, why_not
 from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
@@ -20,7 +20,17 @@ ENGINES: dict[str, Open] = {
     "openvino/f32": lambda graph, batch: OpenVinoEngine(graph, "f32", "f32", PROFILES, batch),
     "openvino/bf16": lambda graph, batch: OpenVinoEngine(graph, "bf16", "bf16", PROFILES, batch),
     "onnxruntime/f32": lambda graph, batch: OnnxRuntimeEngine(graph, PROFILES, batch),
+    # The same code as on a GPU, bound tensors and all, with the processor in its place.
+    "onnxruntime-cuda/f32": lambda graph, batch: _bound(graph, "f32", batch),
+    "onnxruntime-cuda/f16": lambda graph, batch: _bound(graph, "f16", batch),
 }
+
+
+def _bound(graph: Path, precision: Precision, batch: int) -> Engine:
+    identity = Identity(onnxruntime_cuda.NAME, "1", precision, "CPU")
+    return onnxruntime_cuda.OnnxRuntimeCudaEngine(
+        graph, precision, PROFILES, batch, identity, provider="CPUExecutionProvider"
+    )
 
 
 @pytest.fixture(params=ENGINES)
@@ -31,7 +41,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, np.n
     matrix = write_graph(tmp_path / "graph.onnx")
     engine = ENGINES[request.param](tmp_path / "graph.onnx", 5)
     assert str(engine.identity) == request.param
-    return engine, matrix, 1e-3 if request.param.endswith("f32") else 3.0
+    return engine, matrix, {"f32": 1e-3, "f16": 0.3}.get(request.param.rpartition("/")[2], 3.0)
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:
@@ -94,3 +104,15 @@ def test_int8_is_offered_where_the_processor_has_dot_products(monkeypatch: pytes
     assert why_not("int8") is None
     monkeypatch.setattr(processor, "flags", lambda: frozenset({"avx2", "avx512f"}))
     assert why_not("int8") == "the processor has no int8 dot products (VNNI, AMX or i8mm)"
+
+
+def test_onnxruntime_on_a_gpu_says_what_is_missing_here() -> None:
+    assert onnxruntime_cuda.why_not("bf16") == "onnxruntime is not used in bf16 on a GPU"
+    assert "onnxruntime-gpu, installed in its place, has it" in str(onnxruntime_cuda.why_not("f16"))
+
+
+def test_onnxruntime_never_falls_back_to_the_processor_in_silence(tmp_path: Path) -> None:
+    write_graph(tmp_path / "graph.onnx")
+    identity = Identity(onnxruntime_cuda.NAME, "1", "f32", "a GPU")
+    with pytest.raises(RuntimeError, match="could not use CUDAExecutionProvider"):
+        onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", "f32", PROFILES, 1, identity)

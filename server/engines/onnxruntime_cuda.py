@@ -1,0 +1,128 @@
+"""ONNX Runtime on an NVIDIA GPU: serves where TensorRT cannot, and while its plan is being built."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from server.engines.contract import Identity, Outputs, Precision, Profile
+from server.engines.tensorrt.bindings import why_no_gpu
+from server.engines.tensorrt.cuda import devices
+from server.engines.tensorrt.profiles import buckets
+
+NAME = "onnxruntime-cuda"
+PROVIDER = "CUDAExecutionProvider"
+_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+
+
+def why_not(precision: Precision) -> str | None:
+    """None where this machine can run ONNX Runtime at `precision` on a GPU, else the reason in a few words."""
+    if precision not in ("f32", "f16"):
+        return f"onnxruntime is not used in {precision} on a GPU"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return f"onnxruntime cannot be imported ({error})"
+    if PROVIDER not in onnxruntime.get_available_providers():
+        return "this onnxruntime was built without CUDA; onnxruntime-gpu, installed in its place, has it"
+    return why_no_gpu(precision)
+
+
+def identity(precision: Precision, device: int = 0) -> Identity:
+    """What the engine says of itself on this machine."""
+    import onnxruntime
+
+    return Identity(NAME, onnxruntime.__version__, precision, devices()[device].name)
+
+
+class OnnxRuntimeCudaEngine:
+    """One ONNX graph in one session on one GPU, for batches of 1, 2, 4, … up to `max_batch`; smaller ones are filled up.
+
+    graph: the float32 graph; for f16 it is converted. device: index of the GPU. provider: another one than CUDA's, for machines
+    without a GPU. Raises onnxruntime's own exceptions for a graph that it cannot load, RuntimeError where it would silently have
+    fallen back to the processor.
+    """
+
+    def __init__(
+        self,
+        graph: Path,
+        precision: Precision,
+        profiles: Sequence[Profile],
+        max_batch: int,
+        identity: Identity,
+        device: int = 0,
+        provider: str = PROVIDER,
+    ) -> None:
+        self._session = _session(graph, precision, device, provider)
+        self._place = ("cuda", device) if provider == PROVIDER else ("cpu", 0)
+        self.max_batch, self.profiles, self.identity = max_batch, tuple(profiles), identity
+
+    def slot(self) -> "OnnxRuntimeCudaSlot":
+        return OnnxRuntimeCudaSlot(self._session, self._place, self.max_batch)
+
+    def close(self) -> None:
+        self._session = None
+
+
+class OnnxRuntimeCudaSlot:
+    """A buffer here and, for each batch size, tensors on the GPU that stay bound from run to run: no run allocates."""
+
+    def __init__(self, session: Any, place: tuple[str, int], max_batch: int) -> None:
+        (pixels,) = session.get_inputs()
+        self.pixels = np.zeros((max_batch, *pixels.shape[1:]), np.uint8)
+        self._bound = [_Bound(session, place, size) for size in buckets(max_batch)]
+
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        bound = next(bound for bound in self._bound if bound.size >= n)
+        # Rows beyond n hold what an earlier batch left; images of a batch do not see one another.
+        return {name: values[:n] for name, values in bound.run(self.pixels[: bound.size]).items()}
+
+
+class _Bound:
+    """A session's inputs and outputs for batches of one size."""
+
+    def __init__(self, session: Any, place: tuple[str, int], size: int) -> None:
+        from onnxruntime import OrtValue
+
+        self.size, self._session, self._binding = size, session, session.io_binding()
+        (pixels,) = session.get_inputs()
+        self._input = OrtValue.ortvalue_from_shape_and_type((size, *pixels.shape[1:]), np.uint8, *place)
+        self._binding.bind_ortvalue_input(pixels.name, self._input)
+        self._outputs = {}
+        for output in session.get_outputs():
+            value = OrtValue.ortvalue_from_shape_and_type((size, *output.shape[1:]), _TYPES[output.type], *place)
+            self._binding.bind_ortvalue_output(output.name, value)
+            self._outputs[output.name] = value
+
+    def run(self, pixels: np.ndarray) -> Outputs:
+        self._input.update_inplace(pixels)
+        self._session.run_with_iobinding(self._binding)
+        # Copies: the bound memory is overwritten by the next run.
+        return {name: np.array(value.numpy()) for name, value in self._outputs.items()}
+
+
+def _session(graph: Path, precision: Precision, device: int, provider: str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    settings = {"device_id": device, "use_tf32": 0, "arena_extend_strategy": "kSameAsRequested"}
+    providers = [(provider, settings if provider == PROVIDER else {})]
+    with tempfile.TemporaryDirectory() as folder:
+        path = graph if precision == "f32" else _in_f16(graph, Path(folder))
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
+    if session.get_providers()[0] != provider:
+        raise RuntimeError(f"onnxruntime could not use {provider}; the libraries of CUDA 13 and a driver are needed")
+    return session
+
+
+def _in_f16(graph: Path, folder: Path) -> Path:
+    import onnx
+
+    from server.engines.tensorrt.precision import retype, write
+
+    path = folder / "graph.onnx"
+    write(retype(onnx.load(graph), "f16"), path)
+    return path

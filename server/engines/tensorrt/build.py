@@ -1,0 +1,142 @@
+"""A plan for a graph on this GPU: from the cache if it was built for just this, else built now."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+from pydantic import ValidationError
+
+from bundle import Bundle, GraphName
+from server.engines.cache import EngineCache, Key
+from server.engines.contract import Identity, Profile
+from server.engines.tensorrt import bindings, cuda
+from server.engines.tensorrt.builder import Options, build
+from server.engines.tensorrt.identity import PlanIdentity
+from server.engines.tensorrt.layers import fused_attention
+from server.engines.tensorrt.messages import Progress
+from server.engines.tensorrt.profiles import buckets, ranges
+from server.engines.tensorrt.runtime import TensorRtEngine
+
+log = structlog.get_logger()
+
+_PLAN, _TIMINGS = "tensorrt plan 1", "tensorrt timings 1"
+# Of a build's progress, every so much of it is worth a line in the log.
+_TOLD = 0.2
+
+
+def identity(precision: str, device: int = 0) -> Identity:
+    """What an engine of this precision says of itself on this machine."""
+    return Identity(bindings.NAME, bindings.version(), precision, cuda.devices()[device].name)  # type: ignore[arg-type]
+
+
+def open_plan(
+    bundle: Bundle,
+    graph: GraphName,
+    path: Path,
+    precision: str,
+    profiles: Sequence[Profile],
+    max_batch: int,
+    cache: EngineCache,
+    device: int = 0,
+) -> TensorRtEngine:
+    """The engine of a bundle's graph, whose ONNX file is at `path`.
+
+    A plan is used only where it was built for exactly this graph, version of TensorRT, GPU and driver; that is compared before
+    TensorRT sees it, because a plan is code that runs. Building takes from seconds to minutes. Raises BuildFailed, CudaError.
+    """
+    trt, batches = bindings.load(), buckets(max_batch)
+    wanted = plan_identity(bundle, path, precision, batches, device)
+    key = _key(wanted)
+    plan = cache.read(key)
+    if plan is None:
+        for reason in set(_mismatches(cache, wanted)):
+            log.info("a cached plan cannot be used here", graph=graph, reason=reason)
+        cuda.select(device)
+        plan = _build(trt, path, wanted, cache)
+        cache.write(key, plan)
+    return TensorRtEngine(plan, identity(precision, device), profiles, batches, device)
+
+
+def is_built(bundle: Bundle, path: Path, precision: str, max_batch: int, cache: EngineCache, device: int = 0) -> bool:
+    """Whether `open_plan` finds its plan in the cache."""
+    return cache.read(_key(plan_identity(bundle, path, precision, buckets(max_batch), device))) is not None
+
+
+def _key(identity: PlanIdentity) -> Key:
+    return {"kind": _PLAN, **identity.model_dump(mode="json")}
+
+
+def plan_identity(
+    bundle: Bundle, path: Path, precision: str, batches: tuple[int, ...], device: int = 0
+) -> PlanIdentity:
+    """What a plan for this graph has to be made for, on this machine."""
+    gpu = cuda.devices()[device]
+    # The weights are a file of their own beside the graph, and the manifest has verified hashes of both.
+    files = {name: digest for name, digest in bundle.manifest.files.items() if name.startswith(path.parent.name)}
+    content = f"{path.name} {sorted(files.items())}"
+    return PlanIdentity(
+        tensorrt=bindings.version(),
+        gpu=gpu.name,
+        compute_capability=".".join(map(str, gpu.compute_capability)),
+        multiprocessors=gpu.multiprocessors,
+        driver=cuda.driver_version(),
+        graph=hashlib.sha256(content.encode()).hexdigest(),
+        precision=precision,  # type: ignore[arg-type]
+        batches=batches,
+    )
+
+
+def _build(trt: object, path: Path, wanted: PlanIdentity, cache: EngineCache) -> bytes:
+    log.info(
+        "building a TensorRT plan; this is done once on each kind of GPU", graph=path.name, precision=wanted.precision
+    )
+    timings: Key = {"kind": _TIMINGS, **wanted.model_dump(mode="json", include={"tensorrt", "gpu", "driver"})}
+    options = Options(timing_cache=cache.read(timings) or b"")
+    with TemporaryDirectory() as folder:
+        source = path if wanted.precision == "f32" else _retyped(path, wanted.precision, Path(folder))
+        built = build(trt, source, ranges(wanted.batches), options, Progress(trt, _Told()))
+    cache.write(timings, built.timing_cache)
+    fused = fused_attention(built.layers, len(ranges(wanted.batches)))
+    log.info(
+        "TensorRT plan built", graph=path.name, mib=round(len(built.plan) / 2**20, 1), layers_with_fused_attention=fused
+    )
+    return built.plan
+
+
+def _retyped(path: Path, precision: str, folder: Path) -> Path:
+    """Write the graph in another arithmetic into a folder. What is not in 8 bits of an fp8 graph is in f16."""
+    # Servers without a GPU need not have onnx.
+    import onnx
+
+    from server.engines.tensorrt.precision import retype, write
+
+    written = folder / path.name
+    write(retype(onnx.load(path), "bf16" if precision == "bf16" else "f16"), written)
+    return written
+
+
+class _Told:
+    """A line in the log now and then."""
+
+    def __init__(self) -> None:
+        self._next = _TOLD
+
+    def __call__(self, phases: str, done: float) -> None:
+        if done >= self._next:
+            self._next = done + _TOLD
+            log.info("building a TensorRT plan", done=f"{done:.0%}", phases=phases)
+
+
+def _mismatches(cache: EngineCache, wanted: PlanIdentity) -> Iterator[str]:
+    """How the plans in the cache that were made of the same graph in the same precision differ from the one that is wanted."""
+    for key in cache.known():
+        if key.get("kind") != _PLAN or (key.get("graph"), key.get("precision")) != (wanted.graph, wanted.precision):
+            continue
+        try:
+            found = PlanIdentity.model_validate_json(json.dumps({name: key[name] for name in key if name != "kind"}))
+        except ValidationError:
+            continue  # an older version's
+        yield found.differences(wanted)

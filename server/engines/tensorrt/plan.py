@@ -1,0 +1,135 @@
+"""A plan that TensorRT has loaded: what goes in and out, and contexts to run it in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from server.engines.tensorrt.layers import fused_attention, inspected
+from server.engines.tensorrt.messages import Messages
+
+
+class TensorRtError(Exception):
+    """TensorRT refused a plan or a run; the message holds what it said."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a plan; `row` is its shape without the batch."""
+
+    name: str
+    row: tuple[int, ...]
+
+    def batch(self, n: int) -> tuple[int, ...]:
+        return (n, *self.row)
+
+
+class LoadedPlan:
+    """A plan for the selected GPU. Any thread may use it.
+
+    trt: the TensorRT module. plan: what `builder.build` made. buckets: the batch sizes that it is needed for. Raises
+    TensorRtError for a plan that cannot be loaded, lacks a bucket, or is not one of uint8 pixels in and float32 out.
+
+    pixels: the input. outputs: the others. scratch: bytes of GPU memory that a context needs while it runs. uncapturable:
+    buckets of which no CUDA graph could be made.
+    """
+
+    def __init__(self, trt: Any, plan: bytes, buckets: Sequence[int]) -> None:
+        self.trt, self.buckets = trt, tuple(buckets)
+        self.uncapturable: set[int] = set()
+        self._runtime, self._engine = _load(trt, plan)
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        trt = self.trt
+        self.scratch: int = self._engine.device_memory_size_v2
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        if len(inputs) != 1:
+            raise TensorRtError(f"inputs of the plan: found {', '.join(inputs) or 'none'}; needed: the pixels alone")
+        self.pixels = self._tensor(inputs[0], trt.DataType.UINT8)
+        self.outputs = tuple(self._tensor(name, trt.DataType.FLOAT) for name in names if name not in inputs)
+        self._ranges = {bucket: self._range(bucket) for bucket in self.buckets}
+
+    def _tensor(self, name: str, dtype: Any) -> Tensor:
+        found, (batch, *row) = self._engine.get_tensor_dtype(name), tuple(self._engine.get_tensor_shape(name))
+        if found != dtype or batch != -1 or min(row, default=1) < 1:
+            raise TensorRtError(
+                f"{name} of the plan: found {found.name} {[batch, *row]}; needed: {dtype.name}, with -1 for the batch alone"
+            )
+        return Tensor(name, tuple(row))
+
+    def _range(self, bucket: int) -> int:
+        """The narrowest of the plan's optimisation profiles that covers a bucket."""
+        ranges = []
+        for index in range(self._engine.num_optimization_profiles):
+            least, _, most = self._engine.get_tensor_profile_shape(self.pixels.name, index)
+            ranges.append((least[0], most[0], index))
+        fitting = [(most - least, index) for least, most, index in ranges if least <= bucket <= most]
+        if not fitting:
+            built = ", ".join(f"{least} to {most}" for least, most, _ in ranges)
+            raise TensorRtError(f"a batch of {bucket} is in none of the plan's ranges: {built}")
+        return min(fitting)[1]
+
+    def context(self, bucket: int, stream: Stream, scratch: DeviceBuffer, addresses: Mapping[str, int]) -> Any:
+        """An execution context that needs to be told nothing more to run a bucket.
+
+        scratch: `self.scratch` bytes; contexts that never run at the same time can share it. addresses: where each tensor is on
+        the GPU. Raises TensorRtError.
+        """
+        trt = self.trt
+        with Messages(trt) as said:
+            context = self._engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+            demand(context is not None, said, "TensorRT made no execution context")
+            context.set_device_memory(scratch.handle, self.scratch)
+            took = context.set_optimization_profile_async(self._ranges[bucket], int(stream.handle))
+            demand(took, said, f"TensorRT took no optimisation profile for a batch of {bucket}")
+            shape = self.pixels.batch(bucket)
+            demand(context.set_input_shape(self.pixels.name, shape), said, f"TensorRT took no pixels of shape {shape}")
+            try:
+                missing = context.infer_shapes()
+            except RuntimeError as error:
+                raise TensorRtError(
+                    said.explain(f"TensorRT could not tell the shapes of its outputs: {error}")
+                ) from error
+            demand(not missing, said, f"TensorRT could not tell the shapes of its outputs without {missing}")
+            for output in self.outputs:
+                found = tuple(context.get_tensor_shape(output.name))
+                demand(found == output.batch(bucket), said, f"{output.name} is {found} for a batch of {bucket}")
+            for name, address in addresses.items():
+                demand(context.set_tensor_address(name, address), said, f"TensorRT took no buffer for {name}")
+        return context
+
+    @property
+    def fused_attention(self) -> int:
+        """In how many of the graph's layers the whole attention is one kernel."""
+        inspector = self._engine.create_engine_inspector()
+        information = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+        return fused_attention(inspected(information), self._engine.num_optimization_profiles)
+
+    def close(self) -> None:
+        """Unload it; contexts have to be gone by then."""
+        self._engine = None
+        self._runtime = None
+
+
+def demand(met: bool, said: Messages, complaint: str) -> None:
+    """Raise TensorRtError, with what TensorRT said, unless a call that reports failure by its value succeeded."""
+    if not met:
+        raise TensorRtError(said.explain(complaint))
+
+
+def _load(trt: Any, plan: bytes) -> tuple[Any, Any]:
+    """TensorRT's runtime, which has to outlive what it loads, and the engine."""
+    with Messages(trt) as said:
+        try:
+            runtime = trt.Runtime(said.logger)
+        except TypeError as error:  # what the bindings make of a null pointer
+            raise TensorRtError(said.explain("TensorRT does not start")) from error
+        engine = runtime.deserialize_cuda_engine(plan)
+        demand(engine is not None, said, f"TensorRT does not load the plan of {len(plan)} bytes")
+    return runtime, engine

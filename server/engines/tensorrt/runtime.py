@@ -1,0 +1,250 @@
+"""Running a plan: pixels from pinned memory through a stream of each slot's own, with nothing allocated once a slot is there.
+
+A run takes the smallest bucket (one of a few batch sizes) that its rows fit in. Only those rows are copied to the GPU and back.
+The rest of the bucket holds what earlier runs left there, or what the memory held before: every byte is a pixel, the rows of a
+ViT do not see one another, and what is computed for them stays on the GPU.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import astuple, dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import structlog
+
+from server.engines.contract import Identity, Outputs, Profile
+from server.engines.tensorrt import bindings, cuda
+from server.engines.tensorrt.messages import Messages
+from server.engines.tensorrt.plan import LoadedPlan, TensorRtError, demand
+
+log = structlog.get_logger()
+
+# Up to this batch size, launching the 130 to 160 kernels of a ViT one by one takes the processor about as long as running
+# them takes the GPU. At 32 images nothing is left to gain.
+_LARGEST_GRAPH = 8
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was done so far: sums that only grow, so that any two tell what happened in between.
+
+    rows: images asked for. padding: rows that were computed beside them, to fill the bucket. graph_runs: runs that were one
+    launch of a CUDA graph. upload, compute, download: seconds by the GPU's clock.
+    """
+
+    runs: int = 0
+    rows: int = 0
+    padding: int = 0
+    graph_runs: int = 0
+    upload: float = 0.0
+    compute: float = 0.0
+    download: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+class TensorRtEngine:
+    """A plan on one GPU.
+
+    plan: what `builder.build` made, its identity compared with this machine's. buckets: batch sizes to run in, rising; the last
+    is the largest batch. device: index of the GPU. Raises TensorRtError for a plan that cannot be loaded or is not one of uint8
+    pixels in and float32 out, CudaError, and what `bindings.load` raises.
+    """
+
+    def __init__(
+        self, plan: bytes, identity: Identity, profiles: Sequence[Profile], buckets: Sequence[int], device: int = 0
+    ) -> None:
+        self.identity, self.profiles, self.max_batch = identity, tuple(profiles), buckets[-1]
+        self._device = device
+        self._slots: list[TensorRtSlot] = []
+        cuda.select(device)
+        self._plan: LoadedPlan | None = LoadedPlan(bindings.load(), plan, buckets)
+
+    def slot(self) -> "TensorRtSlot":
+        if self._plan is None:
+            raise TensorRtError(f"{self.identity} is closed")
+        slot = TensorRtSlot(self._plan, self._device)
+        self._slots.append(slot)
+        return slot
+
+    @property
+    def usage(self) -> Usage:
+        """What all slots did together."""
+        return reduce(Usage.__add__, [slot.usage for slot in self._slots], Usage())
+
+    @property
+    def fused_attention(self) -> int | None:
+        """Of the plan; None once it is closed."""
+        return self._plan.fused_attention if self._plan else None
+
+    @property
+    def broken(self) -> str | None:
+        """Why a slot cannot be used any more, or None. Such errors of CUDA's stay until the process ends."""
+        return next((slot.broken for slot in self._slots if slot.broken), None)
+
+    def close(self) -> None:
+        for slot in self._slots:
+            slot.close()
+        if self._plan is not None:
+            self._plan.close()
+            self._plan = None
+
+
+class TensorRtSlot:
+    """Pinned rows for pixels and outputs, the same on the GPU, and a stream.
+
+    usage: what it did. broken: why it cannot be used any more.
+    """
+
+    pixels: np.ndarray
+
+    def __init__(self, plan: LoadedPlan, device: int) -> None:
+        self.usage = Usage()
+        self.broken: str | None = None
+        self._device, self._sizes = device, plan.buckets
+        self._buckets: list[_Bucket] = []
+        cuda.select(device)
+        self._stream = cuda.Stream()
+        self._resources: ExitStack | None = ExitStack()
+        self._resources.enter_context(self._stream)
+        try:
+            self._prepare(plan, self._resources)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, plan: LoadedPlan, resources: ExitStack) -> None:
+        most = self._sizes[-1]
+        self._began, self._uploaded, self._computed, self._ended = (
+            resources.enter_context(cuda.Event(timing=True)) for _ in range(4)
+        )
+        self._pixels, self._input = _buffers(resources, plan.pixels.batch(most), np.uint8)
+        self._outputs = {output.name: _buffers(resources, output.batch(most), np.float32) for output in plan.outputs}
+        addresses = {plan.pixels.name: self._input.handle}
+        addresses |= {name: buffer.handle for name, (_, buffer) in self._outputs.items()}
+        # One for all buckets, because a slot runs one at a time.
+        scratch = resources.enter_context(cuda.DeviceBuffer(plan.scratch))
+        for size in self._sizes:
+            bucket = _Bucket(plan, size, self._stream, scratch, addresses)
+            resources.callback(bucket.close)
+            bucket.prepare(resources)
+            self._buckets.append(bucket)
+        self.pixels = self._pixels.array
+
+    def run(self, n: int, profile: int = 0) -> Outputs:
+        """As the contract says; profiles differ in how many slots run, not in how. Raises ValueError, CudaError,
+        TensorRtError."""
+        if not 1 <= n <= self._sizes[-1]:
+            raise ValueError(f"rows to run: found {n}, accepted: 1 to {self._sizes[-1]}")
+        if self.broken:
+            raise TensorRtError(f"this slot cannot be used any more: {self.broken}")
+        bucket = self._buckets[bisect_left(self._sizes, n)]
+        cuda.select(self._device)  # a thread serves engines on several GPUs in turn
+        try:
+            self._enqueue(n, bucket)
+            self._ended.wait()
+            self.usage += self._account(n, bucket)
+        except BaseException as error:
+            self._settle(error)
+            raise
+        # Copies: the next run overwrites the pinned rows while these are still being turned into replies.
+        return {name: pinned.array[:n].copy() for name, (pinned, _) in self._outputs.items()}
+
+    def _enqueue(self, n: int, bucket: "_Bucket") -> None:
+        self._began.record(self._stream)
+        self._input.upload(self._pixels, n, self._stream)
+        self._uploaded.record(self._stream)
+        bucket.launch()
+        self._computed.record(self._stream)
+        for pinned, buffer in self._outputs.values():
+            buffer.download(pinned, n, self._stream)
+        self._ended.record(self._stream)
+
+    def _account(self, n: int, bucket: "_Bucket") -> Usage:
+        return Usage(
+            runs=1,
+            rows=n,
+            padding=bucket.size - n,
+            graph_runs=int(bucket.graph is not None),
+            upload=self._uploaded.since(self._began),
+            compute=self._computed.since(self._uploaded),
+            download=self._ended.since(self._computed),
+        )
+
+    def _settle(self, error: BaseException) -> None:
+        """Wait for what a failed run left in the stream: it may still read the rows that the next batch is written to."""
+        try:
+            self._stream.synchronize()
+        except cuda.CudaError as worse:
+            self.broken = f"{error}; then {worse}"
+
+    def close(self) -> None:
+        """Give everything back. The engine does it for its slots."""
+        resources, self._resources = self._resources, None
+        if resources is None:
+            return
+        with suppress(cuda.CudaError):
+            cuda.select(self._device)
+            self._stream.synchronize()
+        vars(self).pop("pixels", None)  # an AttributeError is better than a look at memory that is gone
+        self.broken = self.broken or "it was closed"
+        resources.close()
+
+
+def _buffers(
+    resources: ExitStack, shape: tuple[int, ...], dtype: type[np.generic]
+) -> tuple[cuda.PinnedArray, cuda.DeviceBuffer]:
+    pinned = resources.enter_context(cuda.PinnedArray(shape, dtype))
+    return pinned, resources.enter_context(cuda.DeviceBuffer(pinned.array.nbytes))
+
+
+class _Bucket:
+    """Runs of one batch size, in an execution context of their own.
+
+    So a context is told shapes and addresses once and is never changed, which NVIDIA asks for as long as a graph that was
+    captured from it is launched.
+    """
+
+    def __init__(
+        self,
+        plan: LoadedPlan,
+        size: int,
+        stream: cuda.Stream,
+        scratch: cuda.DeviceBuffer,
+        addresses: Mapping[str, int],
+    ) -> None:
+        self.size = size
+        self.graph: cuda.Graph | None = None
+        self._plan, self._stream = plan, stream
+        self._context: Any = plan.context(size, stream, scratch, addresses)
+
+    def prepare(self, resources: ExitStack) -> None:
+        """Run once, because the first run does work that others do not; for a small batch, capture a graph, or log why not."""
+        self._enqueue()
+        self._stream.synchronize()
+        if self.size > _LARGEST_GRAPH or self.size in self._plan.uncapturable:
+            return
+        try:
+            self.graph = resources.enter_context(cuda.Graph.capture(self._stream, self._enqueue))
+        except (cuda.CudaError, TensorRtError) as error:
+            self._plan.uncapturable.add(self.size)
+            log.warning("no CUDA graph; kernels are launched one by one", batch=self.size, reason=str(error))
+
+    def launch(self) -> None:
+        if self.graph is not None:
+            self.graph.launch(self._stream)
+        else:
+            self._enqueue()
+
+    def _enqueue(self) -> None:
+        with Messages(self._plan.trt) as said:
+            ran = self._context.execute_async_v3(int(self._stream.handle))
+            demand(ran, said, f"TensorRT did not run a batch of {self.size}")
+
+    def close(self) -> None:
+        """Destroy the context, whoever still knows this bucket."""
+        self._context = None

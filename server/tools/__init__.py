@@ -1,0 +1,1 @@
+"""Commands for whoever runs the server: what this machine can run, and how well."""

@@ -1,0 +1,54 @@
+"""`vitscope build-engine`: compile, check and measure a bundle's engines now, so that a server starts at once later."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
+from server.cpu import available_cpus
+from server.engines.choose import LADDER, NoEngine, Wanted
+from server.logs import configure_logging
+from server.models.gating import GateFailed
+from server.models.loader import EngineSettings, Loader
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """0 when everything that a server would need for the bundle is in the cache."""
+    parser = argparse.ArgumentParser(prog="vitscope build-engine", description=__doc__)
+    parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
+    parser.add_argument("--engine", default="auto", choices=["auto", *dict.fromkeys(name for name, _ in LADDER)])
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", *sorted({precision for _, precision in LADDER})]
+    )
+    parser.add_argument("--max-batch", type=int, default=16, metavar="N", help="as the server's (default: %(default)s)")
+    parser.add_argument("--engine-cache", type=Path, metavar="DIR", help="as the server's (default: in the bundle)")
+    arguments = parser.parse_args(argv)
+    configure_logging("auto", "info")
+    wanted = Wanted(arguments.engine, arguments.precision, allow_uncertified=False)
+    settings = EngineSettings(wanted, available_cpus()[0], arguments.max_batch, arguments.engine_cache)
+    try:
+        bundle = open_bundle(arguments.bundle)
+    except BundleError as error:
+        print(f"vitscope build-engine: {error}", file=sys.stderr)
+        return USAGE
+    try:
+        _build(bundle, settings)
+    except (NoEngine, GateFailed, BundleError) as error:
+        print(f"vitscope build-engine: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _build(bundle: Bundle, settings: EngineSettings) -> None:
+    loader = Loader(bundle, settings, stopping=lambda: False)
+    for graph in (graph for graph in (CLASSIFY, ATTENTION) if graph in bundle.manifest.graphs):
+        lane = loader.lane(graph)
+        entry = loader.gates.get(graph)
+        checked = f"top-1 {entry.top1_agreement:.1%} on this machine" if entry else loader.choice.reason
+        print(
+            f"{lane.name}: {lane.engine.identity} on {lane.engine.identity.device}, batches to {lane.best_batch}: {checked}"
+        )
+        lane.engine.close()

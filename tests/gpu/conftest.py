@@ -1,0 +1,15 @@
+import pytest
+
+from server.engines.tensorrt.cuda import CudaError, Device, devices
+
+
+@pytest.fixture(scope="session")
+def gpu() -> Device:
+    """The first GPU; skips the test where there is none."""
+    try:
+        found = devices()
+    except (CudaError, ImportError) as error:
+        pytest.skip(f"needs a GPU: {error}")
+    if not found:
+        pytest.skip("needs a GPU: the driver has none")
+    return found[0]

@@ -1,0 +1,78 @@
+"""Real builds without a GPU: TensorRT-RTX compiles for a GPU that the machine does not have."""
+
+import importlib
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from server.engines.tensorrt.builder import Built, Options, build
+from server.engines.tensorrt.messages import Progress
+from server.engines.tensorrt.profiles import Range, buckets, ranges
+from tests.server.engines.tensorrt import wheels
+from tests.server.engines.tensorrt.stubs import Api, describe
+
+PACKAGE, MODULE = "tensorrt-rtx-cu13-bindings", "tensorrt_rtx_bindings"
+_LIBRARIES = "onnxruntime-ep-nv-tensorrt-rtx-cu13"
+
+ADA = Options(target="SM89")
+"""An L4, L40S or RTX 4090: has f16, bf16 and fp8."""
+THREE = ranges(buckets(32))
+
+
+@cache
+def process() -> ProcessPoolExecutor:
+    """A process in which TensorRT-RTX can be imported."""
+    (bindings,), (libraries,) = wheels.versions(PACKAGE), wheels.versions(_LIBRARIES)
+    linked = _linked(wheels.installed(_LIBRARIES, libraries))
+    return wheels.process(wheels.installed(PACKAGE, bindings), Path(linked.name))
+
+
+@cache
+def api() -> Api:
+    """Everything public that TensorRT-RTX's Python module has."""
+    result: Api = process().submit(describe, MODULE).result(timeout=60)
+    return result
+
+
+def built(graph: Path | bytes, ranges: Sequence[Range] = THREE, options: Options = ADA) -> Built:
+    """What the server's builder makes of a graph. Raises what it raises."""
+    return process().submit(build_with, MODULE, graph, ranges, options).result(timeout=100)
+
+
+def followed(graph: Path | bytes, cancel_at: int | None = None) -> list[tuple[str, float]]:
+    """What a build reports. Raises BuildCancelled where it is cancelled after `cancel_at` reports."""
+    return process().submit(_follow, graph, cancel_at).result(timeout=100)
+
+
+def build_with(module: str, graph: Path | bytes, ranges: Sequence[Range], options: Options) -> Built:
+    """Runs in the process that has the module."""
+    return build(importlib.import_module(module), graph, ranges, options)
+
+
+def _follow(graph: Path | bytes, cancel_at: int | None) -> list[tuple[str, float]]:
+    reports: list[tuple[str, float]] = []
+
+    def report(line: str, done: float) -> None:
+        reports.append((line, done))
+        if len(reports) == cancel_at:
+            progress.cancel()
+
+    trt = importlib.import_module(MODULE)
+    progress = Progress(trt, report)
+    build(trt, graph, THREE, ADA, progress)
+    return reports
+
+
+@cache
+def _linked(wheel: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder with the libraries under the names that the bindings ask for."""
+    kept = tempfile.TemporaryDirectory(prefix="vitscope-rtx-")
+    folder = Path(kept.name)
+    for library in wheel.rglob("lib*.so.*"):
+        stem, _, version = library.name.partition(".so.")
+        for name in (library.name, f"{stem}.so.{version.partition('.')[0]}"):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(library)
+    return kept

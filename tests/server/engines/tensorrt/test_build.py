@@ -1,0 +1,142 @@
+"""Which plan is used, and when one is built: over the stand-ins for TensorRT and CUDA, with a builder that notes what it is given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import structlog
+from onnx import TensorProto
+
+from bundle import CLASSIFY, Bundle, open_bundle
+from server.engines.cache import EngineCache
+from server.engines.contract import Profile
+from server.engines.tensorrt import bindings, build
+from server.engines.tensorrt.builder import Built
+from server.engines.tensorrt.identity import PlanIdentity
+from server.engines.tensorrt.runtime import TensorRtEngine
+from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH
+from tests.server.engines.tensorrt.recording import Recipe, TensorRt, answers
+from tests.server.engines.tensorrt.test_runtime import machine
+from tests.server.models.test_repository import bundle as write_bundle
+
+OUTPUTS = {"logits": (CLASSES,)}
+
+
+class Workshop:
+    """A machine with a GPU, a bundle, a cache, and what the builder was given."""
+
+    def __init__(self, tmp_path: Path, trt: TensorRt, patch: pytest.MonkeyPatch) -> None:
+        self.bundle: Bundle = open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path))
+        self.cache = EngineCache(tmp_path / "cache")
+        self.folder = tmp_path / "cache"
+        self.built: list[tuple[Any, Any, Any]] = []
+        self.graphs: list[onnx.GraphProto] = []
+        self.trt, self._patch = trt, patch
+        self.version("11.4.0")
+        patch.setattr(build, "build", self._build)
+        patch.setattr(build, "Progress", lambda trt, report: None)  # the stand-in runs plans, it builds none
+
+    def version(self, version: str) -> None:
+        self._patch.setattr(bindings, "version", lambda: version)
+
+    def open(self, precision: str = "f16", max_batch: int = 4) -> TensorRtEngine:
+        path = self.bundle.graph_path(CLASSIFY)
+        return build.open_plan(self.bundle, CLASSIFY, path, precision, [Profile(1, 1)], max_batch, self.cache)
+
+    def _build(self, trt: Any, source: Path, ranges: Any, options: Any, progress: Any) -> Built:
+        self.built.append((source, ranges, options))
+        self.graphs.append(onnx.load(source).graph)
+        recipe = Recipe(pixels=(HEIGHT, WIDTH, 3), outputs=dict(OUTPUTS), ranges=[tuple(r) for r in ranges])
+        return Built(recipe.plan, f"timings of build {len(self.built)}".encode(), ())
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    with machine() as trt:
+        yield Workshop(tmp_path, trt, monkeypatch)
+
+
+def test_a_plan_is_built_once_and_runs(workshop: Workshop) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH, 3), np.uint8)
+    for _ in range(2):
+        engine = workshop.open()
+        assert str(engine.identity) == "tensorrt/f16"
+        slot = engine.slot()
+        slot.pixels[:3] = images
+        np.testing.assert_array_equal(slot.run(3)["logits"], answers(images, OUTPUTS)["logits"])
+        engine.close()
+    assert len(workshop.built) == 1
+    assert [tuple(r) for r in workshop.built[0][1]] == [(1, 1, 1), (2, 4, 4)]
+
+
+@pytest.mark.parametrize(("precision", "weights"), [("f16", TensorProto.FLOAT16), ("bf16", TensorProto.BFLOAT16)])
+def test_the_builder_is_given_the_graph_in_that_precision(workshop: Workshop, precision: str, weights: int) -> None:
+    workshop.open(precision).close()
+    (graph,) = workshop.graphs
+    (matrix,) = [tensor for tensor in graph.initializer if tensor.name == "matrix"]
+    assert matrix.data_type == weights
+    assert graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
+
+
+def test_float32_is_built_from_the_file_that_was_exported(workshop: Workshop) -> None:
+    workshop.open("f32").close()
+    assert workshop.built[0][0] == workshop.bundle.graph_path(CLASSIFY)
+
+
+def test_a_plan_of_another_version_is_named_and_replaced_by_one_of_this(workshop: Workshop) -> None:
+    workshop.open().close()
+    workshop.version("11.5.0")
+    with structlog.testing.capture_logs() as logs:
+        workshop.open().close()
+    assert len(workshop.built) == 2
+    (told,) = [log for log in logs if log["event"] == "a cached plan cannot be used here"]
+    assert told["reason"] == "TensorRT: the plan has 11.4.0, needed is 11.5.0"
+    workshop.version("11.4.0")
+    workshop.open().close()
+    assert len(workshop.built) == 2, "both are kept: machines may share the folder"
+
+
+def test_other_batch_sizes_are_another_plan(workshop: Workshop) -> None:
+    workshop.open(max_batch=4).close()
+    workshop.open(max_batch=2).close()
+    assert [tuple(r) for r in workshop.built[1][1]] == [(1, 1, 1), (2, 2, 2)]
+
+
+def test_a_plan_that_was_tampered_with_never_reaches_tensorrt(workshop: Workshop) -> None:
+    workshop.open().close()
+    for entry in workshop.folder.glob("*.entry"):
+        content = entry.read_bytes()
+        entry.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    workshop.open().close()
+    assert len(workshop.built) == 2
+
+
+def test_timings_of_an_earlier_build_help_the_next(workshop: Workshop) -> None:
+    workshop.open("f16").close()
+    workshop.open("bf16").close()
+    assert [options.timing_cache for *_, options in workshop.built] == [b"", b"timings of build 1"]
+
+
+def test_whether_a_plan_is_built_is_known_without_building_it(workshop: Workshop) -> None:
+    path = workshop.bundle.graph_path(CLASSIFY)
+    assert not build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
+    workshop.open().close()
+    assert build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
+    assert not build.is_built(workshop.bundle, path, "bf16", 4, workshop.cache)
+    assert len(workshop.built) == 1
+
+
+def test_identities_say_how_they_differ() -> None:
+    one = PlanIdentity(
+        tensorrt="11.4.0", gpu="NVIDIA L4", compute_capability="8.9", multiprocessors=58, driver="13.0", graph="a" * 64,
+        precision="f16", batches=(1, 2),
+    )  # fmt: skip
+    other = one.model_copy(update={"gpu": "NVIDIA H100", "compute_capability": "9.0", "batches": (1, 2, 4)})
+    assert one.differences(one) == ""
+    assert one.differences(other) == (
+        "GPU: the plan has NVIDIA L4, needed is NVIDIA H100; compute capability: the plan has 8.9, needed is 9.0; "
+        "batch sizes: the plan has 1, 2, needed is 1, 2, 4"
+    )

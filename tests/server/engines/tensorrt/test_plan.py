@@ -1,0 +1,133 @@
+"""What a loaded plan accepts and refuses, over the stand-ins for TensorRT and CUDA."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from server.engines.tensorrt.plan import LoadedPlan, TensorRtError
+from tests.server.engines.tensorrt.host_cuda import installed
+from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, ICudaEngine, IExecutionContext, Recipe, TensorRt
+
+BUCKETS = (1, 2, 4, 8, 16)
+
+
+@pytest.fixture
+def trt() -> Iterator[TensorRt]:
+    with installed() as cuda:
+        trt = TensorRt(cuda)
+        yield trt
+        assert cuda.violations == []
+        assert cuda.leaks() == []
+
+
+@contextmanager
+def context(plan: LoadedPlan, bucket: int, **instead: int) -> Iterator[object]:
+    names = [plan.pixels.name, *(output.name for output in plan.outputs)]
+    with Stream() as stream, DeviceBuffer(plan.scratch) as scratch, DeviceBuffer(10_000) as buffer:
+        yield plan.context(bucket, stream, scratch, dict.fromkeys(names, buffer.handle) | instead)
+
+
+@contextmanager
+def loaded(trt: TensorRt, recipe: Recipe | None = None) -> Iterator[LoadedPlan]:
+    plan = LoadedPlan(trt, (recipe or Recipe()).plan, BUCKETS)
+    yield plan
+    plan.close()
+
+
+def test_it_knows_what_goes_in_and_out(trt: TensorRt) -> None:
+    with loaded(trt) as plan:
+        assert (plan.pixels.name, plan.pixels.row) == ("pixels", ROW)
+        assert {output.name: output.row for output in plan.outputs} == OUTPUTS
+        assert plan.pixels.batch(3) == (3, *ROW)
+        assert plan.scratch == Recipe().scratch
+
+
+@pytest.mark.parametrize(
+    ("recipe", "complaint"),
+    [
+        (Recipe(inputs=("pixels", "mask")), "inputs of the plan: found pixels, mask; needed: the pixels alone"),
+        (Recipe(inputs=()), "inputs of the plan: found none; needed: the pixels alone"),
+        (Recipe(output_dtype="HALF"), r"logits of the plan: found HALF \[-1, 5\]; needed: FLOAT"),
+        (Recipe(pixels=(-1, 6, 3)), r"pixels of the plan: found UINT8 \[-1, -1, 6, 3\]; needed: UINT8"),
+        (Recipe(ranges=[(1, 1, 1), (2, 4, 8)]), "a batch of 16 is in none of the plan's ranges: 1 to 1, 2 to 8"),
+    ],
+)
+def test_a_plan_of_another_kind_is_refused(trt: TensorRt, recipe: Recipe, complaint: str) -> None:
+    with pytest.raises(TensorRtError, match=complaint):
+        LoadedPlan(trt, recipe.plan, BUCKETS)
+
+
+def test_a_plan_that_does_not_load_is_refused_in_tensorrts_words(trt: TensorRt) -> None:
+    with pytest.raises(TensorRtError, match=r"does not load the plan of 7 bytes\n  - Error Code 6.*please rebuild"):
+        LoadedPlan(trt, b"damaged", BUCKETS)
+
+
+def test_without_a_gpu_tensorrt_does_not_start(trt: TensorRt) -> None:
+    trt.cuda.gpus = 0
+    with pytest.raises(TensorRtError, match="TensorRT does not start"):
+        LoadedPlan(trt, Recipe().plan, BUCKETS)
+
+
+@pytest.mark.parametrize(("bucket", "profile"), [(1, 1), (2, 2), (8, 2), (16, 0)])
+def test_a_context_is_in_the_narrowest_profile_of_its_bucket(trt: TensorRt, bucket: int, profile: int) -> None:
+    with loaded(trt, Recipe(ranges=[(1, 8, 16), (1, 1, 1), (2, 8, 8)])) as plan, context(plan, bucket) as made:
+        assert made._profile == profile
+        assert made.get_tensor_shape("logits") == (bucket, 5)
+        del made
+
+
+def test_what_a_context_refuses_is_told_in_tensorrts_words(trt: TensorRt) -> None:
+    with loaded(trt) as plan:
+        pixels, plan.pixels = plan.pixels, replace(plan.pixels, row=(1, 1, 3))
+        with pytest.raises(
+            TensorRtError, match=r"took no pixels of shape \(2, 1, 1, 3\)\n  - pixels of .* profile 1: 2 to 8"
+        ):
+            context(plan, 2).__enter__()
+        plan.pixels = pixels
+        with pytest.raises(TensorRtError, match="took no buffer for heat"):
+            context(plan, 2, heat=1).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("method", "fails", "complaint"),
+    [
+        ("infer_shapes", lambda self: ["pixels"], r"could not tell the shapes of its outputs without \['pixels'\]"),
+        ("set_optimization_profile_async", lambda *_: False, "took no optimisation profile for a batch of 2"),
+        ("get_tensor_shape", lambda self, name: (2, 9), r"logits is \(2, 9\) for a batch of 2"),
+    ],
+)
+def test_whatever_a_context_answers_is_looked_at(
+    trt: TensorRt, monkeypatch: pytest.MonkeyPatch, method: str, fails: Any, complaint: str
+) -> None:
+    monkeypatch.setattr(IExecutionContext, method, fails)
+    with loaded(trt) as plan, pytest.raises(TensorRtError, match=complaint):
+        context(plan, 2).__enter__()
+
+
+def test_shapes_that_cannot_be_inferred_are_an_error_of_its_own(trt: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object) -> list[str]:
+        raise RuntimeError("division by zero")
+
+    monkeypatch.setattr(IExecutionContext, "infer_shapes", fail)
+    with loaded(trt) as plan, pytest.raises(TensorRtError, match="shapes of its outputs: division by zero"):
+        context(plan, 2).__enter__()
+
+
+def test_memory_that_is_out_for_a_context_is_an_error(trt: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ICudaEngine, "create_execution_context", lambda self, strategy: None)
+    with loaded(trt) as plan, pytest.raises(TensorRtError, match="made no execution context"):
+        context(plan, 2).__enter__()
+
+
+def test_engine_and_runtime_end_in_that_order(trt: TensorRt) -> None:
+    plan = LoadedPlan(trt, Recipe().plan, BUCKETS)
+    with context(plan, 2):
+        pass
+    assert trt.ended == ["context"]
+    plan.close()
+    plan.close()
+    assert trt.ended == ["context", "engine", "runtime"]

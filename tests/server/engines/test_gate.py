@@ -1,0 +1,119 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.engines.contract import Identity, Outputs
+from server.engines.gate import FP8, REDUCED, bars_of, judge, made_up_images, run_in_batches
+
+IDENTITY = Identity("engine", "1", "f16", "a GPU")
+IMAGES = made_up_images(13, 16, 24)
+WEIGHTS = np.random.default_rng(1).normal(size=(16 * 24 * 3, 5 + 2 * 7))
+
+
+def model(images: np.ndarray) -> Outputs:
+    """Logits [n, 5] and rows [n, 2, 7] of which two places are for prefix tokens."""
+    made = images.reshape(len(images), -1) / 255 @ WEIGHTS / 4
+    rows = np.exp(made[:, 5:].reshape(-1, 2, 7))
+    rows /= rows.sum(-1, keepdims=True)
+    return {
+        "logits": made[:, :5].astype(np.float32),
+        "attention": rows[..., 2:].astype(np.float32),
+        "attention_prefix": rows[..., :2].astype(np.float32),
+    }
+
+
+def changed(
+    name: str, change: Callable[[np.ndarray], np.ndarray], at: int | None = None
+) -> Callable[[np.ndarray], Outputs]:
+    """The model with one output changed, at one batch size or at all."""
+
+    def run(images: np.ndarray) -> Outputs:
+        outputs = dict(model(images))
+        if at in (None, len(images)):
+            outputs[name] = change(outputs[name])
+        return outputs
+
+    return run
+
+
+def shortfalls(run: Callable[[np.ndarray], Outputs], batches: tuple[int, ...] = (1, 4, 8)) -> tuple[str, ...]:
+    return judge(run, model, IMAGES, batches, IDENTITY, REDUCED).shortfalls
+
+
+def test_an_equal_engine_passes_with_nothing_between_them() -> None:
+    entry = judge(model, model, IMAGES, (1, 4, 8), IDENTITY, REDUCED)
+    assert entry.passed
+    assert (entry.images, entry.top1_agreement, entry.max_logit_error, entry.non_finite) == (13, 1.0, 0.0, 0)
+    assert entry.min_attention_cosine == pytest.approx(1)
+    assert (entry.engine, entry.engine_version, entry.precision) == ("engine", "1", "f16")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("logits", lambda values: np.roll(values, 1, axis=-1), "top-1 agrees on"),
+        ("logits", lambda values: values * 1.5, "probabilities differ by"),
+        ("attention", lambda values: values[..., ::-1], "the attention cosine falls to"),
+        ("attention", lambda values: values * 1.05, "an attention row's sum is off by"),
+        ("logits", lambda values: np.where(values == values.max(), np.nan, values), "NaN or infinite"),
+    ],
+)
+def test_what_is_wrong_at_one_batch_size_is_found_there(
+    name: str, change: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
+    found = shortfalls(changed(name, change, at=4))
+    assert found
+    assert all(problem.startswith("at batch 4, ") for problem in found)
+    assert any(message in problem for problem in found)
+
+
+def test_rows_that_are_mixed_up_within_a_batch_are_found() -> None:
+    def mixed(images: np.ndarray) -> Outputs:
+        return {name: values[::-1] for name, values in model(images).items()}
+
+    found = shortfalls(mixed)
+    assert any(problem.startswith("at batch 8, top-1") for problem in found)
+    assert not any(problem.startswith("at batch 1,") for problem in found)
+
+
+def test_two_classes_that_the_reference_cannot_tell_apart_are_both_right() -> None:
+    def even(images: np.ndarray) -> Outputs:
+        return {"logits": np.tile(np.array([3.0, 3.0, 0.0], np.float32), (len(images), 1))}
+
+    def tilted(images: np.ndarray) -> Outputs:
+        return {"logits": even(images)["logits"] + np.array([0, 1e-4, 0], np.float32)}
+
+    assert judge(tilted, even, IMAGES, (4,), IDENTITY, REDUCED).top1_agreement == 1
+
+
+def test_8_bits_have_bars_of_their_own() -> None:
+    assert bars_of("fp8") is FP8
+    assert bars_of("bf16") is REDUCED
+    assert FP8.top1 < REDUCED.top1
+
+
+@given(st.integers(1, 20), st.integers(1, 9))
+def test_every_image_is_seen_once_and_in_order_whatever_the_batch(count: int, size: int) -> None:
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    seen: list[int] = []
+
+    def run(batch: np.ndarray) -> Outputs:
+        seen.append(len(batch))
+        return {"logits": batch[:, 0, 0]}
+
+    answers = np.concatenate([outputs["logits"] for outputs in run_in_batches(run, images, size)])
+    assert answers[:, 0].tolist() == list(range(count))
+    assert set(seen) == {size}
+
+
+def test_made_up_photos_are_the_same_each_time_and_not_alike() -> None:
+    images = made_up_images(4, 32, 48)
+    assert images.shape == (4, 32, 48, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, made_up_images(4, 32, 48))
+    assert 20 < images.std() < 80
+    neighbours = np.abs(np.diff(images.astype(int), axis=2)).mean()
+    assert neighbours < np.abs(images[0].astype(int) - images[1]).mean() / 2, "natural images are smooth"

@@ -1,0 +1,169 @@
+"""A better engine takes over from the one that serves, on a real scheduler, under load. Only the building is not real."""
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.classifier import Classifier
+from server.engines import choose
+from server.engines import load as load_module
+from server.engines.contract import Identity
+from server.engines.onnxruntime import OnnxRuntimeEngine
+from server.engines.tensorrt.builder import BuildFailed
+from server.images.limits import ImageLimits
+from server.images.prepare import prepare_raw
+from server.loops import call_soon
+from server.metrics import Metrics
+from server.models.loader import EngineSettings
+from server.models.served import ServedModel, State
+from server.query import Query
+from server.scheduling.admission import Admission
+from server.scheduling.callers import Caller
+from server.scheduling.decoders import DecodePool
+from server.scheduling.scheduler import Scheduler
+from server.scheduling.timeline import Timeline
+from tests.server.engines.graphs import HEIGHT, WIDTH
+from tests.server.models.test_repository import bundle
+
+LIMITS = ImageLimits(max_bytes=10**6, max_pixels=10**6, max_frames=10)
+
+
+class Built:
+    """Stands for TensorRT: a plan that is there when the test says so, and that is ONNX Runtime inside."""
+
+    def __init__(self) -> None:
+        self.ready, self.failure = threading.Event(), ""
+        self.closed: list[OnnxRuntimeEngine] = []
+
+    def open_plan(self, bundle: object, graph: str, path: Path, precision: str, profiles: object, *_: object) -> object:
+        assert self.ready.wait(20)
+        if self.failure:
+            raise BuildFailed(self.failure)
+        engine = OnnxRuntimeEngine(path, profiles, 2)  # type: ignore[arg-type]
+        engine.identity = Identity("tensorrt", "11", "f16", "a GPU")
+        return engine
+
+    def is_built(self, *_: object) -> bool:
+        return self.ready.is_set()
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> Built:
+    built = Built()
+    monkeypatch.setitem(choose.WHY_NOT, "tensorrt", lambda precision: None)
+    monkeypatch.setattr(load_module.build, "open_plan", built.open_plan)
+    monkeypatch.setattr(load_module.build, "is_built", built.is_built)
+    monkeypatch.setitem(
+        load_module._IDENTIFY, "tensorrt", lambda precision: Identity("tensorrt", "11", precision, "a GPU")
+    )
+    return built
+
+
+class House:
+    """All that a request passes through, but the transport."""
+
+    def __init__(self, path: Path, cache: Path) -> None:
+        self.scheduler = Scheduler(hand_over=partial(call_soon, asyncio.get_running_loop()))
+        self.decoders = DecodePool(1)
+        self.metrics = Metrics()
+        admission = Admission(self.scheduler, self.decoders, 1000, 10**8, 60)
+        self.classifier = Classifier(admission, self.decoders, self.scheduler, self.metrics)
+        settings = EngineSettings(choose.Wanted("auto", "auto", False), threads=2, max_batch=2, cache=cache)
+        self.changes: list[tuple[State, str]] = []
+        self.model = ServedModel(path, self.scheduler, settings, lambda m: self.changes.append((m.state, m.detail)))
+
+    async def ask(self, number: int, bulk: bool = False) -> str:
+        manifest = self.model.bundle.manifest
+        pixels = np.full((HEIGHT, WIDTH, 3), number % 256, np.uint8).tobytes()
+        prepare = partial(prepare_raw, pixels, WIDTH, HEIGHT, True, manifest.input, manifest.tokens, LIMITS, False)
+        query = Query(
+            Caller(f"{number % 7}", bulk),
+            1,
+            pixels + bytes([number // 256]),
+            (),
+            prepare,
+            False,
+            1,
+            0.0,
+            None,
+            math.inf,
+            Timeline(),
+        )
+        return str((await self.classifier.classify(self.model, query)).engine)
+
+    def close(self) -> None:
+        self.scheduler.close()
+        self.decoders.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache")
+    yield house
+    house.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 — what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_it_serves_at_once_and_the_better_engine_takes_over_without_losing_a_request(
+    built: Built, house: House
+) -> None:
+    await house.model.load()
+    assert (house.model.state, str(house.model.identity)) == (State.READY, "openvino/f32")
+    assert house.model.degraded
+    assert house.model.detail == "served by openvino/f32 until a better engine is built"
+    answers: list[str] = []
+
+    async def client(first: int) -> None:
+        number = first
+        while not (built.ready.is_set() and answers[-20:] == ["tensorrt/f16"] * 20):
+            answers.append(await house.ask(number, bulk=first % 2 == 1))
+            number += 8
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for first in range(8):
+            group.create_task(client(first))
+        await asyncio.sleep(0.2)
+        assert set(answers) == {"openvino/f32"}
+        built.ready.set()
+    await until(lambda: str(house.model.identity) == "tensorrt/f16" and not house.model.degraded)
+    assert house.changes[-1] == (State.READY, "")
+    await until(lambda: len(house.scheduler._dispatcher.lanes) == 1)
+    assert await house.ask(9) == "tensorrt/f16"
+
+
+async def test_a_plan_that_is_there_already_is_used_from_the_start(built: Built, house: House) -> None:
+    built.ready.set()
+    await house.model.load()
+    assert str(house.model.identity) == "tensorrt/f16"
+    assert not house.model.degraded
+
+
+async def test_where_no_plan_can_be_built_the_other_engine_stays(built: Built, house: House) -> None:
+    built.failure = "an operator is not supported"
+    await house.model.load()
+    built.ready.set()
+    await until(lambda: "no better engine" in house.model.detail)
+    assert (house.model.state, str(house.model.identity)) == (State.READY, "openvino/f32")
+    assert await house.ask(1) == "openvino/f32"
+
+
+async def test_who_asks_for_the_engine_waits_for_it(built: Built, house: House) -> None:
+    house.model._settings = replace(house.model._settings, wanted=choose.Wanted("tensorrt", "auto", False))
+    loading = asyncio.create_task(house.model.load())
+    await asyncio.sleep(0.3)
+    assert house.model.state is State.LOADING
+    built.ready.set()
+    await asyncio.wait_for(loading, 20)
+    assert str(house.model.identity) == "tensorrt/f16"

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle import CLASSIFY
+from server.engines.openvino import OpenVinoSlot
+from server.tools.limit import OPERATIONS, limit_bundle
+from server.tools.selftest import arithmetic, main
+from tests.bundle.sample import MANIFEST
+from tests.server.models.test_repository import bundle
+
+
+def test_each_engine_is_compared_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2", "--images", "4"]) == 0
+    printed = capsys.readouterr()
+    rates, gates = printed.out.split("\n\n")[1:3]
+    assert [line.split()[:2] for line in rates.splitlines()[1:]] == [["onnxruntime/f32", "1"], ["onnxruntime/f32", "2"]]
+    assert all(line.endswith("%") for line in rates.splitlines()[1:])
+    assert gates.splitlines()[1].split()[:3] == ["onnxruntime/f32", "classify", "100.0%"]
+    assert "building, comparing and measuring" in printed.err
+
+
+def test_an_engine_that_answers_wrongly_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = OpenVinoSlot.run
+    monkeypatch.setattr(
+        OpenVinoSlot, "run", lambda slot, n, profile=0: {k: -v for k, v in right(slot, n, profile).items()}
+    )
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    assert main([str(path), "--engine", "openvino", "--max-batch", "2", "--images", "4"]) == 1
+    assert "at batch 2, top-1 agrees on" in capsys.readouterr().out
+
+
+def test_an_engine_that_is_not_here_is_a_failure_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(bundle(tmp_path / "models", "a", 1, tmp_path)), "--engine", "tensorrt"]) == 1
+    assert "tensorrt/f16: not here: TensorRT cannot be imported" in capsys.readouterr().err
+
+
+def test_the_arithmetic_of_a_vit_b_is_the_published_one() -> None:
+    tokens = MANIFEST.tokens.model_copy(
+        update={"patch_height": 16, "patch_width": 16, "grid_rows": 14, "grid_cols": 14}
+    )
+    vit_b = MANIFEST.model_copy(update={"tokens": tokens, "layers": 12, "heads": 12, "width": 768})
+    assert arithmetic(vit_b) == pytest.approx(35.1e9, rel=0.01)  # 17.56 G multiplications with additions
+
+
+def test_the_limit_is_a_bundle_that_multiplies_what_it_says(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    opened = limit_bundle(tmp_path, MANIFEST)
+    graph = onnx.load(opened.graph_path(CLASSIFY)).graph
+    shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    rows = shapes["start"][1]
+    products = [shapes[node.input[1]] for node in graph.node if node.op_type == "MatMul" and node.output != ["logits"]]
+    assert sum(2 * rows * k * n for k, n in products) == OPERATIONS
+    session = onnxruntime.InferenceSession(opened.graph_path(CLASSIFY))
+    (logits,) = session.run(None, {"pixels": np.full((2, 28, 28, 3), 200, np.uint8)})
+    assert logits.shape == (2, 2)
+    assert 1e-3 < np.abs(logits).max() < 6e4, "half precision must hold it"
