@@ -3,7 +3,7 @@
 <models>/<name>/<version>/
     manifest.json     what the model is and takes, its graphs, and the SHA-256 of every other file
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
-    graphs/*.onnx     graphs that share one external weights file, and perhaps their int8 variants with one of their own
+    graphs/*.onnx     graphs that share one external weights file, and perhaps their int8 and fp8 variants, each with one of its own
     explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
     certificate.json  parity of each engine and precision with the source checkpoint
     engines/          cache of compiled engines; rebuildable, not hashed, never trusted

@@ -12,7 +12,7 @@ class CertificateEntry(Strict):
     min_attention_cosine: smallest cosine between CLS rows of any image, layer and head; mean_attention_cosine: the mean over
     images and heads of the layer where it is lowest; both None without attention.
     non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, in words.
-    float_layers: for int8, the parts of encoder blocks that stayed in floating point, because 8 bits hurt them most.
+    float_layers: for int8 and fp8, the (parts of) encoder blocks that stayed in wider numbers, because 8 bits hurt them most.
     """
 
     engine: str

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx_ir as ir
 
-from bundle import ATTENTION, CLASSIFY, INT8, Certificate, CertificateEntry, Graph, GraphName
+from bundle import ATTENTION, CLASSIFY, INT8, Certificate, CertificateEntry, Graph, GraphName, Variant
 from export.certify import BATCH, measure
 from export.engines import Candidate, Run, candidates, int8_candidate
 from export.graph import cut
@@ -25,7 +25,7 @@ RANKING_IMAGES = 32
 
 @dataclass(frozen=True)
 class Source:
-    """What int8 is made from: the traced model, its graphs as the manifest has them, and the folder of the new bundle.
+    """What variants are made from: the traced model, its graphs as the manifest has them, and the folder of the new bundle.
 
     images: uint8 [M, H, W, 3], what the ranges come from.
     """
@@ -34,11 +34,6 @@ class Source:
     graphs: Mapping[GraphName, Graph]
     folder: Path
     images: np.ndarray
-
-
-def with_variants(graphs: Mapping[GraphName, Graph]) -> dict[GraphName, Graph]:
-    """The graphs' entries in the manifest with their int8 variants."""
-    return {name: g.model_copy(update={"variants": {INT8: _variant(g)}}) for name, g in graphs.items()}
 
 
 def add_int8(certificate: Certificate, source: Source, reference: Reference, reporter: Reporter) -> Certificate:
@@ -68,7 +63,7 @@ def certify_int8(source: Source, candidate: Candidate, reference: Reference, rep
     up to half of all. Returns the last measurement; unless it passed, no file is left.
     """
     layers, order = linear_layers(source.traced), list[str]()
-    paths = {name: source.folder / _variant(graph) for name, graph in source.graphs.items()}
+    paths = {name: source.folder / variant_file(graph, INT8) for name, graph in source.graphs.items()}
     count = 0
     while True:
         kept = tuple(layer for layer in layers if layer in order[:count])
@@ -94,25 +89,26 @@ def rank(quantized: ir.Model, layers: Layers, source: Source, candidate: Candida
     graph, images = source.graphs[name], source.images[:RANKING_IMAGES]
     model = cut(quantized, {name: graph})[name]
     (float32,) = [c for c in candidates() if c.key == "openvino/f32"]
-    exact = _outputs(float32.load(source.folder / graph.file), images)
+    exact = outputs_of(float32.load(source.folder / graph.file), images)
     errors = {}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         for layer in reporter.track(list(layers), "ranking what 8 bits hurt"):
             write_graphs({path: bypass(model, layers[layer])}, WEIGHTS)
-            errors[layer] = _distance(_outputs(candidate.load(path), images), exact)
+            errors[layer] = distance(outputs_of(candidate.load(path), images), exact)
     return sorted(errors, key=errors.__getitem__)
 
 
-def _variant(graph: Graph) -> str:
-    return str(Path(graph.file).with_suffix(f".{INT8}.onnx"))
+def variant_file(graph: Graph, variant: Variant) -> str:
+    """Where a bundle has the variant of a graph."""
+    return str(Path(graph.file).with_suffix(f".{variant}.onnx"))
 
 
-def _outputs(run: Run, images: np.ndarray) -> dict[str, np.ndarray]:
+def outputs_of(run: Run, images: np.ndarray) -> dict[str, np.ndarray]:
     batches = [run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _distance(found: dict[str, np.ndarray], exact: dict[str, np.ndarray]) -> float:
+def distance(found: dict[str, np.ndarray], exact: dict[str, np.ndarray]) -> float:
     """Relative error, summed over the outputs, so that logits and maps count alike."""
     return sum(float(np.linalg.norm(found[name] - exact[name]) / np.linalg.norm(exact[name])) for name in exact)

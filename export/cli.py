@@ -63,6 +63,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         certificate=arguments.certificate,
         allow_uncertified=arguments.allow_uncertified,
         int8=arguments.int8,
+        fp8=arguments.fp8,
     )
 
 
@@ -101,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         "--int8", action="store_true",
         help="add graphs with 8-bit linear layers, if they pass the certificate: the server uses them where they measure "
         "faster. Their ranges come from images of --calibration too, 128 or more in all being best",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fp8", action="store_true",
+        help="add graphs with 8-bit floating-point products (E4M3), linear and attention, if they pass the certificate: for "
+        "TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 images of --calibration "
+        "(NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
     )  # fmt: skip
     return parser
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from bundle import Variant
 from bundle.hashing import sha256_of
 from export.errors import ExportError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none
 FEWEST, MOST = 8, 256
-# For int8: images that ranges are taken from, and how many there must be to keep these apart from the certificate's.
+# For int8 and fp8: images that ranges are taken from, and how many there must be to keep these apart from the certificate's.
 RANGES, APART = 128, 128
 NAMED = 5  # broken images
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's PNG reader raises SyntaxError
@@ -24,7 +25,7 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  
 class ImageSet:
     """Files to compare on. `found`: images in the folder, of which at most 256 are used. sha256: of their contents.
 
-    ranges: for int8, at most 128 others that its ranges are taken from; the same ones where there are too few.
+    ranges: for int8 and fp8, at most 128 others that their ranges are taken from; the same ones where there are too few.
     """
 
     folder: Path
@@ -34,7 +35,7 @@ class ImageSet:
 
     @property
     def apart(self) -> bool:
-        """Whether int8 is measured on other images than its ranges come from."""
+        """Whether int8 and fp8 are measured on other images than their ranges come from."""
         return not set(self.files) & set(self.ranges)
 
     @property
@@ -42,10 +43,10 @@ class ImageSet:
         return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
 
 
-def find_images(calibration: Path | None, checkpoint: Path, int8: bool = False) -> ImageSet:
+def find_images(calibration: Path | None, checkpoint: Path, variants: Sequence[Variant] = ()) -> ImageSet:
     """Images below `calibration`, or else in the checkpoint's own `samples` folder.
 
-    Of more than 256 images every n-th is taken, so that each sub-folder has its share. For int8, from 128 images on, at
+    Of more than 256 images every n-th is taken, so that each sub-folder has its share. For `variants`, from 128 images on, at
     least half of them are kept from the certificate, so that the ranges come from others.
     Raises ExportError when there is no such folder or it holds fewer than 8 images.
     """
@@ -58,8 +59,9 @@ def find_images(calibration: Path | None, checkpoint: Path, int8: bool = False) 
                 "the certificate compares every engine with the checkpoint on",
                 (", or --no-certificate (the server then says that the model is uncertified and uses float32 only)"),
             )
-            if int8:
-                purpose, way_out = "--int8 takes its ranges from, and is certified on,", ", or leave out --int8"
+            if variants:
+                asked = f"--{variants[0]}"
+                purpose, way_out = f"{asked} takes its ranges from, and is certified on,", f", or leave out {asked}"
             raise ExportError(
                 f"--calibration: {purpose} real images, and the checkpoint has no {SAMPLES}/ folder; give a folder of at "
                 f"least {FEWEST} images{way_out}"
@@ -74,7 +76,7 @@ def find_images(calibration: Path | None, checkpoint: Path, int8: bool = False) 
         raise ExportError(
             f"--calibration {folder}: {len(found)} images; at least {FEWEST} are needed ({', '.join(sorted(SUFFIXES))})"
         )
-    if not int8:
+    if not variants:
         return ImageSet(folder, _every_nth(found, MOST), len(found))
     if len(found) < APART:
         return ImageSet(folder, tuple(found), len(found), tuple(found))

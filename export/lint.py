@@ -22,7 +22,13 @@ def lint(path: Path, graph: Graph, contract: InputContract, softmaxes: int) -> N
     """
     onnx.checker.check_model(path)
     model = onnx.load(path, load_external_data=False).graph
-    problems = [*_forbidden(model), *_softmaxes(model, softmaxes), *_input(model, contract), *_outputs(model, graph)]
+    problems = [
+        *_forbidden(model),
+        *_softmaxes(model, softmaxes),
+        *_dequantized(model),
+        *_input(model, contract),
+        *_outputs(model, graph),
+    ]
     if problems:
         raise ExportError(f"graph {path.name} is not fit to serve: {'; '.join(problems)}")
 
@@ -35,6 +41,17 @@ def _forbidden(model: onnx.GraphProto) -> list[str]:
 def _softmaxes(model: onnx.GraphProto, expected: int) -> list[str]:
     found = sum(node.op_type == "Softmax" for node in model.node)
     return [] if found == expected else [f"it holds {found} Softmax nodes instead of {expected}"]
+
+
+def _dequantized(model: onnx.GraphProto) -> list[str]:
+    """TensorRT multiplies in 8 bits only where both operands come straight from DequantizeLinear."""
+    dequantized = {node.output[0] for node in model.node if node.op_type == "DequantizeLinear"}
+    problems = []
+    for node in model.node:
+        others = [name for name in node.input if name not in dequantized]
+        if len(others) < len(node.input) and (others or node.op_type != "MatMul"):
+            problems.append(f"{node.op_type} {node.name} reads DequantizeLinear; accepted is a MatMul of two of them")
+    return problems
 
 
 def _input(model: onnx.GraphProto, contract: InputContract) -> list[str]:

@@ -9,6 +9,8 @@ import onnx_ir as ir
 from pydantic import TypeAdapter, ValidationError
 
 from bundle import (
+    FP8,
+    INT8,
     Bundle,
     BundleWriter,
     Certificate,
@@ -18,21 +20,23 @@ from bundle import (
     Manifest,
     Provenance,
     TokenGeometry,
+    Variant,
     open_bundle,
 )
 from bundle.manifest import Name
 from export.certify import certify, require
-from export.certify_int8 import Source, add_int8, why_no_int8, with_variants
+from export.certify_int8 import Source
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.errors import ExportError
 from export.explain import explain_arrays
 from export.graph import PixelClassifier, cut, describe_graphs, side_branches, trace
-from export.images import APART, ImageSet, check_images, find_images, read_image
+from export.images import ImageSet, check_images, find_images, read_image
 from export.lint import lint
 from export.positions import check_multiple, freeze_positions, grid, patch_size
 from export.preprocess import Size, fit_to, input_contract, output_size, prepare
 from export.progress import Reporter, Silent
 from export.reference import Reference, run_reference
+from export.variants import add_variants
 from export.weights import write_graphs
 
 WEIGHTS = "weights.bin"
@@ -46,8 +50,8 @@ class ExportJob:
     checkpoint: local folder or hub id. models: the folder that the server serves. version: None takes the next free one.
     calibration: images for the certificate; None takes the checkpoint's own samples. size: input size in pixels; None
     takes the processor's. attention: maps in the graphs. certificate: False publishes without comparing.
-    allow_uncertified: publish although a reduced precision falls short; the server will not use it. int8: try to add int8
-    graphs.
+    allow_uncertified: publish although a reduced precision falls short; the server will not use it. int8, fp8: try to add
+    graphs in these forms.
     """
 
     checkpoint: str
@@ -60,6 +64,13 @@ class ExportJob:
     certificate: bool = True
     allow_uncertified: bool = False
     int8: bool = False
+    fp8: bool = False
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The forms of the graphs that are asked for beside their own."""
+        asked: dict[Variant, bool] = {INT8: self.int8, FP8: self.fp8}
+        return tuple(variant for variant, wanted in asked.items() if wanted)
 
 
 def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple[Bundle, ImageSet | None]:
@@ -72,8 +83,11 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     """
     reporter = reporter or Silent()
     _check_name(job.name)
-    if job.int8 and not job.certificate:
-        raise ExportError("--int8: accepted only with the certificate, since int8 that nobody measured is not served")
+    if job.variants and not job.certificate:
+        asked = job.variants[0]
+        raise ExportError(
+            f"--{asked}: accepted only with the certificate, since {asked} that nobody measured is not served"
+        )
     writer = BundleWriter(job.models, job.name, job.version)
     with writer:  # first, so that a destination that cannot be written is known before anything that takes long
         with reporter.stage("loading the checkpoint"):
@@ -94,7 +108,7 @@ def _export(
         reporter.warn(
             f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
         )
-    images = find_images(job.calibration, checkpoint.folder, job.int8) if job.certificate else None
+    images = find_images(job.calibration, checkpoint.folder, job.variants) if job.certificate else None
     if images:
         files = sorted({*images.files, *images.ranges})
         check_images(reporter.track(files, f"reading {len(files)} images"))
@@ -108,21 +122,30 @@ def _export(
     graphs, traced = _write_graphs(writer.path, job, checkpoint, contract, tokens, reporter)
     certificate = _certificate(writer.path, graphs, reference, images, reporter)
     require(certificate, job.allow_uncertified)
-    if job.int8 and images and reference:
+    if images and reference and job.variants:
         pixels = np.stack([prepare(processor, read_image(path))[0] for path in images.ranges])
-        certificate = add_int8(certificate, Source(traced, graphs, writer.path, pixels), reference, reporter)
-        if not images.apart:
-            reporter.warn(
-                f"--int8: ranges and certificate come from the same {images.found} images; from {APART} images on they are "
-                "kept apart"
-            )
-        if objection := why_no_int8(certificate):
-            reporter.warn(f"--int8: refused, the bundle is published without int8 graphs: {objection}")
-        else:
-            graphs = with_variants(graphs)
+        source = Source(traced, graphs, writer.path, pixels)
+        certificate, graphs = add_variants(job.variants, certificate, source, reference, images, reporter)
+        _lint(writer.path, job, checkpoint, contract, graphs, FP8)
     writer.save_explain(explain_arrays(checkpoint.model, checkpoint.family))
     writer.save_certificate(certificate)
     return writer.publish(_manifest(writer, job, checkpoint, contract, tokens, graphs)), images
+
+
+def _lint(
+    folder: Path,
+    job: ExportJob,
+    checkpoint: Checkpoint,
+    contract: InputContract,
+    graphs: dict[GraphName, Graph],
+    variant: Variant | None = None,
+) -> None:
+    """Check the graphs' files, or those of a variant where they have it."""
+    layers = checkpoint.model.config.num_hidden_layers
+    for name, graph in graphs.items():
+        file = graph.variants.get(variant) if variant else graph.file
+        if file:
+            lint(folder / file, graph, contract, layers + side_branches(name, layers, job.attention))
 
 
 def _write_graphs(
@@ -140,9 +163,7 @@ def _write_graphs(
         traced = trace(PixelClassifier(checkpoint.model, checkpoint.family, contract, job.attention), contract, graphs)
         parts = cut(traced, graphs)
         write_graphs({folder / graphs[name].file: parts[name] for name in graphs}, WEIGHTS)
-    for name, graph in graphs.items():
-        softmaxes = config.num_hidden_layers + side_branches(name, config.num_hidden_layers, job.attention)
-        lint(folder / graph.file, graph, contract, softmaxes)
+    _lint(folder, job, checkpoint, contract, graphs)
     return graphs, traced
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bundle import INT8, Bundle, Certificate, CertificateEntry, Manifest
+from bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Manifest
 from export.images import ImageSet
 
 
@@ -47,7 +47,9 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
 
 
 def _consequence(entry: CertificateEntry) -> str:
-    return "The bundle has no int8 graphs." if entry.precision == INT8 else "The server will not use it."
+    if entry.precision in (INT8, FP8):
+        return f"The bundle has no {entry.precision} graphs."
+    return "The server will not use it."
 
 
 def _shape(manifest: Manifest) -> str:
@@ -77,7 +79,7 @@ def _graphs(bundle: Bundle) -> Table:
 
 def _images(images: ImageSet) -> Text:
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
-    ranges = f"; int8 has its ranges from {len(images.ranges)} others" if images.ranges and images.apart else ""
+    ranges = f"; 8-bit ranges come from {len(images.ranges)} others" if images.ranges and images.apart else ""
     return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}:")
 
 

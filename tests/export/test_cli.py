@@ -46,9 +46,11 @@ def test_expected_failures_exit_with_2_and_one_paragraph(
         (["--int8"], "--calibration: --int8 takes its ranges from, and is certified on, real images"),
         (["--int8", "--calibration", "/nowhere"], "--calibration /nowhere: no such folder"),
         (["--int8", "--no-certificate"], "--int8: accepted only with the certificate"),
+        (["--fp8"], "--calibration: --fp8 takes its ranges from, and is certified on, real images"),
+        (["--fp8", "--no-certificate"], "--fp8: accepted only with the certificate"),
     ],
 )
-def test_int8_without_images_is_explained(
+def test_8_bits_without_images_are_explained(
     arguments: list[str], said: str, checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), *arguments]) == 2

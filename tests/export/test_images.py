@@ -37,10 +37,10 @@ def test_at_most_256_spread_over_the_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "measured", "ranges"), [(8, 8, 8), (APART - 1, 127, 127), (APART, 64, 64), (600, MOST, RANGES)]
 )
-def test_int8_has_its_ranges_from_other_images_where_there_are_enough(
+def test_variants_have_their_ranges_from_other_images_where_there_are_enough(
     count: int, measured: int, ranges: int, tmp_path: Path
 ) -> None:
-    found = find_images(write(tmp_path / "all", count), tmp_path, int8=True)
+    found = find_images(write(tmp_path / "all", count), tmp_path, ("int8",))
     assert (len(found.files), len(found.ranges), found.found) == (measured, ranges, count)
     assert found.apart == (count >= APART)
     assert found.apart == (len({*found.files, *found.ranges}) == measured + ranges)
