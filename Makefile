@@ -59,7 +59,7 @@ $(BIN)/python:
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.export: requirements/export.txt requirements/serve.txt pyproject.toml | $(BIN)/python
+$(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/common.txt pyproject.toml | $(BIN)/python
 	@echo "installing torch, transformers, ONNX Runtime, OpenVINO and gRPC into $(VENV); this takes some minutes once"
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/export.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .

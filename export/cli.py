@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bundle import BundleError
+from bundle import Bundle, BundleError
 from export.errors import ExportError
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command. Returns 0, or 2 after an expected failure has been explained on stderr."""
+    """Run the command. Returns 0, or 2 after an expected failure has been explained on stderr; 1 where the bundle is there and
+    the engine that was asked for is not."""
     arguments = _parser().parse_args(argv)
     console = Console(stderr=True, highlight=False)
     try:
-        run(arguments, console)
+        bundle = run(arguments, console)
     except (ExportError, BundleError) as error:
         print(f"vitscope export: {error}", file=sys.stderr)
         return 2
@@ -31,10 +33,17 @@ def main(argv: list[str] | None = None) -> int:
         where = f": {error.filename}" if error.filename else ""
         print(f"vitscope export: --out {arguments.out}{where}: {error.strerror or error}", file=sys.stderr)
         return 2
-    return 0
+    return build_engine(bundle, arguments.engine) if arguments.engine else 0
 
 
-def run(arguments: argparse.Namespace, console: Console) -> None:
+def build_engine(bundle: Bundle, engine: str) -> int:
+    """Build an engine for a bundle as the server would on this machine. In a process of its own: nothing of the server is
+    loaded where torch is."""
+    command = (sys.executable, "-m", "server.tools.build_engine", str(bundle.path), "--engine", engine)
+    return subprocess.run(command, check=False).returncode and 1
+
+
+def run(arguments: argparse.Namespace, console: Console) -> Bundle:
     """Export as asked and print the summary. Raises ExportError or BundleError."""
     # Here, because these load torch and transformers: --help and a mistyped option should answer at once.
     from export.pipeline import export_checkpoint
@@ -46,6 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     bundle, images = export_checkpoint(job, Terminal(console))
     show(console, bundle, job.models, images)
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
+    return bundle
 
 
 def _job(arguments: argparse.Namespace) -> "ExportJob":
@@ -108,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
         help="add graphs with 8-bit floating-point products (E4M3), linear and attention, if they pass the certificate: for "
         "TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 images of --calibration "
         "(NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"),
+        help="afterwards build, check and measure this engine on this machine, as `vitscope build-engine` does",
     )  # fmt: skip
     return parser
 

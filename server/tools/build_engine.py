@@ -52,3 +52,7 @@ def _build(bundle: Bundle, settings: EngineSettings) -> None:
             f"{lane.name}: {lane.engine.identity} on {lane.engine.identity.device}, batches to {lane.best_batch}: {checked}"
         )
         lane.engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundle import Bundle, open_bundle
-from export.cli import main
+from export.cli import build_engine, main
 
 
 def test_a_second_process_makes_the_same_graphs(
@@ -100,3 +101,18 @@ def test_a_full_disk_leaves_nothing(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert f"vitscope export: --out {tmp_path / 'models'}: File too large" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "said"),
+    [("onnxruntime", 0, "onnxruntime/f32 on CPU"), ("tensorrt", 1, "TensorRT cannot be imported")],
+)
+def test_an_engine_is_built_for_what_was_exported(
+    engine: str, status: int, said: str, bundles: dict[str, Bundle], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "models" / bundles["vit"].manifest.name / str(bundles["vit"].manifest.version)
+    shutil.copytree(bundles["vit"].path, copied)
+    assert build_engine(open_bundle(copied), engine) == status
+    printed = capfd.readouterr()
+    assert said in printed.out + printed.err
+    assert any((copied / "engines").glob("*")) == (status == 0)
