@@ -1,0 +1,328 @@
+"""Dockerfile, compose file and the requirements of the images: what can be checked without a container engine."""
+
+import ast
+import asyncio
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp.test_utils import TestServer
+from compose_spec import PyCompose
+
+from server.api.http import http_app
+from server.metrics import Metrics
+from server.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "Dockerfile"
+COMPOSE = ROOT / "docker-compose.yml"
+IMAGES = {"cpu": "serve.txt", "gpu": "gpu.txt"}
+DEFAULTS = Settings.model_construct()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction: COPY, its flags (--from=…) and the rest of the line."""
+
+    name: str
+    flags: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    base: str
+    steps: tuple[Step, ...]
+
+
+def stages() -> dict[str, Stage]:
+    """The stages of the Dockerfile by name, in order."""
+    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found: dict[str, Stage] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, _, rest = line.partition(" ")
+        if name == "FROM":
+            base, stage = rest.split(" AS ")
+            found[stage] = Stage(base, ())
+        elif found:
+            flags, value = re.fullmatch(r"((?:--\S+\s+)*)(.*)", rest.strip()).groups()
+            step = Step(name, tuple(flags.split()), value)
+            found[stage] = Stage(found[stage].base, (*found[stage].steps, step))
+    return found
+
+
+def image(target: str) -> list[Step]:
+    """Every step that a target's image is made by, those of its bases first."""
+    known = stages()
+    stage = known.get(target)
+    return [*image(stage.base), *stage.steps] if stage else []
+
+
+def last(target: str, name: str) -> Step:
+    return [step for step in image(target) if step.name == name][-1]
+
+
+def environment(target: str) -> dict[str, str]:
+    words = [word for step in image(target) if step.name == "ENV" for word in shlex.split(step.value)]
+    return dict(word.split("=", 1) for word in words)
+
+
+def requirements(name: str) -> list[str]:
+    """The lines of a requirements file and of those that it includes."""
+    lines: list[str] = []
+    for line in (ROOT / "requirements" / name).read_text().splitlines():
+        if line.startswith("-r "):
+            lines += requirements(line.removeprefix("-r "))
+        elif line and not line.startswith("#"):
+            lines.append(line)
+    return lines
+
+
+def included(name: str) -> set[str]:
+    """A requirements file and those that it includes."""
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    others = [included(line.removeprefix("-r ")) for line in lines if line.startswith("-r ")]
+    return {f"requirements/{name}"}.union(*others)
+
+
+def distributions(name: str) -> set[str]:
+    return {canonical(re.split(r"[=<>;\[ ]", line)[0]) for line in requirements(name)}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def compose(**variables: str) -> dict[str, Any]:
+    """The compose file with its variables filled in as Compose does it: ${NAME:-default}."""
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda match: variables.get(match[1]) or match[2], COMPOSE.read_text())
+    assert "$" not in text
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def services() -> list[dict[str, Any]]:
+    return list(compose()["services"].values())
+
+
+# The Dockerfile
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_what_is_copied_exists_and_reaches_the_builder() -> None:
+    ignored, *kept = [
+        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    assert ignored == "*"
+    allowed = [line.removeprefix("!") for line in kept if line.startswith("!")]
+    copied = [
+        source
+        for stage in stages().values()
+        for step in stage.steps
+        if step.name == "COPY" and not step.flags
+        for source in step.value.split()[:-1]
+    ]
+    assert all((ROOT / source).exists() for source in [*copied, *allowed])
+    assert all(any(f"{source}/".startswith(f"{name}/") for name in allowed) for source in copied)
+    # And nothing reaches it that no stage takes.
+    assert all(any(f"{source}/".startswith(f"{name}/") for source in copied) for name in allowed)
+
+
+@pytest.mark.parametrize(("target", "name"), [*IMAGES.items(), ("example", "export.txt")])
+def test_each_image_installs_its_own_requirements_and_the_files_that_they_include(target: str, name: str) -> None:
+    words = [(step.name, word) for step in image(target) for word in step.value.split()]
+    assert [word for step, word in words if step == "RUN" and "requirements" in word] == [
+        "--requirement",
+        f"/requirements/{name}",
+    ]
+    assert {word for step, word in words if step == "COPY" and word.endswith(".txt")} == included(name)
+
+
+def test_both_images_run_alike() -> None:
+    for name in ("USER", "ENTRYPOINT", "CMD", "HEALTHCHECK", "STOPSIGNAL", "EXPOSE", "VOLUME"):
+        assert last("cpu", name) == last("gpu", name), name
+    assert json.loads(last("cpu", "ENTRYPOINT").value) == ["vitscope"]
+    assert json.loads(last("cpu", "CMD").value) == ["serve", "/models"]
+    assert last("cpu", "EXPOSE").value == f"{DEFAULTS.grpc_port} {DEFAULTS.http_port}"
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last("cpu", "USER").value)
+
+
+@pytest.mark.parametrize("target", IMAGES)
+def test_nobody_but_the_last_user_runs_the_server(target: str) -> None:
+    """What comes after USER would run without the rights to install; what comes before it, as root."""
+    assert [step.name for step in image(target)].index("USER") == len(image(target)) - 1
+
+
+async def test_the_health_check_asks_whether_the_server_is_ready() -> None:
+    command = json.loads(last("cpu", "HEALTHCHECK").value.removeprefix("CMD "))
+    assert command[0] == "python"
+    ready = False
+    app = http_app(Metrics(), alive=lambda: True, ready=lambda: ready)
+    async with TestServer(app) as server:
+        assert await _status([sys.executable, *command[1:]], str(server.port)) != 0
+        ready = True
+        assert await _status([sys.executable, *command[1:]], str(server.port)) == 0
+        port = str(server.port)
+    assert await _status([sys.executable, *command[1:]], port) != 0
+
+
+async def _status(command: list[str], port: str) -> int:
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, "VITSCOPE_HTTP_PORT": port}, stderr=subprocess.DEVNULL
+    )
+    return await process.wait()
+
+
+# The requirements of the images
+
+
+@pytest.mark.parametrize("name", IMAGES.values())
+def test_each_requirement_is_pinned_once(name: str) -> None:
+    lines = requirements(name)
+    assert [line for line in lines if not re.match(r"[\w.-]+==[\w.+]+($|;)", line)] == []
+    assert len(distributions(name)) == len(lines)
+
+
+def test_each_image_has_one_onnxruntime_and_no_torch() -> None:
+    """Its packages all install the same module, one over the other."""
+    assert {name for name in distributions("serve.txt") if name.startswith("onnxruntime")} == {"onnxruntime"}
+    assert {name for name in distributions("gpu.txt") if name.startswith("onnxruntime")} == {"onnxruntime-gpu"}
+    for name in IMAGES.values():
+        assert not distributions(name) & {"torch", "transformers", "timm", "onnxscript"}
+
+
+def test_the_tensorrt_of_the_image_is_one_that_the_tests_check() -> None:
+    name = "tensorrt-cu13-bindings"
+    (served,) = [line for line in requirements("gpu.txt") if line.startswith(f"{name}==")]
+    assert served in requirements("rtx.txt")
+    version = served.partition("==")[2]
+    assert {f"tensorrt-cu13=={version}", f"tensorrt-cu13-libs=={version}"} <= set(requirements("gpu.txt"))
+
+
+# Modules of packages that are not installed where there is no GPU.
+GPU_MODULES = {
+    "cuda": "cuda-bindings",
+    "pynvml": "nvidia-ml-py",
+    "tensorrt": "tensorrt-cu13",
+    "tensorrt_bindings": "tensorrt-cu13-bindings",
+}
+
+
+def imports(*packages: str) -> Iterator[str]:
+    """Top-level modules that are imported anywhere in these packages, by statement or by import_module("…")."""
+    for path in (path for package in packages for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import(names=names):
+                    yield from (alias.name.partition(".")[0] for alias in names)
+                case ast.ImportFrom(module=str(module), level=0):
+                    yield module.partition(".")[0]
+                case ast.Call(func=ast.Name(id="import_module"), args=[ast.Constant(value=str(module))]):
+                    yield module.partition(".")[0]
+
+
+def test_the_gpu_image_has_every_module_that_serving_imports() -> None:
+    own = {"bundle", "client", "server", "vitscope"}
+    known = {**packages_distributions(), **{module: [name] for module, name in GPU_MODULES.items()}}
+    modules = {name for name in imports("bundle", "client", "server") if name not in sys.stdlib_module_names} - own
+    assert modules >= {"cuda", "numpy", "onnx", "tensorrt"}
+    installed = distributions("gpu.txt") | {"onnxruntime"}
+    assert {name for name in modules if not {canonical(found) for found in known[name]} & installed} == set()
+
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import client.cli, server.__main__
+"""
+
+
+def test_the_cpu_image_starts_without_the_modules_of_the_gpu_image() -> None:
+    command = [sys.executable, "-c", WITHOUT, *GPU_MODULES, "onnx"]
+    variables = {**os.environ, "PYTHONPATH": "protos"}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# The compose file
+
+
+@pytest.mark.parametrize("models", ["", "./models"])
+def test_the_compose_file_follows_the_specification(models: str) -> None:
+    PyCompose.from_json(json.dumps(compose(MODELS=models)))
+
+
+def test_the_default_service_is_the_cpu_one_and_the_other_has_the_gpus() -> None:
+    named = compose()["services"]
+    assert {name: service["build"]["target"] for name, service in named.items()} == {
+        "server": "cpu",
+        "server-gpu": "gpu",
+    }
+    assert "profiles" not in named["server"] and named["server-gpu"]["profiles"] == ["gpu"]
+    (device,) = named["server-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_ports_are_those_of_the_server_and_do_not_meet() -> None:
+    published = [port.rsplit(":", 2) for service in services() for port in service["ports"]]
+    assert {int(port) for *_, port in published} == {DEFAULTS.grpc_port, DEFAULTS.http_port}
+    assert len({port for _, port, _ in published}) == len(published)
+    assert {address for address, *_ in published} == {"127.0.0.1"}
+
+
+def test_variables_name_settings() -> None:
+    used = set(re.findall(PREFIX + r"\w+", DOCKERFILE.read_text() + COMPOSE.read_text()))
+    assert used <= {PREFIX + name.upper() for name in Settings.model_fields}
+    assert all(name in used for service in services() for name in service["environment"])
+
+
+def test_docker_waits_longer_than_the_server_drains() -> None:
+    for service in services():
+        patience = int(service["stop_grace_period"].removesuffix("s"))
+        assert patience > DEFAULTS.drain_seconds + DEFAULTS.grace_seconds
+
+
+@pytest.mark.parametrize(("models", "source"), [("", "example"), ("./models", "./models")])
+def test_models_are_read_only_and_the_cache_is_all_that_is_kept(models: str, source: str) -> None:
+    found = compose(MODELS=models)
+    for name, service in found["services"].items():
+        cache = environment(service["build"]["target"])["XDG_CACHE_HOME"]
+        assert service["volumes"] == [f"{source}:/models:ro", f"engines:{cache}"], name
+        assert service["read_only"] and service["cap_drop"] == ["ALL"]
+    assert found["volumes"].keys() == {"example", "engines"}
+
+
+def test_the_example_is_not_taken_from_an_older_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert compose()["volumes"]["example"]["name"].endswith(f"-{version}")
+
+
+def test_the_base_is_pinned_and_the_loader_looks_where_its_python_installs() -> None:
+    base = re.search(r"^ARG BASE=(.*)$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert base is not None
+    pinned = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", base[1])
+    assert pinned is not None
+    for folder in environment("gpu")["LD_LIBRARY_PATH"].split(":"):
+        assert folder.startswith(f"/usr/local/lib/python{pinned[1]}/site-packages/")
