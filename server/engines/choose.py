@@ -65,6 +65,8 @@ WHY_NOT: dict[str, Callable[[Precision], str | None]] = {
 # On a GPU the certificate of the exporting machine says nothing: the gate asks again there, see engines/gate.py.
 GATED = (tensorrt.NAME, onnxruntime_cuda.NAME)
 _VARIANTS: Mapping[str, Variant] = {"int8": INT8, "fp8": FP8}
+# Reported from DINOv2-L on: single activations beyond 65,504, which a gate with a few images may not meet.
+_WIDE = 1024
 NOTHING: Mapping[str, str] = {}
 
 
@@ -99,9 +101,9 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
         if wanted.precision == "auto" and _not_asked_for(bundle, precision):
             continue
         rung = f"{engine}/{precision}"
-        objection = excluded.get(rung) or _missing(bundle, precision) or WHY_NOT[engine](precision)
-        if objection and engine in GATED and wanted.engine == "auto" and rung not in excluded:
-            objection = "not on this machine, see `vitscope engines`"  # where there is no GPU, nobody misses it
+        objection = excluded.get(rung) or _missing(bundle, precision) or _why_not(engine, precision, wanted)
+        if objection is None and wanted.precision == "auto":
+            objection = _unsafe(bundle, precision)
         doubt = None if engine in GATED else _doubt(certificate, engine, precision)
         arithmetic = _arithmetic(certificate, precision)
         if objection is None and doubt is None:
@@ -119,6 +121,21 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
         rungs = ", ".join(f"{engine}/{precision}" for engine, precision in LADDER)
         raise NoEngine(f"no engine is called {wanted.engine}/{wanted.precision}; accepted: {rungs}")
     raise NoEngine("; ".join(_grouped(passed_over)))
+
+
+def _why_not(engine: str, precision: Precision, wanted: Wanted) -> str | None:
+    objection = WHY_NOT[engine](precision)
+    if objection and engine in GATED and wanted.engine == "auto":
+        return "not on this machine, see `vitscope engines`"  # where there is no GPU, nobody misses it
+    return objection
+
+
+def _unsafe(bundle: Bundle, precision: Precision) -> str | None:
+    """Why a precision is not tried unless it is asked for."""
+    manifest = bundle.manifest
+    if precision == "f16" and manifest.family.startswith("dinov2") and manifest.width >= _WIDE:
+        return f"activations of a DINOv2 as wide as {manifest.width} can overflow in f16 on some images"
+    return None
 
 
 def _not_asked_for(bundle: Bundle, precision: Precision) -> bool:

@@ -9,8 +9,9 @@ from server.engines import onnxruntime, onnxruntime_cuda, openvino
 from server.engines.cache import NO_CACHE, EngineCache
 from server.engines.choose import GATED, WHY_NOT, Choice
 from server.engines.contract import Engine, Identity, Precision, Profile
+from server.engines.replicas import Replicas
 from server.engines.tensorrt import bindings as tensorrt
-from server.engines.tensorrt import build
+from server.engines.tensorrt import build, cuda
 
 _IDENTIFY: Mapping[str, Callable[[Precision], Identity]] = {
     tensorrt.NAME: build.identity,
@@ -34,10 +35,17 @@ def open_engine(
 
     def compiled() -> Engine:
         if choice.engine == tensorrt.NAME:
-            return build.open_plan(bundle, graph, path, choice.precision, profiles, max_batch, cache)
+            return _on_every_gpu(
+                lambda gpu: build.open_plan(bundle, graph, path, choice.precision, profiles, max_batch, cache, gpu),
+                profiles,
+            )
         if choice.engine == onnxruntime_cuda.NAME:
-            named = onnxruntime_cuda.identity(choice.precision)
-            return onnxruntime_cuda.OnnxRuntimeCudaEngine(path, choice.precision, profiles, max_batch, named)
+            return _on_every_gpu(
+                lambda gpu: onnxruntime_cuda.OnnxRuntimeCudaEngine(
+                    path, choice.precision, profiles, max_batch, onnxruntime_cuda.identity(choice.precision, gpu), gpu
+                ),
+                profiles,
+            )
         if choice.engine == openvino.NAME:
             return openvino.OpenVinoEngine(path, choice.precision, choice.arithmetic, profiles, max_batch)
         return onnxruntime.OnnxRuntimeEngine(path, profiles, max_batch)
@@ -45,6 +53,12 @@ def open_engine(
     # Threads inherit the priority of the one that starts them.
     with ThreadPoolExecutor(1, thread_name_prefix="compile", initializer=give_way) as patient:
         return patient.submit(compiled).result()
+
+
+def _on_every_gpu(opened: Callable[[int], Engine], profiles: Sequence[Profile]) -> Engine:
+    """The engine on each GPU that this process may use (CUDA_VISIBLE_DEVICES says which)."""
+    engines = [opened(gpu) for gpu in range(len(cuda.devices()))]
+    return engines[0] if len(engines) == 1 else Replicas(engines, profiles)
 
 
 def is_built(bundle: Bundle, graph: GraphName, choice: Choice, max_batch: int, cache: EngineCache) -> bool:
@@ -63,7 +77,9 @@ def candidate_profiles(engine: str, threads: int) -> list[Profile]:
     """Ways for an engine to divide `threads`, fewest streams first; none leaves a thread over."""
     streams = [count for count in range(1, threads + 1) if threads % count == 0]
     if engine in GATED:
-        return [Profile(1, 1), Profile(2, 1)]  # a second run's copies overlap the first one's computation
+        gpus = len(cuda.devices())
+        # A second run on each GPU, whose copies overlap the first one's computation.
+        return [Profile(count, 1) for count in sorted({1, gpus, 2 * gpus})]
     if engine == onnxruntime.NAME:
         streams = sorted({1, threads})  # runs of a session share its threads, unless it has one
     return [Profile(count, threads // count) for count in streams]

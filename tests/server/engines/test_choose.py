@@ -114,6 +114,16 @@ def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_th
 
 
 @pytest.mark.usefixtures("gpu")
+def test_a_large_dinov2_is_not_tried_in_f16_unless_that_is_asked_for() -> None:
+    large = MANIFEST.model_copy(update={"family": "dinov2", "width": 1024})
+    opened = Bundle(Path("models"), large, certificate())
+    (choice,) = choose_for(opened, AUTO)
+    assert (choice.engine, choice.precision) == ("tensorrt", "bf16")
+    assert "tensorrt/f16: activations of a DINOv2 as wide as 1024 can overflow in f16" in choice.reason
+    assert choose_for(opened, Wanted("auto", "f16", allow_uncertified=False))[0].precision == "f16"
+
+
+@pytest.mark.usefixtures("gpu")
 def test_fp8_is_for_those_who_exported_it_and_ask_for_it() -> None:
     wanted = Wanted("tensorrt", "fp8", allow_uncertified=False)
     with pytest.raises(NoEngine, match="the bundle has no fp8 graphs; `vitscope export --fp8` makes them"):

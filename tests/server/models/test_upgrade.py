@@ -58,6 +58,7 @@ class Built:
 def built(monkeypatch: pytest.MonkeyPatch) -> Built:
     built = Built()
     monkeypatch.setitem(choose.WHY_NOT, "tensorrt", lambda precision: None)
+    monkeypatch.setattr(load_module.cuda, "devices", lambda: ["a GPU"])
     monkeypatch.setattr(load_module.build, "open_plan", built.open_plan)
     monkeypatch.setattr(load_module.build, "is_built", built.is_built)
     monkeypatch.setitem(
