@@ -147,10 +147,7 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
 @pytest.mark.parametrize(("target", "name"), [*IMAGES.items(), ("example", "export.txt")])
 def test_each_image_installs_its_own_requirements_and_the_files_that_they_include(target: str, name: str) -> None:
     words = [(step.name, word) for step in image(target) for word in step.value.split()]
-    assert [word for step, word in words if step == "RUN" and "requirements" in word] == [
-        "--requirement",
-        f"/requirements/{name}",
-    ]
+    assert [word for step, word in words if step == "RUN" and "requirements" in word] == [f"/requirements/{name}"]
     assert {word for step, word in words if step == "COPY" and word.endswith(".txt")} == included(name)
 
 
