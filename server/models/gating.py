@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from bundle import Bundle, CertificateEntry, GraphName
 from server.engines import onnxruntime
 from server.engines.cache import EngineCache, Key
-from server.engines.contract import Engine, Profile
+from server.engines.contract import Engine, Profile, Slot
 from server.engines.gate import bars_of, judge, made_up_images, through
 from server.engines.tensorrt.profiles import buckets
 
@@ -20,8 +20,8 @@ class GateFailed(Exception):
     """An engine answers otherwise than the float32 graph it was made from; the message says by how much."""
 
 
-def require(engine: Engine, bundle: Bundle, graph: GraphName, cache: EngineCache) -> CertificateEntry:
-    """How close `engine` is to ONNX Runtime in float32 at each batch size: as found on an earlier start, or found now.
+def require(engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, cache: EngineCache) -> CertificateEntry:
+    """How close `engine` is to ONNX Runtime in float32 at each batch size: as found on an earlier start, or found now, in `slot`.
 
     Raises GateFailed where that is not close enough.
     """
@@ -32,19 +32,21 @@ def require(engine: Engine, bundle: Bundle, graph: GraphName, cache: EngineCache
         log.info(
             "comparing engine with the float32 graph; this is done once on each machine", engine=str(engine.identity)
         )
-        entry = _compare(engine, bundle, graph, batches)
+        entry = _compare(engine, slot, bundle, graph, batches)
         cache.write(key, entry.model_dump_json().encode())
     if not entry.passed:
         raise GateFailed("it failed the gate on this machine: " + "; ".join(entry.shortfalls))
     return entry
 
 
-def _compare(engine: Engine, bundle: Bundle, graph: GraphName, batches: tuple[int, ...]) -> CertificateEntry:
+def _compare(
+    engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, batches: tuple[int, ...]
+) -> CertificateEntry:
     contract = bundle.manifest.input
     reference = onnxruntime.OnnxRuntimeEngine(bundle.graph_path(graph), [Profile(1, 0)], engine.max_batch)
     try:
         return judge(
-            through(engine.slot()),
+            through(slot),
             through(reference.slot()),
             made_up_images(_IMAGES, contract.height, contract.width),
             batches,

@@ -10,6 +10,7 @@ from bundle import CLASSIFY, Bundle, CertificateEntry, GraphName
 from bundle.reader import ENGINES
 from server.engines.cache import EngineCache, user_folder
 from server.engines.choose import GATED, Choice, Wanted, choose
+from server.engines.contract import Engine
 from server.engines.load import is_built, open_engine
 from server.models.gating import require
 from server.models.measure import LoadAbandoned, lone_run
@@ -110,13 +111,20 @@ class Loader:
         self.choice = replace(choice, reason="; ".join(filter(None, [choice.reason, self._tuning.reason])))
 
     def _open(self, graph: GraphName) -> Lane:
-        manifest = self._bundle.manifest
         profiles, max_batch = self._tuning.profiles, self._settings.max_batch
         engine = open_engine(self._bundle, graph, self.choice, profiles, max_batch, self._cache)
-        if self.choice.engine in GATED:
-            self.gates[graph] = require(engine, self._bundle, graph, self._cache)
+        try:
+            return self._prepared(graph, engine)
+        except BaseException:
+            engine.close()  # the next one on the ladder may need the GPU's memory
+            raise
+
+    def _prepared(self, graph: GraphName, engine: Engine) -> Lane:
+        manifest = self._bundle.manifest
         slots = open_slots(engine, slots_needed(engine))
         check_contract(slots[0], manifest.graphs[graph], manifest)
+        if self.choice.engine in GATED:
+            self.gates[graph] = require(engine, slots[0], self._bundle, graph, self._cache)
         warm_up(engine, slots)
         # Graphs of one model differ by a few per cent, which the cost models learn as they run; measuring each would keep
         # the first caller of a graph waiting, and fool itself while others are served.

@@ -42,17 +42,18 @@ def opened(tmp_path: Path) -> Bundle:
 
 def test_an_engine_that_answers_as_the_float32_graph_does_is_asked_once(tmp_path: Path, opened: Bundle) -> None:
     engine, cache = Skewed(opened.graph_path(CLASSIFY), None), EngineCache(tmp_path / "cache")
-    found = require(engine, opened, CLASSIFY, cache)
+    found = require(engine, engine.slot(), opened, CLASSIFY, cache)
     assert found.passed
     assert found.engine == "skewed"
     asked = engine.runs
     assert asked > len(buckets(4))
-    assert require(engine, opened, CLASSIFY, cache) == found
+    assert require(engine, engine.slot(), opened, CLASSIFY, cache) == found
     assert engine.runs == asked
 
 
 def test_an_engine_that_is_wrong_at_one_batch_size_is_refused_each_time(tmp_path: Path, opened: Bundle) -> None:
     cache = EngineCache(tmp_path / "cache")
     for _ in range(2):
+        engine = Skewed(opened.graph_path(CLASSIFY), wrong_at=2)
         with pytest.raises(GateFailed, match=r"on this machine: at batch 2, top-1 agrees on"):
-            require(Skewed(opened.graph_path(CLASSIFY), wrong_at=2), opened, CLASSIFY, cache)
+            require(engine, engine.slot(), opened, CLASSIFY, cache)

@@ -21,6 +21,8 @@ from server.images.limits import ImageLimits
 from server.images.prepare import prepare_raw
 from server.loops import call_soon
 from server.metrics import Metrics
+from server.models import loader as loader_module
+from server.models.gating import GateFailed
 from server.models.loader import EngineSettings
 from server.models.served import ServedModel, State
 from server.query import Query
@@ -40,7 +42,7 @@ class Built:
 
     def __init__(self) -> None:
         self.ready, self.failure = threading.Event(), ""
-        self.closed: list[OnnxRuntimeEngine] = []
+        self.opened = self.closed = 0
 
     def open_plan(self, bundle: object, graph: str, path: Path, precision: str, profiles: object, *_: object) -> object:
         assert self.ready.wait(20)
@@ -48,7 +50,12 @@ class Built:
             raise BuildFailed(self.failure)
         engine = OnnxRuntimeEngine(path, profiles, 2)  # type: ignore[arg-type]
         engine.identity = Identity("tensorrt", "11", "f16", "a GPU")
+        engine.close = self.close  # type: ignore[method-assign]
+        self.opened += 1
         return engine
+
+    def close(self) -> None:
+        self.closed += 1
 
     def is_built(self, *_: object) -> bool:
         return self.ready.is_set()
@@ -158,6 +165,26 @@ async def test_where_no_plan_can_be_built_the_other_engine_stays(built: Built, h
     await until(lambda: "no better engine" in house.model.detail)
     assert (house.model.state, str(house.model.identity)) == (State.READY, "openvino/f32")
     assert await house.ask(1) == "openvino/f32"
+
+
+async def test_an_engine_that_fails_the_gate_is_freed_and_the_next_precision_is_tried(
+    built: Built, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built.ready.set()
+    asked: list[str] = []
+
+    def doubt(engine: Built, *_: object) -> None:
+        asked.append("asked")
+        if len(asked) < 3:
+            raise GateFailed("it failed the gate on this machine: at batch 1, top-1 agrees on 12.0% of the images")
+
+    monkeypatch.setattr(loader_module, "require", doubt)
+    await house.model.load()
+    assert len(asked) == 3
+    assert built.opened - built.closed == 1, "engines that nobody uses hold the GPU's memory"
+    assert house.model.choice
+    assert house.model.choice.precision == "f32", "f16 and bf16 have been passed over"
+    assert "tensorrt/f16, tensorrt/bf16: it failed the gate" in house.model.choice.reason
 
 
 async def test_who_asks_for_the_engine_waits_for_it(built: Built, house: House) -> None:
