@@ -133,19 +133,27 @@ class ServedModel:
 
     async def _upgrade(self, bundle: Bundle) -> None:
         """Build the best engine while another serves, then let it take over; no request is lost."""
+        lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         try:
             loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading)
-            if self.choice and label(loader.choice) == label(self.choice):
-                raise NoEngine(loader.choice.reason)
-            lanes = {graph: asyncio.create_task(self._open_lane(graph, loader)) for graph in bundle.manifest.graphs}
-            await asyncio.gather(*lanes.values())
+            # One after another: the first may find that the engine does not do, and settle for another.
+            for graph in sorted(bundle.manifest.graphs, key=lambda name: name != CLASSIFY):
+                self._refuse_same_engine(loader)
+                lanes[graph] = asyncio.create_task(self._open_lane(graph, loader))
+                await lanes[graph]
+            self._refuse_same_engine(loader)
         except Exception as error:
             log.error("no better engine could be built", model=str(self), reason=str(error))
             self._become(State.READY, f"served by {self.identity}; no better engine could be built: {error}")
+            await self._retire(lanes.values())
             return
         before, self._lanes, self._loader = self._lanes, lanes, loader
         self._become(State.READY, "")
         await self._retire(before.values())
+
+    def _refuse_same_engine(self, loader: Loader) -> None:
+        if self.choice and label(loader.choice) == label(self.choice):
+            raise NoEngine(loader.choice.reason)
 
     async def _retire(self, lanes: Iterable[asyncio.Task[Lane]]) -> None:
         """Free lanes that nothing new is sent to, when what was sent to them is answered."""
@@ -206,6 +214,9 @@ class ServedModel:
             self._retry_at[graph] = time.monotonic() + _RETRY_LOAD
             log.error("graph failed to load", model=str(self), graph=graph, reason=str(error))
             raise
+        if self._unloading:
+            lane.engine.close()
+            raise asyncio.CancelledError
         self._scheduler.add_lane(lane)
         log.info(
             "graph ready",

@@ -167,6 +167,22 @@ async def test_where_no_plan_can_be_built_the_other_engine_stays(built: Built, h
     assert await house.ask(1) == "openvino/f32"
 
 
+async def test_a_plan_that_answers_wrongly_never_takes_over(
+    built: Built, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise GateFailed("it failed the gate on this machine: at batch 2, top-1 agrees on 3.0% of the images")
+
+    monkeypatch.setattr(loader_module, "require", refuse)
+    await house.model.load()
+    built.ready.set()
+    await until(lambda: "no better engine" in house.model.detail)
+    assert "top-1 agrees on 3.0%" in house.model.detail
+    await until(lambda: len(house.scheduler._dispatcher.lanes) == 1)
+    assert await house.ask(1) == "openvino/f32"
+    assert built.opened == built.closed
+
+
 async def test_an_engine_that_fails_the_gate_is_freed_and_the_next_precision_is_tried(
     built: Built, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
