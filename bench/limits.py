@@ -21,7 +21,7 @@ from bundle import Bundle, open_bundle
 from server.cpu import available_cpus
 from server.images import ImageLimits, prepare_encoded
 
-CORES = available_cpus()[0]
+CORES = available_cpus()
 BATCHES = (1, 2, 4, 8, 16)
 _WARM_UP = 0.3
 

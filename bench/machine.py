@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.limits import best_precision
-from server.cpu import available_cpus
+from server.cpu import cpu_share
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 _TOOLS = ("openvino", "onnxruntime", "grpcio", "pillow", "numpy", "torch", "transformers")
@@ -18,12 +18,12 @@ def describe() -> dict[str, Any]:
     info = Path("/proc/cpuinfo").read_text()
     fields = dict(line.split(":", 1) for line in info.split("\n\n")[0].splitlines() if ":" in line)
     about = {key.strip(): value.strip() for key, value in fields.items()}
-    cores, why = available_cpus()
+    cores, why = cpu_share()
     memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
     return {
         "processor": about.get("model name", platform.processor()),
         "family, model": f"{about.get('cpu family', '?')}, {about.get('model', '?')}",
-        "cores": f"{cores} ({why})",
+        "cores": f"{cores:g} ({why})",
         "instructions": ", ".join(flag for flag in _FLAGS if flag in about.get("flags", "").split()) or "none of note",
         "memory": f"{int(memory) / 2**20:.0f} GiB",
         "precision": best_precision(),

@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from grpc import aio
 
-from bundle import BundleError
+from bundle import CLASSIFY, BundleError
 from server.api.health import Health
 from server.api.http import http_app
 from server.api.listeners import PortTakenError, address, grpc_listener, http_listener
@@ -48,7 +48,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.threads = plan_threads(settings.threads, settings.decode_threads)
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.low_confidence)
         self.scheduler = Scheduler(
             max_batch_wait=settings.max_batch_wait_ms / 1000,
             observe=self._batch_ran,
@@ -64,6 +64,7 @@ class App:
             refused=lambda reason: self.metrics.refusals.labels(reason).inc(),
         )
         self.metrics.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
+        self.metrics.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed)
@@ -194,14 +195,15 @@ class App:
         ready = model.state is State.READY
         self.metrics.model_ready.labels(model.name, model.version).set(ready)
         self.metrics.engine_degraded.labels(model.name, model.version).set(model.degraded)
-        if ready and model.identity and model.choice:
-            self.metrics.served_by(model.name, model.version, model.identity, model.choice.certified)
+        lane = model.open_lane(CLASSIFY)
+        if ready and lane and model.choice:
+            self.metrics.served_by(model.name, model.version, lane, model.choice.certified)
         for graph, entry in model.gates.items():
             engine = f"{entry.engine}/{entry.precision}"
             self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
 
     def _batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
-        self.metrics.batch_size.labels(*lane.labels).observe(size)
+        self.metrics.batches(lane).ran(size, seconds)
 
 
 def run(settings: Settings) -> None:

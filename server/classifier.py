@@ -14,8 +14,9 @@ from server.maps.spec import RenderingSpec
 from server.metrics import Metrics
 from server.models.served import ServedModel
 from server.passage import Passage, Seen
+from server.quality import Quality, attention_entropy
 from server.query import Query
-from server.ranking import Ranked, rank
+from server.ranking import Ranked, Ranking, rank
 from server.scheduling.admission import Admission
 from server.scheduling.decoders import DecodePool
 from server.scheduling.lane import Lane
@@ -36,6 +37,7 @@ class Classification:
     classes: list[Ranked]
     maps: list[tuple[AttentionMap, Rendered | None]]
     geometry: Geometry
+    quality: Quality
     engine: Identity
     how: How
 
@@ -57,8 +59,8 @@ class Classifier:
 
     async def classify(self, model: ServedModel, query: Query) -> Classification:
         """Answer one image. Raises ServerError; cancelling frees the image's place at once."""
-        spec, timeline, caller = query.maps, query.timeline, query.caller
-        graph = spec.graph if spec else CLASSIFY
+        caller = query.caller
+        graph = query.maps.graph if query.maps else CLASSIFY
         if caller.bulk:
             await self._admission.wait_for_place(caller, query.size)
         with self._admission.place(caller, query.size):
@@ -66,19 +68,23 @@ class Classifier:
             lane = model.open_lane(graph) or await model.lane(graph)
             lane.users += 1  # until then it is not taken away, whatever takes its place meanwhile
             try:
-                seen, how = await self._run(lane, query)
+                return await self._answer(model, lane, query)
             finally:
                 lane.users -= 1
-            if how != "computed":
-                timeline.end("receive")
-                timeline.follow(seen.timeline)
-                self._metrics.repeats.labels(model.name, model.version, how).inc()
-            classes = rank(seen.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
-            maps = await self._maps(model, query, seen) if spec else []
-            timeline.end("maps")
+
+    async def _answer(self, model: ServedModel, lane: Lane, query: Query) -> Classification:
+        spec, timeline = query.maps, query.timeline
+        seen, how = await self._run(lane, query)
+        if how != "computed":
+            timeline.end("receive")
+            timeline.follow(seen.timeline)
+            self._metrics.repeats.labels(model.name, model.version, how).inc()
+        ranking = rank(seen.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
+        maps = await self._maps(model, query, seen) if spec else []
+        timeline.end("maps")
         if spec:
             self._metrics.map_requests.labels(model.name, model.version, "attention").inc()
-        return Classification(classes, maps, seen.geometry, lane.engine.identity, how)
+        return Classification(ranking.classes, maps, seen.geometry, _quality(ranking, seen), lane.engine.identity, how)
 
     async def _run(self, lane: Lane, query: Query) -> tuple[Seen, How]:
         key = await self._key(lane, query)
@@ -113,6 +119,13 @@ class Classifier:
             return [(item, None) for item in maps]
         draw = partial(_draw, maps, spec.rendering, seen)
         return await self._decoders.run(query.caller, draw)
+
+
+def _quality(ranking: Ranking, seen: Seen) -> Quality:
+    attention, geometry = seen.outputs.get("attention"), seen.geometry
+    entropy = None if attention is None else attention_entropy(attention)
+    pixels = geometry.image_width * geometry.image_height
+    return Quality(ranking.confidence, ranking.margin, entropy, seen.brightness, pixels)
 
 
 def _draw(maps: list[AttentionMap], rendering: RenderingSpec, seen: Seen) -> list[tuple[AttentionMap, Rendered | None]]:

@@ -14,10 +14,12 @@ _NICE = 10
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """Threads of the engine (its streams divide them) and of the decode pool, and where the numbers come from."""
+    """Threads of the engine (its streams divide them) and of the decode pool, the processors that they share, and where the numbers
+    come from."""
 
     engine: int
     decode: int
+    cpus: float
     reason: str
 
 
@@ -26,16 +28,22 @@ def plan_threads(engine: int, decode: int) -> ThreadPlan:
 
     Engine and decode threads overlap on purpose: an image is decoded while a batch runs, and the system shares the cores.
     """
-    cpus, reason = available_cpus()
-    return ThreadPlan(engine or cpus, decode or cpus, reason)
+    share, reason = cpu_share()
+    cpus = math.ceil(share)
+    return ThreadPlan(engine or cpus, decode or cpus, share, reason)
 
 
-def available_cpus(cgroup: Path = CGROUP) -> tuple[int, str]:
-    """CPUs that this process may use: its affinity mask or its cgroup quota, whichever is less, rounded up; and why."""
+def available_cpus() -> int:
+    """CPUs that this process may use, a part of one counted as one."""
+    return math.ceil(cpu_share()[0])
+
+
+def cpu_share(cgroup: Path = CGROUP) -> tuple[float, str]:
+    """CPUs that this process may use, more than 0: its affinity mask or its cgroup quota, whichever is less; and why."""
     affinity = len(os.sched_getaffinity(0))
     quota = _quota(cgroup)
-    if quota is not None and quota < affinity:
-        return max(1, math.ceil(quota)), f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
+    if quota is not None and 0 < quota < affinity:
+        return quota, f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
     return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
 
 

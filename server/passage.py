@@ -11,6 +11,7 @@ from server.errors import DeadlineExpired
 from server.images.geometry import Geometry
 from server.images.prepare import Prepared
 from server.loops import call_soon
+from server.quality import brightness
 from server.query import Query
 from server.scheduling.decoders import DecodePool
 from server.scheduling.lane import Lane
@@ -25,6 +26,7 @@ class Seen:
 
     geometry: Geometry
     photo: Image.Image | None
+    brightness: float
     outputs: Outputs
     timeline: Timeline
 
@@ -36,7 +38,7 @@ class Passage(Work):
     takes the image out, wherever it is.
     """
 
-    __slots__ = ("_answer", "_decoders", "_lane", "_loop", "_prepared", "_query", "_scheduler")
+    __slots__ = ("_answer", "_brightness", "_decoders", "_lane", "_loop", "_prepared", "_query", "_scheduler")
 
     def __init__(self, query: Query, lane: Lane, decoders: DecodePool, scheduler: Scheduler) -> None:
         super().__init__(query.caller, query.deadline, query.timeline)
@@ -64,9 +66,10 @@ class Passage(Work):
         try:
             if time.monotonic() >= self.deadline:
                 raise DeadlineExpired("the deadline passed before the image was decoded; it was not computed")
-            self._prepared = self._query.prepare()
+            prepared = self._prepared = self._query.prepare()
+            self._brightness = brightness(prepared.pixels)
             self.timeline.end("decode")
-            self._scheduler.submit(self._lane, self, self._prepared.pixels)
+            self._scheduler.submit(self._lane, self, prepared.pixels)
         except Exception as error:
             self.failed(error)
 
@@ -75,7 +78,7 @@ class Passage(Work):
         prepared = self._prepared
         assert prepared is not None
         if not self._answer.done():
-            self._answer.set_result(Seen(prepared.geometry, prepared.photo, outputs, self.timeline))
+            self._answer.set_result(Seen(prepared.geometry, prepared.photo, self._brightness, outputs, self.timeline))
 
     def failed(self, error: Exception) -> None:
         call_soon(self._loop, self._fail, error)

@@ -16,7 +16,16 @@ class Ranked:
     logit: float
 
 
-def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probability: float) -> list[Ranked]:
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The classes that were asked for, the probability of the first of all, and by how much it passes the second."""
+
+    classes: list[Ranked]
+    confidence: float
+    margin: float
+
+
+def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probability: float) -> Ranking:
     """The `top_k` most probable classes of float32 `logits` [C], in falling order, ties by index.
 
     Raises ArithmeticError when a logit is not a finite number: no class is the answer then.
@@ -24,14 +33,16 @@ def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probabilit
     # One sum tells of any infinity or NaN; in float64 finite float32 values cannot overflow it.
     if not math.isfinite(np.add.reduce(logits, dtype=np.float64)):
         raise ArithmeticError("the model's logits are not finite")
-    candidates = np.arange(len(logits))
-    if top_k < len(logits):  # sorting all classes costs more than finding the few that are asked for
-        candidates = np.flatnonzero(logits >= np.partition(logits, -top_k)[-top_k])
-    order = candidates[np.argsort(-logits[candidates], kind="stable")][:top_k]
+    candidates, found = np.arange(len(logits)), max(top_k, 2)
+    if found < len(logits):  # sorting all classes costs more than finding the few that are asked for
+        candidates = np.flatnonzero(logits >= np.partition(logits, -found)[-found])
+    order = candidates[np.argsort(-logits[candidates], kind="stable")][:found]
     ranked = logits[order].tolist()
     total = float(np.add.reduce(np.exp(logits - logits[order[0]]), dtype=np.float64))
-    return [
+    probabilities = [math.exp(logit - ranked[0]) / total for logit in ranked]
+    classes = [
         Ranked(index, labels[index], probability, logit)
-        for index, logit in zip(order.tolist(), ranked, strict=True)
-        if (probability := math.exp(logit - ranked[0]) / total) >= min_probability
+        for index, logit, probability in zip(order.tolist()[:top_k], ranked, probabilities, strict=False)
+        if probability >= min_probability
     ]
+    return Ranking(classes, probabilities[0], probabilities[0] - sum(probabilities[1:2]))

@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         0, ge=0, le=2**20, description="answers kept for repeats of an image; 0, the default, keeps none"
     )
 
+    low_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="an answer whose first class is less probable counts as low in vitscope_low_confidence_total",
+    )
+
     image_decoding: Literal["scaled", "exact"] = Field(
         "scaled", description="exact: pixels equal to Pillow's; scaled: faster, within 1 grey level on average"
     )

@@ -124,12 +124,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             model = self._repository.ready(request.model, request.version)
             metrics = self._metrics.images(model.name, model.version, model.identity)
             query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, caller)
-            answer = await self._classifier.classify(model, query)
+            model.users += 1  # until it is answered, the model is not freed
+            try:
+                answer = await self._classifier.classify(model, query)
+            finally:
+                model.users -= 1
             durations = timeline.durations()
             dtype = query.maps.dtype if query.maps else "float32"
             response = to_response(model, answer, dtype, durations, timeline.batch_size)
             if answer.maps:
                 self._check_size(response)
+            metrics.quality.observe(answer.quality)
+            if deadline != NO_DEADLINE:
+                given = deadline - timeline.received
+                metrics.deadline_used.observe(durations["total"] / given if given > 0 else 1.0)
             code = grpc.StatusCode.OK
             return response
         except Exception as error:

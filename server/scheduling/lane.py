@@ -19,7 +19,7 @@ _BULK_SLOWDOWN = 1.25
 _serials = count()
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Lane:
     """An engine, what its runs cost in each of its profiles, and the work for it.
 

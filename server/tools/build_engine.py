@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     configure_logging("auto", "info")
     wanted = Wanted(arguments.engine, arguments.precision, allow_uncertified=False)
-    settings = EngineSettings(wanted, available_cpus()[0], arguments.max_batch, arguments.engine_cache)
+    settings = EngineSettings(wanted, available_cpus(), arguments.max_batch, arguments.engine_cache)
     try:
         bundle = open_bundle(arguments.bundle)
     except BundleError as error:

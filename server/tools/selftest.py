@@ -93,7 +93,7 @@ def _test(bundle: Bundle, choice: Choice, max_batch: int, count: int) -> Tested:
 
 @contextmanager
 def _opened(bundle: Bundle, graph: GraphName, choice: Choice, max_batch: int) -> Iterator[Engine]:
-    profile = candidate_profiles(choice.engine, available_cpus()[0])[0]
+    profile = candidate_profiles(choice.engine, available_cpus())[0]
     engine = open_engine(bundle, graph, choice, [profile], max_batch)
     try:
         yield engine
@@ -102,7 +102,7 @@ def _opened(bundle: Bundle, graph: GraphName, choice: Choice, max_batch: int) ->
 
 
 def _gate(engine: Engine, bundle: Bundle, graph: GraphName, images: np.ndarray) -> CertificateEntry:
-    profile = candidate_profiles(onnxruntime.NAME, available_cpus()[0])[0]
+    profile = candidate_profiles(onnxruntime.NAME, available_cpus())[0]
     reference = onnxruntime.OnnxRuntimeEngine(bundle.graph_path(graph), [profile], engine.max_batch)
     try:
         run, reference_run = through(engine.slot()), through(reference.slot())
