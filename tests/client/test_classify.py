@@ -69,12 +69,15 @@ def test_standard_input(server: str, photos: Path, capsys: Capture, monkeypatch:
     assert capsys.readouterr().out.startswith("stdin")
 
 
-def test_the_overlay_of_one_photo(server: str, photos: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_the_overlay_of_one_photo(
+    server: str, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # paths are not wrapped
     out = tmp_path / "map.png"
     assert main([str(photos / "one.jpg"), "--attention", str(out), "--opacity", "0.9", "--server", server]) == 0
     with Image.open(out) as picture:
         assert (picture.format, picture.size) == ("PNG", (64, 48))
-    assert "map.png" in capsys.readouterr().out.replace("\n", "")
+    assert "map.png" in capsys.readouterr().out
 
 
 def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> None:
@@ -150,8 +153,9 @@ def test_a_folder_without_images(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_a_failed_image_is_named_once_and_cannot_control_the_terminal(
-    server: str, tmp_path: Path, capsys: Capture
+    server: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # paths are not wrapped
     name = "red\x1b[31m.jpg"
     Image.new("RGB", (8, 8)).save(tmp_path / name)
     assert main([str(tmp_path / name), f"{tmp_path}/./none.jpg", "--server", server]) == 1

@@ -32,10 +32,10 @@ def test_many_pixels_are_refused(height: int, header: int) -> None:
 
 def test_many_runs_are_refused_however_few_the_pixels() -> None:
     data = _run_length_encoded(100, 100, b"\x01\x00" * 5_000_000)
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match=r"100x100 pixels in 10,001,078 bytes"):
         decode(data, ImageLimits())
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 0.2
 
 
 def test_small_ones_are_decoded() -> None:

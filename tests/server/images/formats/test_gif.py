@@ -80,10 +80,10 @@ def test_no_frame_that_pillow_finds_is_hidden(pieces: list[bytes]) -> None:
     ids=["frames", "sub-blocks", "comments", "extensions", "stray bytes"],
 )
 def test_a_long_walk_is_refused(body: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match=r"more than (1,000 frames|262,144 blocks); accepted: at most"):
         check(HEADER + body, ImageLimits())
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_cut_off_files_pass_as_far_as_they_go() -> None:

@@ -52,10 +52,10 @@ def test_many_scans_are_refused() -> None:
 def test_a_large_photo_has_fewer_scans() -> None:
     check(_scans(7000, 7000, 20), ImageLimits())
     data = _scans(7000, 7000, 4000)
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match="21 or more scans, each of 49,000,000 pixels; accepted: at most 20"):
         decode(data, ImageLimits())
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1
 
 
 @pytest.mark.parametrize("subsampling", [0, 2])
@@ -90,10 +90,10 @@ def test_markers_inside_segments_and_after_the_end_do_not_count() -> None:
     ids=["comments", "ends", "fill", "zeros", "escapes", "restarts", "hidden comments"],
 )
 def test_what_pillow_would_read_in_python_is_bounded(inserted: bytes, said: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match=said):
         check(SMALL[:2] + inserted + SMALL[2:], ImageLimits())
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 0.2
 
 
 def test_long_descriptions_and_profiles_pass() -> None:
@@ -104,9 +104,9 @@ def test_long_descriptions_and_profiles_pass() -> None:
 
 def test_a_photo_of_the_largest_file_is_walked_quickly() -> None:
     data = SMALL[:-2] + b"\xff\0" * 10_000_000 + SMALL[-2:]
-    start = time.perf_counter()
+    start = time.thread_time()
     check(data, ImageLimits())
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_cut_off_files_pass() -> None:

@@ -34,10 +34,10 @@ TEXT = _chunk(b"tEXt", b"a\0b")
     ids=["before the pixels", "after them", "after an early end", "pixels"],
 )
 def test_many_chunks_are_refused(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match="more than 10,000 chunks; accepted: at most 10,000"):
         decode(data, ImageLimits())
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 0.2
 
 
 def test_what_follows_the_end_is_not_counted() -> None:

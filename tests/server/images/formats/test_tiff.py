@@ -84,10 +84,10 @@ def test_tiled_images_are_decoded(big: bool, compression: str | None) -> None:
 
 def test_many_entries_are_refused() -> None:
     data = b"II\x2b\0\x08\0\0\0" + struct.pack("<QQ", 16, 1_000_000) + bytes(20_000_000)
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidRequest, match="directory of 1,000,000 entries; accepted: at most 4,096"):
         check(data, ImageLimits())
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1
 
 
 def test_cut_off_files_pass_as_far_as_they_go() -> None:
