@@ -48,8 +48,8 @@ class Admission:
         self._left = asyncio.Event()
 
     async def wait_for_place(self, caller: Caller, size: int) -> None:
-        """Wait in the caller's line until there is a place for a message of `size` bytes."""
-        await self._in_line(caller, lambda: self._objection(caller, size) is None)
+        """Wait at the caller's door until there is a place for a message of `size` bytes."""
+        await self._in_line(caller.door, lambda: self._objection(caller, size) is None)
 
     def place(self, caller: Caller, size: int) -> "Place":
         """A place in the house for a message of `size` bytes, held while it is entered (`with`). Raises Overloaded when the house,
@@ -63,7 +63,7 @@ class Admission:
 
     async def line_up(self, lane: Lane, caller: Caller) -> None:
         """Wait in the caller's line until the queue of `lane` is short enough for a stream's item."""
-        await self._in_line(caller, lambda: self._wait(lane, caller) <= self._max_queue_wait * _BULK_SHARE)
+        await self._in_line(caller.line, lambda: self._wait(lane, caller) <= self._max_queue_wait * _BULK_SHARE)
 
     def admit(self, lane: Lane, caller: Caller, deadline: float) -> None:
         """Let one request to `lane` pass if it can be answered by `deadline` (monotonic seconds, infinite without one).
@@ -93,8 +93,8 @@ class Admission:
         if requests < 0:
             self._left.set()
 
-    async def _in_line(self, caller: Caller, has_room: Callable[[], bool]) -> None:
-        async with caller.line:  # asyncio's locks are first come, first served
+    async def _in_line(self, line: asyncio.Lock, has_room: Callable[[], bool]) -> None:
+        async with line:  # asyncio's locks are first come, first served
             while not has_room():
                 self._left.clear()
                 # Room can also come from a run that ends when everybody who waited for it has gone.

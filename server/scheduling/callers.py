@@ -7,14 +7,15 @@ from weakref import WeakValueDictionary
 class Caller:
     """One connection's single requests, or one connection's streams (`bulk`).
 
-    held, held_bytes: requests in the house and the bytes of their messages. line: requests that wait for a place, one at a
-    time and in order. Used on the event loop, but for its identity, which the queues go by.
+    held, held_bytes: requests in the house and the bytes of their messages. door, line: requests that wait for a place, and those
+    of them that have one and wait for a shorter queue; each one at a time and in order. Two, because places become free only when
+    who has one gets on. Used on the event loop, but for its identity, which the queues go by.
     """
 
     def __init__(self, peer: str, bulk: bool) -> None:
         self.peer, self.bulk = peer, bulk
         self.held = self.held_bytes = 0
-        self.line = asyncio.Lock()
+        self.door, self.line = asyncio.Lock(), asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"Caller({self.peer!r}, bulk={self.bulk})"

@@ -95,6 +95,7 @@ class DecodePool:
                 task = self._queue.pop()
                 began = self._began[thread] = time.monotonic()
             task()
+            del task  # while this thread waits for the next one, what this one holds may be freed
             with self._changed:
                 del self._began[thread]
                 seconds = time.monotonic() - began

@@ -128,6 +128,7 @@ class Scheduler:
                 self._run(batch)
             except Exception as error:
                 self._dispatcher.fail(batch, error)
+            del batch  # while this thread waits for the next one, the engine may be freed
 
     def _next(self) -> Batch | None:
         """Wait for a batch that may run now. None when the scheduler has closed and nothing is left to run."""

@@ -194,3 +194,19 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     await asyncio.wait_for(waiting, 5)
     admission.admit(model, STREAM, math.inf)
     assert refused == []
+
+
+async def test_who_waits_for_a_place_does_not_hold_up_who_has_one(scheduler: Scheduler, decoders: DecodePool) -> None:
+    admission = Admission(scheduler, decoders, max_in_flight=2, max_bytes=10**6, max_queue_wait=1)
+    model, stream = lane(GatedEngine()), Caller("stream", bulk=True)
+    scheduler.add_lane(model)
+
+    async def item() -> None:
+        await admission.wait_for_place(stream, 1)
+        with admission.place(stream, 1):
+            await asyncio.sleep(0)  # others come to the door meanwhile
+            await admission.line_up(model, stream)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(item() for _ in range(20)))
+    assert admission.in_flight == 0
