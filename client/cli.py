@@ -32,6 +32,8 @@ SUBCOMMANDS = {
     "selftest": Subcommand("server.tools.selftest", "serve", "check and measure engines on this machine, in one table"),
     "classify": Subcommand("client.classify", "client", "classify images on a server, with attention overlays"),
     "models": Subcommand("client.models", "client", "list or describe the models of a server"),
+    "admin": Subcommand("client.admin", "client", "load and unload the models of a server"),
+    "loadtest": Subcommand("loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }
 
 
@@ -81,7 +83,7 @@ def _run(name: str, arguments: list[str]) -> int:
     return status
 
 
-_OWN_PACKAGES = {"bundle", "client", "export", "finetune", "server", "vitscope"}
+_OWN_PACKAGES = {"bundle", "client", "export", "finetune", "loadtest", "server", "vitscope"}
 
 
 def _help() -> str:

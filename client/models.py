@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         with connect(arguments) as client:
             if arguments.name is not None:
                 model = client.get_model(arguments.name, arguments.version)
-                shown = _json(model) if arguments.json else description(model)
+                shown = as_json(model) if arguments.json else description(model)
             else:
                 models = client.list_models()
-                shown = "\n".join(map(_json, models)) if arguments.json else listing(models)
+                shown = "\n".join(map(as_json, models)) if arguments.json else listing(models)
     except ClientError as error:
         fail("models", explain(error, arguments.server))
         return USAGE
@@ -125,7 +125,8 @@ def _numbers(values: Any) -> str:
     return " ".join(f"{value:.3g}" for value in values)
 
 
-def _json(message: Message) -> str:
+def as_json(message: Message) -> str:
+    """One line, with every field."""
     fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     return json_text(fields)
 

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -12,9 +13,10 @@ import uvloop
 from grpc import aio
 
 from bundle import CLASSIFY, BundleError
+from server.api.admin import AdminServicer
 from server.api.health import Health
 from server.api.http import http_app
-from server.api.listeners import PortTakenError, address, grpc_listener, http_listener
+from server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
 from server.api.servicer import ClassifierServicer, ServiceLimits
 from server.classifier import Classifier
 from server.cpu import plan_threads
@@ -26,6 +28,8 @@ from server.metrics import Metrics, service_version
 from server.models.loader import EngineSettings
 from server.models.repository import Repository
 from server.models.served import ServedModel, State
+from server.models.survey import Key
+from server.models.watch import Watcher
 from server.scheduling.admission import Admission
 from server.scheduling.decoders import DecodePool
 from server.scheduling.lane import Lane
@@ -67,7 +71,8 @@ class App:
         self.metrics.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
-        self.repository = Repository(self.scheduler, engine_settings, self._model_changed)
+        self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
+        self.watcher = Watcher(self.repository, settings.models, settings.keep_versions, self._load_ended)
         watch_gpus(self.metrics.registry, self._lanes)
         self._stop = asyncio.Event()
 
@@ -80,6 +85,7 @@ class App:
         except PortTakenError as error:
             raise StartupError(str(error)) from error
         finally:
+            await self.watcher.close()
             self.scheduler.close()
             await self.repository.close()
             self.decoders.close()
@@ -92,6 +98,7 @@ class App:
             self.metrics,
             alive=self._alive,
             ready=lambda: self.health.ready and self._alive(),
+            remarks=self._remarks,
         )
         servicer = self._servicer()
         async with (
@@ -99,6 +106,7 @@ class App:
             grpc_listener(
                 settings.host, settings.grpc_port, settings.max_message_mib, servicer, self.health, self.metrics
             ) as (server, grpc_port),
+            self._admin_listener() as admin,
         ):
             threads = self.threads
             log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
@@ -106,9 +114,15 @@ class App:
                 # What start-up has made stays for good; the collector need not look at it again and again.
                 gc.collect()
                 gc.freeze()
-                self.health.serving(True)
-                log.info("serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port))
+                self.health.started()
+                where = {"admin": admin} if admin else {}
+                log.info(
+                    "serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port), **where
+                )
+                if settings.watch_seconds:
+                    self.watcher.begin(settings.watch_seconds)
                 await self._stop.wait()
+                await self.watcher.close()
             await self._drain(server, servicer)
 
     def stop(self) -> None:
@@ -117,7 +131,7 @@ class App:
 
     async def _load(self) -> bool:
         """Load all models; False when a signal came first."""
-        loading = asyncio.create_task(self.repository.load_all(self.settings.models))
+        loading = asyncio.create_task(self.watcher.start())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -201,6 +215,29 @@ class App:
         for graph, entry in model.gates.items():
             engine = f"{entry.engine}/{entry.precision}"
             self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
+
+    def _model_gone(self, key: Key, freed: bool) -> None:
+        self.health.models_changed(self.repository)
+        if freed:
+            self.metrics.forget(*key)
+
+    def _load_ended(self, ready: bool) -> None:
+        self.metrics.model_loads.labels("ready" if ready else "failed").inc()
+
+    def _remarks(self) -> Iterator[str]:
+        """A line about each model version that failed, or is not served as well as it could be."""
+        for model in self.repository:
+            if model.state is State.FAILED:
+                yield f"{model}: failed: {model.detail}"
+            elif model.state is State.READY and model.detail:
+                yield f"{model}: {model.detail}"
+
+    def _admin_listener(self) -> AbstractAsyncContextManager[str]:
+        """Yields the address of the admin service; empty where it is off."""
+        if self.settings.admin_address is None:
+            return contextlib.nullcontext("")
+        servicer = AdminServicer(self.watcher, self.repository)
+        return admin_listener(self.settings.admin_address, servicer, self.health, self.metrics)
 
     def _batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
         self.metrics.batches(lane).ran(size, seconds)

@@ -28,6 +28,10 @@ class NotReady(ServerError):
     """The model or the server exists but cannot serve now: loading, failed or draining."""
 
 
+class LoadFailed(ServerError):
+    """A model that was asked for by hand could not be loaded."""
+
+
 class Overloaded(ServerError):
     """The predicted wait is longer than the caller's deadline or the server's limit. Times are in seconds."""
 

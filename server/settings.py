@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -22,7 +22,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+
+def _admin_address(value: str) -> str:
+    """The port may be 0, which takes a free one."""
+    host, _, port = value.rpartition(":")
+    if value.startswith("unix:/") or (host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        return value
+    raise ValueError("accepted: host:port (port 0 to 65535), such as 127.0.0.1:8502, or unix:/path/of/a/socket")
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+AdminAddress = Annotated[str, AfterValidator(_admin_address)]
 PREFIX = "VITSCOPE_"
 
 
@@ -47,9 +57,25 @@ class Settings(BaseSettings):
     models: CliPositionalArg[Path] = Field(Path("models"), description="folder of bundles: <models>/<name>/<version>/")
     config: Path | None = Field(None, description="TOML file with any of these settings")
 
+    watch_seconds: float = Field(
+        5,
+        ge=0,
+        le=86_400,
+        description="look so often for new, changed and removed bundles in the models folder; 0 never does",
+    )
+    keep_versions: int = Field(
+        0, ge=0, le=1000, description="serve the newest so many versions of each model; 0, the default, serves all"
+    )
+
     host: str = Field("0.0.0.0", description="address that both ports listen on")
     grpc_port: Port = Field(8500, description="gRPC port; 0 takes a free one, the log says which")
     http_port: Port = Field(8501, description="port of /metrics and /healthz; 0 takes a free one")
+
+    admin_address: AdminAddress | None = Field(
+        None,
+        description="host:port or unix:/path of the admin service, which loads and unloads models; off without. Whoever "
+        "reaches it may use it",
+    )
 
     engine: Literal["auto", "tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"] = Field(
         "auto", description="auto takes the best that works here"
@@ -177,7 +203,7 @@ def _line(error: Any) -> str:
         close = get_close_matches(name, Settings.model_fields, n=1)
         return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
     flag = "--" + name.replace("_", "-")
-    return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {error['msg']}"
+    return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {str(error['msg']).removeprefix('Value error, ')}"
 
 
 def _toml(value: object) -> str:

@@ -18,31 +18,41 @@ class Health:
 
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self.ready = False
+        self._started = self._can_serve = False
+        self._told: dict[str, bool] = {}
         self._updates: set[asyncio.Task[None]] = set()
         self._set("", False)
 
-    def serving(self, ready: bool) -> None:
-        """Report the server as a whole."""
-        self.ready = ready
-        self._set("", ready)
+    @property
+    def ready(self) -> bool:
+        return self._started and self._can_serve
+
+    def started(self) -> None:
+        """Report the server as a whole from now on: serving while any model is."""
+        self._started = True
+        self._set("", self.ready)
 
     def models_changed(self, repository: Repository) -> None:
-        """Report every model version, and every model, from their states."""
-        any_ready: dict[str, bool] = {}
+        """Report every model version, and every model, from their states; those that are gone are not serving."""
+        up = dict.fromkeys(self._told.keys() - {""}, False)
         for model in repository:
-            up = model.state is State.READY
-            any_ready[model.name] = any_ready.get(model.name, False) or up
-            self._set(str(model), up)
-        for name, up in any_ready.items():
-            self._set(name, up)
+            up[str(model)] = ready = model.state is State.READY
+            up[model.name] = ready or up.get(model.name, False)
+        self._can_serve = any(up.values())
+        up[""] = self.ready
+        for service, ready in up.items():
+            self._set(service, ready)
 
     async def shut_down(self) -> None:
         """Report everything as not serving, for good; watchers are told."""
-        self.ready = False
+        self._started = False
         await self.servicer.enter_graceful_shutdown()
 
     def _set(self, service: str, up: bool) -> None:
+        """Watchers are told of each report, so only of changes."""
+        if self._told.get(service) is up:
+            return
+        self._told[service] = up
         task = asyncio.get_running_loop().create_task(self.servicer.set(service, _STATUS[up]))
         self._updates.add(task)
         task.add_done_callback(self._updates.discard)

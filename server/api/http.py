@@ -1,6 +1,6 @@
 """The HTTP port: Prometheus metrics and the probes of orchestrators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
@@ -8,8 +8,14 @@ from prometheus_client.exposition import choose_encoder
 from server.metrics import Metrics
 
 
-def http_app(metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.Application:
-    """Routes: /metrics, /healthz/live (restart me when it fails), /healthz/ready (send me requests while it holds)."""
+def http_app(
+    metrics: Metrics,
+    alive: Callable[[], bool],
+    ready: Callable[[], bool],
+    remarks: Callable[[], Iterable[str]] = tuple,
+) -> web.Application:
+    """Routes: /metrics, /healthz/live (restart me when it fails), /healthz/ready (send me requests while it holds; `remarks` on what
+    could be better follow the "ok", one a line)."""
 
     async def show_metrics(request: web.Request) -> web.Response:
         try:
@@ -18,14 +24,19 @@ def http_app(metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bo
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
-    def probe(holds: Callable[[], bool]) -> Callable[[web.Request], object]:
+    def probe(
+        holds: Callable[[], bool], remarks: Callable[[], Iterable[str]] = tuple
+    ) -> Callable[[web.Request], object]:
         async def answer(_: web.Request) -> web.Response:
-            return web.Response(text="ok\n") if holds() else web.Response(status=503, text="no\n")
+            if not holds():
+                return web.Response(status=503, text="no\n")
+            lines = ["ok", *(" ".join(remark.split()) for remark in remarks())]
+            return web.Response(text="\n".join(lines) + "\n")
 
         return answer
 
     app = web.Application()
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/healthz/live", probe(alive))  # type: ignore[arg-type]
-    app.router.add_get("/healthz/ready", probe(ready))  # type: ignore[arg-type]
+    app.router.add_get("/healthz/ready", probe(ready, remarks))  # type: ignore[arg-type]
     return app

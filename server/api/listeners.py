@@ -1,27 +1,29 @@
-"""The two ports: gRPC with its services, and HTTP."""
+"""The ports: gRPC with its services, HTTP, and the admin service where it is on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.api.admin import AdminServicer
 from server.api.health import Health
 from server.api.interceptor import ServerInterceptor
 from server.api.servicer import ClassifierServicer
 from server.metrics import Metrics
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
+from vitscope.v1 import admin_pb2, admin_pb2_grpc, classifier_pb2, classifier_pb2_grpc
 
 
 class PortTakenError(Exception):
     """An address cannot be listened on; the message names the setting."""
 
-    def __init__(self, setting: str, host: str, port: int, error: Exception) -> None:
+    def __init__(self, setting: str, where: str, error: Exception) -> None:
         flag = "--" + setting.replace("_", "-")
         super().__init__(
-            f"{setting}: {address(host, port)} cannot be listened on ({error}); if another server does, choose another {flag}"
+            f"{setting}: {where} cannot be listened on ({error}); if another server does, choose another {flag}"
         )
 
 
@@ -36,11 +38,37 @@ async def grpc_listener(
 ) -> AsyncIterator[tuple[aio.Server, int]]:
     """The gRPC server, started, and its port. Raises PortTakenError."""
     limit = max_message_mib * 2**20
+    sizes = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
+    server = _server(health, metrics, classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name, sizes)
+    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+    try:
+        bound = server.add_insecure_port(address(host, port))
+    except RuntimeError as error:
+        raise PortTakenError("grpc_port", address(host, port), error) from error
+    async with _running(server):
+        yield server, bound
+
+
+@asynccontextmanager
+async def admin_listener(where: str, servicer: AdminServicer, health: Health, metrics: Metrics) -> AsyncIterator[str]:
+    """The admin service on an address of its own (host:port or unix:/path), started; yields the address, with the port that
+    was taken. Raises PortTakenError."""
+    server = _server(health, metrics, admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name)
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
+    try:
+        bound = server.add_insecure_port(where)
+    except RuntimeError as error:
+        raise PortTakenError("admin_address", where, error) from error
+    async with _running(server):
+        yield _taken(where, bound)
+
+
+def _server(health: Health, metrics: Metrics, service: str, options: Sequence[tuple[str, int]] = ()) -> aio.Server:
+    """A server that tells of `service` by reflection, with health."""
     server = aio.server(
         interceptors=[ServerInterceptor(metrics)],
         options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", limit),
+            *options,
             # Otherwise a second server would silently share the port and take half of the requests.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 60_000),
@@ -49,21 +77,25 @@ async def grpc_listener(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-    services = (
-        classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
-        health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-        reflection.SERVICE_NAME,
-    )
-    reflection.enable_server_reflection(services, server)
-    try:
-        bound = server.add_insecure_port(address(host, port))
-    except RuntimeError as error:
-        raise PortTakenError("grpc_port", host, port, error) from error
+    of_health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((service, of_health, reflection.SERVICE_NAME), server)
+    return server
+
+
+def _taken(where: str, port: int) -> str:
+    """The address with the port that was taken; a socket in the file system becomes its owner's alone."""
+    if where.startswith("unix:"):
+        Path(where.removeprefix("unix:")).chmod(0o600)
+        return where
+    return f"{where.rpartition(':')[0]}:{port}"
+
+
+@asynccontextmanager
+async def _running(server: aio.Server) -> AsyncIterator[None]:
     await server.start()
     try:
-        yield server, bound
+        yield
     finally:
         await server.stop(0)
 
@@ -77,7 +109,7 @@ async def http_listener(host: str, port: int, app: web.Application) -> AsyncIter
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise PortTakenError("http_port", host, port, error) from error
+            raise PortTakenError("http_port", address(host, port), error) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
-from server.errors import DeadlineExpired, InvalidRequest, ModelNotFound, NotReady, Overloaded, ServerError
+from server.errors import DeadlineExpired, InvalidRequest, LoadFailed, ModelNotFound, NotReady, Overloaded, ServerError
 
 log = structlog.get_logger()
 
@@ -15,6 +15,7 @@ _LONGEST_MESSAGE = 1000
 CODES: dict[type[ServerError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     ModelNotFound: grpc.StatusCode.NOT_FOUND,
+    LoadFailed: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
     NotReady: grpc.StatusCode.UNAVAILABLE,

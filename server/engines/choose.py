@@ -43,14 +43,17 @@ class Choice:
         return bundle.graph_path(graph, _VARIANTS.get(self.precision))
 
 
-# Best first. Which of int8 and bf16 is faster depends on the processor and the model, so those two are measured.
+# Best first. Which of int8 and bf16 is faster depends on the processor and the model, so those two are measured; so are the two
+# forms of onnxruntime-cuda.
 LADDER: tuple[tuple[str, Precision], ...] = (
     (tensorrt.NAME, "f16"),
     (tensorrt.NAME, "bf16"),
     (tensorrt.NAME, "f32"),
     (tensorrt.NAME, "fp8"),
     (onnxruntime_cuda.NAME, "f16"),
+    (onnxruntime_cuda.FUSED, "f16"),
     (onnxruntime_cuda.NAME, "f32"),
+    (onnxruntime_cuda.FUSED, "f32"),
     (openvino.NAME, "int8"),
     (openvino.NAME, "bf16"),
     (openvino.NAME, "f32"),
@@ -59,11 +62,16 @@ LADDER: tuple[tuple[str, Precision], ...] = (
 WHY_NOT: dict[str, Callable[[Precision], str | None]] = {
     tensorrt.NAME: tensorrt.why_not,
     onnxruntime_cuda.NAME: onnxruntime_cuda.why_not,
+    onnxruntime_cuda.FUSED: onnxruntime_cuda.why_not,
     openvino.NAME: openvino.why_not,
     onnxruntime.NAME: onnxruntime.why_not,
 }
 # On a GPU the certificate of the exporting machine says nothing: the gate asks again there, see engines/gate.py.
-GATED = (tensorrt.NAME, onnxruntime_cuda.NAME)
+GATED = (tensorrt.NAME, onnxruntime_cuda.NAME, onnxruntime_cuda.FUSED)
+# Who asks for an engine by name gets the faster of its forms.
+_FORM_OF = {onnxruntime_cuda.FUSED: onnxruntime_cuda.NAME}
+ENGINES = tuple(dict.fromkeys(engine for engine, _ in LADDER if engine not in _FORM_OF))
+"""What can be asked for by name."""
 _VARIANTS: Mapping[str, Variant] = {"int8": INT8, "fp8": FP8}
 # Reported from DINOv2-L on: single activations beyond 65,504, which a gate with a few images may not meet.
 _WIDE = 1024
@@ -74,6 +82,16 @@ def objections(bundle: Bundle | None = None) -> Iterator[tuple[str, Precision, s
     """Every engine and precision, best first, with None where this machine can run it (for `bundle`), else why not."""
     for engine, precision in LADDER:
         yield engine, precision, (_missing(bundle, precision) if bundle else None) or WHY_NOT[engine](precision)
+
+
+def means(wanted: str, engine: str) -> bool:
+    """Whether an operator who asks for the engine `wanted` ("auto": any) may get `engine`."""
+    return wanted in ("auto", engine, plain_form(engine))
+
+
+def plain_form(engine: str) -> str:
+    """The engine that runs the graphs as they are exported, where `engine` runs another form of them."""
+    return _FORM_OF.get(engine, engine)
 
 
 def choice_of(bundle: Bundle, engine: str, precision: Precision) -> Choice:
@@ -87,8 +105,8 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
     """What may serve the bundle and deserves to be measured against one another, best guess first; usually one.
 
     The first rung of the ladder that the operator allows, this machine runs and the certificate covers; where that is int8,
-    also the next such rung. Where the certificate covers none, float32 that was never measured is served, flagged: it is
-    what was exported. What was measured and fell short, or another precision, is served only under `allow_uncertified`.
+    also the next such rung, and where it has another form, also that. Where the certificate covers none, float32 that was never
+    measured is served, flagged: it is what was exported. What was measured and fell short, or another precision, is served only under `allow_uncertified`.
     excluded: why not, for engines and precisions ("tensorrt/f16") that have been tried. Raises NoEngine.
     """
     certificate = bundle.certificate
@@ -96,8 +114,10 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
     doubtful: list[Choice] = []
     passed_over: dict[str, str] = {}
     for engine, precision in LADDER:
-        if wanted.engine not in ("auto", engine) or wanted.precision not in ("auto", precision):
+        if not means(wanted.engine, engine) or wanted.precision not in ("auto", precision):
             continue
+        if len(certified) == 2 or (certified and not _rivals(certified[0], engine, precision)):
+            break
         if wanted.precision == "auto" and _not_asked_for(bundle, precision):
             continue
         rung = f"{engine}/{precision}"
@@ -108,9 +128,7 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
         arithmetic = _arithmetic(certificate, precision)
         if objection is None and doubt is None:
             certified.append(Choice(engine, precision, arithmetic, _reason(wanted, passed_over, None), certified=True))
-            if precision == "int8":
-                continue
-            break
+            continue
         served_flagged = precision == "f32" and certificate.entry(engine, precision) is None
         if objection is None and (served_flagged or wanted.allow_uncertified):
             doubtful.append(Choice(engine, precision, arithmetic, _reason(wanted, passed_over, doubt), certified=False))
@@ -121,6 +139,11 @@ def choose(bundle: Bundle, wanted: Wanted, excluded: Mapping[str, str] = NOTHING
         rungs = ", ".join(f"{engine}/{precision}" for engine, precision in LADDER)
         raise NoEngine(f"no engine is called {wanted.engine}/{wanted.precision}; accepted: {rungs}")
     raise NoEngine("; ".join(_grouped(passed_over)))
+
+
+def _rivals(best: Choice, engine: str, precision: Precision) -> bool:
+    """Whether only measuring can tell if a lower rung is faster."""
+    return best.precision == "int8" or (_FORM_OF.get(engine), precision) == (best.engine, best.precision)
 
 
 def _why_not(engine: str, precision: Precision, wanted: Wanted) -> str | None:

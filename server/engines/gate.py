@@ -28,11 +28,11 @@ class Bars:
 
 
 REDUCED = Bars(top1=0.99, probability=1e-3, cosine=0.99)
-FP8 = Bars(top1=0.98, probability=5e-3, cosine=0.98)
+EIGHT_BITS = Bars(top1=0.98, probability=5e-3, cosine=0.98)
 
 
 def bars_of(precision: str) -> Bars:
-    return FP8 if precision == "fp8" else REDUCED
+    return EIGHT_BITS if precision in ("fp8", "int8") else REDUCED
 
 
 def judge(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from bundle import Bundle, GraphName
 from server.cpu import give_way
@@ -16,6 +17,7 @@ from server.engines.tensorrt import build, cuda
 _IDENTIFY: Mapping[str, Callable[[Precision], Identity]] = {
     tensorrt.NAME: build.identity,
     onnxruntime_cuda.NAME: onnxruntime_cuda.identity,
+    onnxruntime_cuda.FUSED: partial(onnxruntime_cuda.identity, name=onnxruntime_cuda.FUSED),
     openvino.NAME: openvino.identity,
     onnxruntime.NAME: lambda precision: onnxruntime.identity(),
 }
@@ -39,10 +41,16 @@ def open_engine(
                 lambda gpu: build.open_plan(bundle, graph, path, choice.precision, profiles, max_batch, cache, gpu),
                 profiles,
             )
-        if choice.engine == onnxruntime_cuda.NAME:
+        if choice.engine in (onnxruntime_cuda.NAME, onnxruntime_cuda.FUSED):
             return _on_every_gpu(
                 lambda gpu: onnxruntime_cuda.OnnxRuntimeCudaEngine(
-                    path, choice.precision, profiles, max_batch, onnxruntime_cuda.identity(choice.precision, gpu), gpu
+                    path,
+                    choice.precision,
+                    profiles,
+                    max_batch,
+                    onnxruntime_cuda.identity(choice.precision, gpu, choice.engine),
+                    bundle.manifest.layers,
+                    gpu,
                 ),
                 profiles,
             )

@@ -13,6 +13,8 @@ from server.engines.tensorrt.cuda import devices
 from server.engines.tensorrt.profiles import buckets
 
 NAME = "onnxruntime-cuda"
+FUSED = "onnxruntime-cuda-fused"
+"""The same with each layer's attention as one node. Which of the two is faster is measured."""
 PROVIDER = "CUDAExecutionProvider"
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
@@ -30,19 +32,20 @@ def why_not(precision: Precision) -> str | None:
     return why_no_gpu(precision)
 
 
-def identity(precision: Precision, device: int = 0) -> Identity:
-    """What the engine says of itself on this machine."""
+def identity(precision: Precision, device: int = 0, name: str = NAME) -> Identity:
+    """What the engine, of one name or the other, says of itself on this machine."""
     import onnxruntime
 
-    return Identity(NAME, onnxruntime.__version__, precision, devices()[device].name)
+    return Identity(name, onnxruntime.__version__, precision, devices()[device].name)
 
 
 class OnnxRuntimeCudaEngine:
     """One ONNX graph in one session on one GPU, for batches of 1, 2, 4, … up to `max_batch`; smaller ones are filled up.
 
-    graph: the float32 graph; for f16 it is converted. device: index of the GPU. provider: another one than CUDA's, for machines
-    without a GPU. Raises onnxruntime's own exceptions for a graph that it cannot load, RuntimeError where it would silently have
-    fallen back to the processor.
+    graph: the float32 graph; for f16 it is converted. identity: under the name FUSED, the attention of the model's `layers` becomes a
+    node each. device: index of the GPU. provider: another one than CUDA's, for machines without a GPU. Raises onnxruntime's own
+    exceptions for a graph that it cannot load, RuntimeError where it would silently have fallen back to the processor, NotFused
+    or OpsetError for a graph without a fused form.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class OnnxRuntimeCudaEngine:
         profiles: Sequence[Profile],
         max_batch: int,
         identity: Identity,
+        layers: int,
         device: int = 0,
         provider: str = PROVIDER,
     ) -> None:
-        self._session = _session(graph, precision, device, provider)
+        fused_layers = layers if identity.name == FUSED else 0
+        self._session = _session(graph, precision, fused_layers, device, provider)
         self._place = ("cuda", device) if provider == PROVIDER else ("cpu", 0)
         self.max_batch, self.profiles, self.identity = max_batch, tuple(profiles), identity
 
@@ -103,7 +108,7 @@ class _Bound:
         return {name: np.array(value.numpy()) for name, value in self._outputs.items()}
 
 
-def _session(graph: Path, precision: Precision, device: int, provider: str) -> Any:
+def _session(graph: Path, precision: Precision, fused_layers: int, device: int, provider: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -111,18 +116,22 @@ def _session(graph: Path, precision: Precision, device: int, provider: str) -> A
     settings = {"device_id": device, "use_tf32": 0, "arena_extend_strategy": "kSameAsRequested"}
     providers = [(provider, settings if provider == PROVIDER else {})]
     with tempfile.TemporaryDirectory() as folder:
-        path = graph if precision == "f32" else _in_f16(graph, Path(folder))
+        changed = fused_layers or precision != "f32"
+        path = _rewritten(graph, precision, fused_layers, Path(folder)) if changed else graph
         session = onnxruntime.InferenceSession(path, options, providers=providers)
     if session.get_providers()[0] != provider:
         raise RuntimeError(f"onnxruntime could not use {provider}; the libraries of CUDA 13 and a driver are needed")
     return session
 
 
-def _in_f16(graph: Path, folder: Path) -> Path:
+def _rewritten(graph: Path, precision: Precision, fused_layers: int, folder: Path) -> Path:
     import onnx
 
+    from server.engines.onnxruntime_attention import with_attention_nodes
     from server.engines.tensorrt.precision import retype, write
 
-    path = folder / "graph.onnx"
-    write(retype(onnx.load(graph), "f16"), path)
+    path, model = folder / "graph.onnx", onnx.load(graph)
+    if fused_layers:
+        model = with_attention_nodes(model, fused_layers)
+    write(retype(model, "f16") if precision == "f16" else model, path)
     return path

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from bundle import CLASSIFY, Bundle, CertificateEntry, GraphName
@@ -12,7 +13,8 @@ from server.engines.cache import EngineCache, user_folder
 from server.engines.choose import GATED, Choice, Wanted, choose
 from server.engines.contract import Engine
 from server.engines.load import is_built, open_engine
-from server.models.gating import require
+from server.errors import NotReady
+from server.models.gating import GateFailed, has_own, require
 from server.models.measure import LoadAbandoned, lone_run
 from server.models.tuning import find_fastest, label
 from server.models.warmup import check_contract, open_slots, slots_needed, warm_up
@@ -40,40 +42,55 @@ class Loader:
     """Opens the graphs of one bundle on the engine that was measured to be the fastest.
 
     `choice` is that engine, with the reason. `patient`: whether to wait for an engine that has to be built first, for minutes; else
-    it is passed over, and `postponed` says so. Everything blocks; `stopping` is asked between runs. Raises NoEngine,
-    LoadAbandoned, BundleError for a graph that is not what the manifest says, and what an engine raises.
+    it is passed over, and `postponed` says so. `images`: one's own, uint8 [M, H, W, 3], to hold every engine to. Everything blocks;
+    `stopping` is asked between runs. Raises NoEngine, LoadAbandoned, BundleError for a graph that is not what the manifest
+    says, and what an engine raises.
     """
 
     def __init__(
-        self, bundle: Bundle, settings: EngineSettings, stopping: Callable[[], bool], patient: bool = True
+        self,
+        bundle: Bundle,
+        settings: EngineSettings,
+        stopping: Callable[[], bool],
+        patient: bool = True,
+        images: np.ndarray | None = None,
     ) -> None:
         self._bundle, self._settings, self._stopping, self._patient = bundle, settings, stopping, patient
+        self._images = images
         self.postponed = False
         self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
         self.gates: dict[GraphName, CertificateEntry] = {}
-        """What the gate found of each open graph, where the engine is one that is gated."""
+        """What the gate found of each open graph, where it was asked."""
         self._excluded: dict[str, str] = {}
         self._choose()
 
     def lane(self, graph: GraphName) -> Lane:
-        """A lane for one of the bundle's graphs, ready for work. Raises GateFailed for another graph than the first, whose engine
-        serves already."""
-        while True:
+        """A lane for one of the bundle's graphs, ready for work. Raises NotReady for another graph than the first that fails the gate,
+        because the engine serves already."""
+        if graph != CLASSIFY:
             try:
-                lane = self._open(graph)
-                break
-            except Exception as error:
-                if graph != CLASSIFY or not self._may_pass_over(error):
-                    raise
-                self._pass_over(error)
-                self._choose()
-        if graph == CLASSIFY and self._was_busy(lane):
+                return self._open(graph)
+            except GateFailed as error:
+                raise NotReady(self._without(graph, error)) from error
+        lane = self._first_lane()
+        if self._was_busy(lane):
             log.warning("engines were measured on a busy machine; they are measured again", model=lane.name)
             lane.engine.close()
             del lane
             self._tune(recall=False)
-            lane = self._open(graph)
+            lane = self._first_lane()
         return lane
+
+    def _first_lane(self) -> Lane:
+        """A lane for the graph that is always open, on the first engine that can be opened and passes its gate."""
+        while True:
+            try:
+                return self._open(CLASSIFY)
+            except Exception as error:
+                if not self._may_pass_over(error):
+                    raise
+                self._pass_over(self.choice, error)
+                self._choose()
 
     def _choose(self) -> None:
         """The best engine that has not failed here. Raises NoEngine."""
@@ -88,17 +105,24 @@ class Loader:
             except Exception as error:
                 if not self._may_pass_over(error):
                     raise
-                self._pass_over(error)
+                self._pass_over(self._choices[0], error)
 
     def _is_built(self, choice: Choice) -> bool:
         return is_built(self._bundle, CLASSIFY, choice, self._settings.max_batch, self._cache)
 
     def _may_pass_over(self, error: Exception) -> bool:
-        """On a GPU much depends on the machine, and there is another engine; what fails on the processor fails for good."""
+        """On a GPU much depends on the machine, and there is another engine; on the processor only the gate can fail an engine that
+        another one may replace."""
+        if isinstance(error, GateFailed):
+            return True
         return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
 
-    def _pass_over(self, error: Exception) -> None:
-        rung = label(self._choices[0])
+    def _without(self, graph: GraphName, error: GateFailed) -> str:
+        manifest = self._bundle.manifest
+        return f"model {manifest.name}/{manifest.version} has no {graph} graph on {label(self.choice)}: {error}"
+
+    def _pass_over(self, choice: Choice, error: Exception) -> None:
+        rung = label(choice)
         log.warning("engine passed over", engine=rung, reason=str(error))
         self._excluded[rung] = str(error)
 
@@ -123,13 +147,18 @@ class Loader:
         manifest = self._bundle.manifest
         slots = open_slots(engine, slots_needed(engine))
         check_contract(slots[0], manifest.graphs[graph], manifest)
-        if self.choice.engine in GATED:
-            self.gates[graph] = require(engine, slots[0], self._bundle, graph, self._cache)
+        if self._is_gated(engine, graph):
+            self.gates[graph] = require(engine, slots[0], self._bundle, graph, self._cache, self._images)
         warm_up(engine, slots)
         # Graphs of one model differ by a few per cent, which the cost models learn as they run; measuring each would keep
         # the first caller of a graph waiting, and fool itself while others are served.
         costs = [CostModel(timing.seconds) for timing in self._tuning.timings]
         return Lane(manifest.name, manifest.version, graph, engine, costs, slots)
+
+    def _is_gated(self, engine: Engine, graph: GraphName) -> bool:
+        """Engines of the processor are certified with the bundle, and held to more only where somebody asked for it."""
+        asked = self._images is not None or has_own(engine, self._bundle, graph, self._cache)
+        return asked or self.choice.engine in GATED
 
     def _was_busy(self, lane: Lane) -> bool:
         return lone_run(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]

@@ -15,6 +15,7 @@ from server.engines.load import preload
 from server.errors import NotReady
 from server.models.loader import EngineSettings, Loader
 from server.models.measure import LoadAbandoned
+from server.models.survey import Key
 from server.models.tuning import label
 from server.scheduling.lane import Lane
 from server.scheduling.scheduler import Scheduler
@@ -38,7 +39,8 @@ class State(Enum):
 class ServedModel:
     """A bundle on its engine.
 
-    `state` and `detail` (why, for a person) change only on the event loop; `on_change` is told after each change.
+    `state` and `detail` (why, for a person) change only on the event loop; `on_change` is told after each change. `users`: requests
+    that have been given this model and are not answered yet. `outdated`: see `set_outdated`.
     """
 
     def __init__(
@@ -49,17 +51,28 @@ class ServedModel:
         on_change: Callable[["ServedModel"], None],
     ) -> None:
         self.path, self.name, self.version = path, path.parent.name, int(path.name)
-        self.state, self.detail = State.LOADING, "waiting to be loaded"
+        self.state, self._detail, self.outdated = State.LOADING, "waiting to be loaded", ""
+        self.users = 0
         self._scheduler, self._settings, self._on_change = scheduler, settings, on_change
         self._bundle: Bundle | None = None
         self._loader: Loader | None = None
         self._lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         self._retry_at: dict[GraphName, float] = {}
-        self._unloading = False
+        self._leaving = self._unloading = False
         self._upgrading: asyncio.Task[None] | None = None
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
+
+    @property
+    def key(self) -> Key:
+        return self.name, self.version
+
+    @property
+    def detail(self) -> str:
+        """Why it is in its state, for a person; empty when it is ready and nothing better is to be had."""
+        outdated = self.outdated and f"the bundle that is in its place now could not be loaded: {self.outdated}"
+        return "; ".join(filter(None, (self._detail, outdated)))
 
     @property
     def bundle(self) -> Bundle:
@@ -110,7 +123,7 @@ class ServedModel:
             self._bundle = bundle
             # Who asks for an engine by name waits for it.
             patient = self._settings.wanted.engine != "auto"
-            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading, patient)
+            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._leaving, patient)
             self._loader = loader
             if not loader.choice.certified:
                 log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
@@ -129,22 +142,30 @@ class ServedModel:
     @property
     def degraded(self) -> bool:
         """Whether a better engine is being built, or could not be."""
-        return self.state is State.READY and bool(self.detail)
+        return self.state is State.READY and bool(self._detail)
+
+    def set_outdated(self, reason: str) -> None:
+        """Why the bundle that the folder holds by now could not be loaded; empty when the folder holds this one again."""
+        self.outdated = reason
+        self._on_change(self)
 
     async def _upgrade(self, bundle: Bundle) -> None:
         """Build the best engine while another serves, then let it take over; no request is lost."""
         lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         try:
-            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._unloading)
+            loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._leaving)
             # One after another: the first may find that the engine does not do, and settle for another.
             for graph in sorted(bundle.manifest.graphs, key=lambda name: name != CLASSIFY):
                 self._refuse_same_engine(loader)
                 lanes[graph] = asyncio.create_task(self._open_lane(graph, loader))
                 await lanes[graph]
             self._refuse_same_engine(loader)
+            if self._leaving:
+                raise LoadAbandoned(f"{self} is being unloaded")
         except Exception as error:
-            log.error("no better engine could be built", model=str(self), reason=str(error))
-            self._become(State.READY, f"served by {self.identity}; no better engine could be built: {error}")
+            if not self._leaving:
+                log.error("no better engine could be built", model=str(self), reason=str(error))
+                self._become(State.READY, f"served by {self.identity}; no better engine could be built: {error}")
             await self._retire(lanes.values())
             return
         before, self._lanes, self._loader = self._lanes, lanes, loader
@@ -155,12 +176,24 @@ class ServedModel:
         if self.choice and label(loader.choice) == label(self.choice):
             raise NoEngine(loader.choice.reason)
 
+    async def retire(self) -> None:
+        """Free everything when the requests that have it are answered, or the server stops. Nobody may be given it any more."""
+        self._leaving = True
+        while self.users and not self._unloading:  # noqa: ASYNC110 — an event for each answer would cost every request
+            await asyncio.sleep(_LOOK_AGAIN)
+        self._unloading = True
+        lanes, self._lanes = self._lanes, {}
+        await self._retire(lanes.values())
+        if self._upgrading:
+            await asyncio.wait((self._upgrading,))
+        self._loader = None
+
     async def _retire(self, lanes: Iterable[asyncio.Task[Lane]]) -> None:
         """Free lanes that nothing new is sent to, when what was sent to them is answered."""
         for lane in await asyncio.gather(*lanes, return_exceptions=True):
             if isinstance(lane, BaseException):
                 continue
-            while lane.users:  # noqa: ASYNC110 — an event for each answer would cost every request
+            while lane.users and not self._unloading:  # noqa: ASYNC110 — likewise
                 await asyncio.sleep(_LOOK_AGAIN)
             await asyncio.to_thread(self._scheduler.remove_lane, lane)
             lane.engine.close()
@@ -182,20 +215,26 @@ class ServedModel:
 
         Raises whatever the engine raised where that failed; then NotReady until it is tried again, after a while.
         """
-        task = self._lanes.get(graph)
-        if task is not None and task.done() and (task.cancelled() or task.exception() is not None):
-            if time.monotonic() < self._retry_at.get(graph, 0.0):
-                raise NotReady(f"model {self}: its {graph} graph could not be loaded; see the server's log")
-            task = None
-        if task is None:
-            assert self._loader is not None
-            task = self._lanes[graph] = asyncio.create_task(self._open_lane(graph, self._loader))
-        # Shielded: one caller who gives up must not undo the load for the others.
-        return await asyncio.shield(task)
+        while True:
+            if self._unloading:
+                raise NotReady(f"model {self} is being unloaded")
+            task = self._lanes.get(graph)
+            if task is not None and task.done() and (task.cancelled() or task.exception() is not None):
+                if time.monotonic() < self._retry_at.get(graph, 0.0):
+                    raise NotReady(f"model {self}: its {graph} graph could not be loaded; see the server's log")
+                task = None
+            if task is None:
+                assert self._loader is not None
+                task = self._lanes[graph] = asyncio.create_task(self._open_lane(graph, self._loader))
+            # Shielded: one caller who gives up must not undo the load for the others.
+            lane = await asyncio.shield(task)
+            # A better engine may have taken over before this caller's turn came.
+            if self._lanes.get(graph) is task:
+                return lane
 
     def unload(self) -> None:
-        """Take the lanes from the scheduler and free the engines."""
-        self._unloading = True
+        """Take the lanes from the scheduler and free the engines, whoever uses them."""
+        self._leaving = self._unloading = True
         if self._upgrading:
             self._upgrading.cancel()
         for task in self._lanes.values():
@@ -216,7 +255,7 @@ class ServedModel:
             raise
         if self._unloading:
             lane.engine.close()
-            raise asyncio.CancelledError
+            raise NotReady(f"model {self} is being unloaded")
         self._scheduler.add_lane(lane)
         log.info(
             "graph ready",
@@ -246,5 +285,5 @@ class ServedModel:
         self._become(State.FAILED, detail)
 
     def _become(self, state: State, detail: str) -> None:
-        self.state, self.detail = state, detail
+        self.state, self._detail = state, detail
         self._on_change(self)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from server.engines.cache import EngineCache, Key
 from server.engines.choose import Choice
 from server.engines.contract import Engine, Profile
 from server.engines.load import candidate_profiles, identify, open_engine
-from server.models.measure import Bench, measure
+from server.models.measure import Bench, LoadAbandoned, measure
 from server.scheduling.cost import CostModel
 
 log = structlog.get_logger()
@@ -130,9 +131,9 @@ class Tuner:
         self._findings: list[str] = []
 
     def tune(self, choices: Sequence[Choice], threads: int) -> Tuning:
-        """The first choice in more and more streams, while that is faster; then the other choices at that number.
+        """The first choice in more and more streams, while that is faster; then the other choices at that number, if they run.
 
-        Raises what opening an engine raises, LoadAbandoned.
+        Raises what opening the first choice's engine raises, LoadAbandoned.
         """
         alone, *more = candidate_profiles(choices[0].engine, threads)
         best = Option(choices[0], alone)
@@ -144,8 +145,13 @@ class Tuner:
         for choice in choices[1:]:
             possible = candidate_profiles(choice.engine, threads)
             challenger = Option(choice, best.profile if best.profile in possible else possible[-1])
-            if self._faster(challenger, best):
-                best = challenger
+            try:
+                if self._faster(challenger, best):
+                    best = challenger
+            except LoadAbandoned:
+                raise
+            except Exception as error:  # whatever an engine raises: the one that serves without it is measured
+                self._findings.append(f"{challenger} cannot be used: {error}")
         options = list(dict.fromkeys([Option(best.choice, alone), best]))
         if missing := [option for option in options if option not in self._measured]:
             self._measure(missing)
@@ -163,12 +169,13 @@ class Tuner:
         return ratio >= _FASTER or (ratio > 1 / _FASTER and 2 * new.in_flight <= old.in_flight)
 
     def _measure(self, options: Sequence[Option]) -> None:
-        benches = [Bench(self._opening(option.choice, [option.profile]), clock=self._clock) for option in options]
-        try:
+        with ExitStack() as opened:
+            benches = []
+            for option in options:
+                engine = self._opening(option.choice, [option.profile])
+                opened.callback(engine.close)
+                benches.append(Bench(engine, clock=self._clock))
             measure(benches, self._stopping)
-        finally:
-            for bench in benches:
-                bench.engine.close()
         self._measured.update({option: bench.seconds for option, bench in zip(options, benches, strict=True)})
 
 

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
 from server.cpu import available_cpus
-from server.engines.choose import LADDER, NoEngine, Wanted
+from server.engines.choose import ENGINES, LADDER, NoEngine, Wanted
+from server.errors import NotReady
 from server.logs import configure_logging
-from server.models.gating import GateFailed
 from server.models.loader import EngineSettings, Loader
+from server.tools.images import HELP, UnusableImages, read_images
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -19,35 +22,37 @@ def main(argv: Sequence[str]) -> int:
     """0 when everything that a server would need for the bundle is in the cache."""
     parser = argparse.ArgumentParser(prog="vitscope build-engine", description=__doc__)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
-    parser.add_argument("--engine", default="auto", choices=["auto", *dict.fromkeys(name for name, _ in LADDER)])
+    parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
     parser.add_argument(
         "--precision", default="auto", choices=["auto", *sorted({precision for _, precision in LADDER})]
     )
     parser.add_argument("--max-batch", type=int, default=16, metavar="N", help="as the server's (default: %(default)s)")
     parser.add_argument("--engine-cache", type=Path, metavar="DIR", help="as the server's (default: in the bundle)")
+    parser.add_argument("--images", type=Path, metavar="DIR", help=f"{HELP}; the server goes by what is found")
     arguments = parser.parse_args(argv)
     configure_logging("auto", "info")
     wanted = Wanted(arguments.engine, arguments.precision, allow_uncertified=False)
     settings = EngineSettings(wanted, available_cpus(), arguments.max_batch, arguments.engine_cache)
     try:
         bundle = open_bundle(arguments.bundle)
-    except BundleError as error:
+        images = read_images(arguments.images, bundle.manifest) if arguments.images else None
+    except (BundleError, UnusableImages) as error:
         print(f"vitscope build-engine: {error}", file=sys.stderr)
         return USAGE
     try:
-        _build(bundle, settings)
-    except (NoEngine, GateFailed, BundleError) as error:
+        _build(bundle, settings, images)
+    except (NoEngine, NotReady, BundleError) as error:
         print(f"vitscope build-engine: {error}", file=sys.stderr)
         return FAILED
     return OK
 
 
-def _build(bundle: Bundle, settings: EngineSettings) -> None:
-    loader = Loader(bundle, settings, stopping=lambda: False)
+def _build(bundle: Bundle, settings: EngineSettings, images: np.ndarray | None) -> None:
+    loader = Loader(bundle, settings, stopping=lambda: False, images=images)
     for graph in (graph for graph in (CLASSIFY, ATTENTION) if graph in bundle.manifest.graphs):
         lane = loader.lane(graph)
         entry = loader.gates.get(graph)
-        checked = f"top-1 {entry.top1_agreement:.1%} on this machine" if entry else loader.choice.reason
+        checked = f"top-1 {entry.top1_agreement:.1%} of {entry.images} images" if entry else loader.choice.reason
         print(
             f"{lane.name}: {lane.engine.identity} on {lane.engine.identity.device}, batches to {lane.best_batch}: {checked}"
         )

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,16 +14,19 @@ import numpy as np
 from bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
 from server.cpu import available_cpus
 from server.engines import onnxruntime
-from server.engines.choose import LADDER, Choice, choice_of, objections
+from server.engines.choose import ENGINES, Choice, choice_of, means, objections, plain_form
 from server.engines.contract import Engine
 from server.engines.gate import bars_of, judge, made_up_images, through
 from server.engines.load import candidate_profiles, open_engine
 from server.engines.tensorrt.profiles import buckets
 from server.models.measure import Bench, measure
+from server.tools.images import HELP, UnusableImages, read_images
 from server.tools.limit import OPERATIONS, limit_bundle
 from server.tools.table import table
 
 OK, FAILED, USAGE = 0, 1, 2
+# Images to compare on where nobody gave any.
+_MADE_UP = 32
 
 
 @dataclass(frozen=True)
@@ -52,33 +55,39 @@ def main(argv: Sequence[str]) -> int:
     """0 when every engine that this machine can run, of those asked for, answers as the reference does; 1 otherwise."""
     parser = argparse.ArgumentParser(prog="vitscope selftest", description=__doc__)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
-    parser.add_argument("--engine", default="auto", choices=["auto", *dict.fromkeys(engine for engine, _ in LADDER)])
+    parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
     parser.add_argument("--max-batch", type=int, default=16, metavar="N", help="largest batch (default: %(default)s)")
-    parser.add_argument(
-        "--images", type=int, default=32, metavar="N", help="made-up images to compare (default: %(default)s)"
-    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help=HELP)
     arguments = parser.parse_args(argv)
     try:
         bundle = open_bundle(arguments.bundle)
-    except BundleError as error:
+        images = _images(arguments.images, bundle.manifest)
+    except (BundleError, UnusableImages) as error:
         print(f"vitscope selftest: {error}", file=sys.stderr)
         return USAGE
     results = []
     for engine, precision, why in objections(bundle):
-        if arguments.engine not in ("auto", engine):
+        if not means(arguments.engine, engine):
             continue
         if why is None:
             _say(f"{engine}/{precision}: building, comparing and measuring")
-            results.append(_test(bundle, choice_of(bundle, engine, precision), arguments.max_batch, arguments.images))
+            results.append(_test(bundle, choice_of(bundle, engine, precision), arguments.max_batch, images))
         else:
             _say(f"{engine}/{precision}: not here: {why}")
     print(render(bundle.manifest, results))
     return OK if results and all(result.passed for result in results) else FAILED
 
 
-def _test(bundle: Bundle, choice: Choice, max_batch: int, count: int) -> Tested:
-    contract, entries, seconds = bundle.manifest.input, dict[GraphName, CertificateEntry](), dict[int, float]()
-    images = made_up_images(count, contract.height, contract.width)
+def _images(folder: Path | None, manifest: Manifest) -> np.ndarray:
+    return (
+        read_images(folder, manifest)
+        if folder
+        else made_up_images(_MADE_UP, manifest.input.height, manifest.input.width)
+    )
+
+
+def _test(bundle: Bundle, choice: Choice, max_batch: int, images: np.ndarray) -> Tested:
+    entries, seconds = dict[GraphName, CertificateEntry](), dict[int, float]()
     fused: int | None = None
     try:
         for graph in (name for name in (CLASSIFY, ATTENTION) if name in bundle.manifest.graphs):
@@ -122,7 +131,8 @@ def _limit(like: Manifest, choice: Choice) -> float | None:
     """Operations per second in large matrix products; None for 8 bits, whose graphs are made by quantising a model."""
     if choice.precision in ("int8", "fp8") or find_spec("onnx") is None:
         return None
-    with TemporaryDirectory() as folder, _opened(limit_bundle(Path(folder), like), CLASSIFY, choice, 16) as engine:
+    plain = replace(choice, engine=plain_form(choice.engine))  # there is no attention to fuse
+    with TemporaryDirectory() as folder, _opened(limit_bundle(Path(folder), like), CLASSIFY, plain, 16) as engine:
         return max(OPERATIONS * size / seconds for size, seconds in _measured(engine).items())
 
 

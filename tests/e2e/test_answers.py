@@ -15,7 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from client import Client
 from client.result import Result
 from examples.fashion.prepare import LABELS, read_split
-from tests.e2e.conftest import FASHION, jpeg
+from tests.conftest import FASHION, jpeg
 from tests.e2e.harness import RunningServer
 
 

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 
 from client import Client, ClientError
 from client.result import Result
-from tests.e2e.conftest import FASHION
+from tests.conftest import FASHION
 from tests.e2e.harness import RunningServer, numbered, run_server
 from vitscope.v1 import classifier_pb2
 

@@ -100,6 +100,14 @@ def test_a_stream_is_slowed_down_rather_than_refused(heavy: RunningServer, photo
     assert all(answer.HasField("response") for answer in answers)
 
 
+def test_a_stream_of_more_items_than_there_are_places_flows(heavy_models: Path, photo: bytes) -> None:
+    with RunningServer(heavy_models, "--max-in-flight", "4") as server:
+        items = (classifier_pb2.ClassifyStreamRequest(request_id=str(n), request=request(photo)) for n in range(60))
+        answers = list(server.stub.ClassifyStream(items, timeout=30))
+    assert sorted(int(answer.request_id) for answer in answers) == list(range(60))
+    assert all(answer.HasField("response") for answer in answers)
+
+
 def test_a_stream_leaves_room_for_unary_callers(heavy: RunningServer, photo: bytes) -> None:
     idle(heavy)
     before = heavy.metric("vitscope_refusals_total")

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from client import Client, ClientError
 from client.result import Result
-from tests.e2e.conftest import FASHION
+from tests.conftest import FASHION
 from tests.e2e.harness import RunningServer, numbered, run_server
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 

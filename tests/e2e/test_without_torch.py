@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from client import Client
-from tests.e2e.conftest import FASHION
+from tests.conftest import FASHION
 from tests.e2e.harness import ROOT, RunningServer
 
 

@@ -39,6 +39,11 @@ def test_what_print_config_prints_is_a_file_that_gives_the_same_settings(tmp_pat
         ),
         (["--grpc-port", "70000"], "found '70000'; .* less than or equal to 65535"),
         (["--max-queue-wait", "soon"], "found 'soon'; .* valid number"),
+        (
+            ["--admin-address", "8502"],
+            r"admin_address .*: found '8502'; accepted: host:port .* such as 127.0.0.1:8502, or unix:/path",
+        ),
+        (["--admin-address", "localhost:99999"], "admin_address .*: found 'localhost:99999'; accepted: host:port"),
         (["--config", "nowhere.toml"], "config: nowhere.toml is not a file"),
     ],
 )

@@ -36,6 +36,8 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     """Could not be loaded; see `state_detail`."""
     MODEL_STATE_DRAINING: _ModelState.ValueType  # 4
     """Finishes what it has and takes no more."""
+    MODEL_STATE_UNLOADED: _ModelState.ValueType  # 5
+    """Is in the models folder, but not loaded; only AdminService tells of it."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """State of a model version on this server."""
@@ -50,6 +52,8 @@ MODEL_STATE_FAILED: ModelState.ValueType  # 3
 """Could not be loaded; see `state_detail`."""
 MODEL_STATE_DRAINING: ModelState.ValueType  # 4
 """Finishes what it has and takes no more."""
+MODEL_STATE_UNLOADED: ModelState.ValueType  # 5
+"""Is in the models folder, but not loaded; only AdminService tells of it."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
@@ -70,7 +74,7 @@ class ModelSummary(_message.Message):
     state: Global___ModelState.ValueType
     """Whether it serves."""
     state_detail: _builtins.str
-    """Why it is in that state, for a person to read; empty when ready."""
+    """Why it is in that state, for a person to read; empty when it is ready and nothing better is to be had."""
     engine: _builtins.str
     """Engine and precision, for example "openvino/bf16"; empty unless ready."""
     def __init__(

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
+from server.engines.opset import DEFAULT_DOMAIN, raised
+
 Arithmetic = Literal["f32", "f16", "bf16"]
 Message = TypeVar("Message", ModelProto, NodeProto, TensorProto)
 
@@ -16,12 +18,6 @@ LARGEST = 1_900_000_000  # bytes of weights inside an ONNX file: protobuf ends a
 _ELEMENT = {"f16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 _GREATEST = {TensorProto.FLOAT16: 65504.0, TensorProto.BFLOAT16: 3.38953e38}
 _OPSET, _IR_VERSION = 22, 10  # the first opset whose Conv takes bfloat16, and the file format that goes with it
-# Operators with a new version between opset 20 and 22 that only takes more types, so that the number can simply be raised.
-_ONLY_WIDENED = {
-    "Cast", "Constant", "ConstantOfShape", "Conv", "Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Transpose",
-    "Unsqueeze",
-}  # fmt: skip
-_DEFAULT_DOMAIN = ("", "ai.onnx")
 
 
 class PrecisionError(ValueError):
@@ -36,8 +32,8 @@ def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
     zero. bf16 raises the opset to 22.
 
     Raises PrecisionError for a tensor with values that overflow (named, with the largest), for operators of another domain or
-    with a graph inside, for operators whose meaning may change up to opset 22, and where types do not fit together or would
-    stay float32.
+    with a graph inside, and where types do not fit together or would stay float32; OpsetError for operators whose meaning may
+    change up to opset 22.
     """
     if precision == "f32":
         return _copy(model)
@@ -65,7 +61,7 @@ def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
     ]
     result = helper.make_model(
         helper.make_graph(nodes, graph.name, graph.input, graph.output, weights),
-        opset_imports=_raised(model) if precision == "bf16" else model.opset_import,
+        opset_imports=raised(model, _OPSET) if precision == "bf16" else model.opset_import,
         ir_version=max(model.ir_version, _IR_VERSION),
     )
     inferred = _inferred(result)
@@ -114,7 +110,7 @@ def _normalisation(graph: GraphProto) -> list[str]:
 def _retyped(node: NodeProto, element: int) -> NodeProto:
     """A copy in which every attribute that is a float32 constant, or names that type, is of the new one."""
     inside = any(attribute.type == AttributeProto.GRAPH for attribute in node.attribute)
-    if inside or node.domain not in _DEFAULT_DOMAIN:
+    if inside or node.domain not in DEFAULT_DOMAIN:
         raise PrecisionError(
             f"node {node.name} is a {node.domain or 'ai.onnx'} {node.op_type}; accepted are operators of ai.onnx without a "
             "graph inside"
@@ -175,19 +171,6 @@ def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
 
 def _cast(source: str, target: str, element: int) -> NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=element)
-
-
-def _raised(model: ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """The opset that bfloat16 needs, if the graph means the same in it."""
-    found = next(opset.version for opset in model.opset_import if opset.domain in _DEFAULT_DOMAIN)
-    for operator in {node.op_type for node in model.graph.node} - _ONLY_WIDENED:
-        old, new = (onnx.defs.get_schema(operator, version) for version in (found, max(found, _OPSET)))
-        if old.since_version != new.since_version:
-            raise PrecisionError(
-                f"operator {operator} has another version in opset {_OPSET}, which bf16 needs, than in the graph's {found}; "
-                f"accepted are those that only take more types: {', '.join(sorted(_ONLY_WIDENED))}"
-            )
-    return [helper.make_opsetid("", max(found, _OPSET))]
 
 
 def _inferred(model: ModelProto) -> ModelProto:

@@ -16,6 +16,20 @@ async def test_probes_follow_what_they_are_told() -> None:
         assert (await client.get("/healthz/ready")).status == 200
 
 
+async def test_what_could_be_better_follows_the_ok() -> None:
+    remarks: list[str] = []
+    app = http_app(Metrics(), alive=lambda: True, ready=lambda: True, remarks=lambda: remarks)
+    async with TestClient(TestServer(app)) as client:
+        assert await (await client.get("/healthz/ready")).text() == "ok\n"
+        remarks += ["a/1: served by openvino/f32 until a better engine is built", "b/2: failed: two\n lines"]
+        answer = await client.get("/healthz/ready")
+        assert (answer.status, (await answer.text()).splitlines()) == (
+            200,
+            ["ok", "a/1: served by openvino/f32 until a better engine is built", "b/2: failed: two lines"],
+        )
+        assert await (await client.get("/healthz/live")).text() == "ok\n"
+
+
 async def test_metrics_are_what_prometheus_reads_in_either_format() -> None:
     metrics = Metrics()
     metrics.images("m", 1, "e").answered("OK", {"decode": 0.002, "total": 0.012})

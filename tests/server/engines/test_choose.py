@@ -4,7 +4,7 @@ import pytest
 
 from bundle import CLASSIFY, FP8, INT8, Bundle, Certificate, CertificateEntry
 from server.engines import openvino
-from server.engines.choose import LADDER, WHY_NOT, Choice, NoEngine, Wanted, objections
+from server.engines.choose import ENGINES, LADDER, WHY_NOT, Choice, NoEngine, Wanted, means, objections
 from server.engines.choose import choose as choose_for
 from tests.bundle.sample import MANIFEST
 
@@ -98,19 +98,42 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine with a GPU, TensorRT, and an onnxruntime with CUDA."""
     monkeypatch.setitem(WHY_NOT, "tensorrt", lambda precision: None)
     monkeypatch.setitem(WHY_NOT, "onnxruntime-cuda", lambda precision: None)
+    monkeypatch.setitem(WHY_NOT, "onnxruntime-cuda-fused", lambda precision: None)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_then_the_next_engine() -> None:
     excluded: dict[str, str] = {}
-    for expected in ("tensorrt/f16", "tensorrt/bf16", "tensorrt/f32", "onnxruntime-cuda/f16", "onnxruntime-cuda/f32"):
-        (choice,) = choose_for(bundle(certificate()), AUTO, excluded)
+    two_forms = {
+        "onnxruntime-cuda/f16": "onnxruntime-cuda-fused/f16",
+        "onnxruntime-cuda/f32": "onnxruntime-cuda-fused/f32",
+    }
+    for expected in (
+        "tensorrt/f16",
+        "tensorrt/bf16",
+        "tensorrt/f32",
+        *(form for both in two_forms.items() for form in both),
+    ):
+        choice, *others = choose_for(bundle(certificate()), AUTO, excluded)
         assert f"{choice.engine}/{choice.precision}" == expected
+        assert [f"{other.engine}/{other.precision}" for other in others] == [
+            two_forms[rung] for rung in two_forms if rung == expected
+        ]
         assert choice.certified, "the gate on this machine decides, not the certificate of another"
         assert all(f"passed over {rung}: {why}" in choice.reason for rung, why in excluded.items())
         excluded[expected] = f"it failed the gate after {len(excluded)}"
     (choice,) = choose_for(bundle(certificate()), AUTO, excluded)
     assert choice.engine == "openvino"
+
+
+@pytest.mark.usefixtures("gpu")
+def test_who_asks_for_an_engine_gets_both_of_its_forms_measured() -> None:
+    found = choose_for(bundle(certificate()), Wanted("onnxruntime-cuda", "f32", allow_uncertified=False))
+    assert [choice.engine for choice in found] == ["onnxruntime-cuda", "onnxruntime-cuda-fused"]
+    assert all(choice.precision == "f32" and choice.certified for choice in found)
+    assert "onnxruntime-cuda" in ENGINES
+    assert "onnxruntime-cuda-fused" not in ENGINES
+    assert not means("onnxruntime", "onnxruntime-cuda-fused")
 
 
 @pytest.mark.usefixtures("gpu")

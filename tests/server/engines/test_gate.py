@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.engines.contract import Identity, Outputs
-from server.engines.gate import FP8, REDUCED, bars_of, judge, made_up_images, run_in_batches
+from server.engines.gate import EIGHT_BITS, REDUCED, bars_of, judge, made_up_images, run_in_batches
 
 IDENTITY = Identity("engine", "1", "f16", "a GPU")
 IMAGES = made_up_images(13, 16, 24)
@@ -90,9 +90,9 @@ def test_two_classes_that_the_reference_cannot_tell_apart_are_both_right() -> No
 
 
 def test_8_bits_have_bars_of_their_own() -> None:
-    assert bars_of("fp8") is FP8
+    assert bars_of("fp8") is bars_of("int8") is EIGHT_BITS
     assert bars_of("bf16") is REDUCED
-    assert FP8.top1 < REDUCED.top1
+    assert EIGHT_BITS.top1 < REDUCED.top1
 
 
 @given(st.integers(1, 20), st.integers(1, 9))

@@ -8,7 +8,7 @@ from server.engines.cache import EngineCache
 from server.engines.contract import Identity, Outputs, Profile
 from server.engines.onnxruntime import OnnxRuntimeEngine
 from server.engines.tensorrt.profiles import buckets
-from server.models.gating import GateFailed, require
+from server.models.gating import GateFailed, has_own, require
 from tests.server.models.test_repository import bundle as write_bundle
 
 
@@ -57,3 +57,41 @@ def test_an_engine_that_is_wrong_at_one_batch_size_is_refused_each_time(tmp_path
         engine = Skewed(opened.graph_path(CLASSIFY), wrong_at=2)
         with pytest.raises(GateFailed, match=r"on this machine: at batch 2, top-1 agrees on"):
             require(engine, engine.slot(), opened, CLASSIFY, cache)
+
+
+def own_images(opened: Bundle, count: int = 9) -> np.ndarray:
+    contract = opened.manifest.input
+    return np.random.default_rng(1).integers(0, 256, (count, contract.height, contract.width, 3), np.uint8)
+
+
+def test_what_was_found_on_own_images_stands_from_then_on(tmp_path: Path, opened: Bundle) -> None:
+    engine, cache = Skewed(opened.graph_path(CLASSIFY), None), EngineCache(tmp_path / "cache")
+    assert require(engine, engine.slot(), opened, CLASSIFY, cache).images == 32
+    assert not has_own(engine, opened, CLASSIFY, cache)
+    own = require(engine, engine.slot(), opened, CLASSIFY, cache, own_images(opened))
+    assert (own.images, own.passed) == (9, True)
+    assert has_own(engine, opened, CLASSIFY, cache)
+    assert require(engine, engine.slot(), opened, CLASSIFY, cache) == own
+    again = require(engine, engine.slot(), opened, CLASSIFY, cache, own_images(opened, 10))
+    assert again.images == 10, "who gives images wants these to be looked at"
+    assert require(engine, engine.slot(), opened, CLASSIFY, cache) == again
+
+
+def test_an_engine_that_failed_on_own_images_is_refused_without_them(tmp_path: Path, opened: Bundle) -> None:
+    cache = EngineCache(tmp_path / "cache")
+    right, wrong = (Skewed(opened.graph_path(CLASSIFY), at) for at in (None, 4))
+    assert require(right, right.slot(), opened, CLASSIFY, cache).passed
+    with pytest.raises(GateFailed):
+        require(wrong, wrong.slot(), opened, CLASSIFY, cache, own_images(opened))
+    with pytest.raises(GateFailed, match=r"on this machine: at batch 4, top-1 agrees on"):
+        require(right, right.slot(), opened, CLASSIFY, cache)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"engine": 1}'])
+def test_a_result_that_cannot_be_read_is_found_anew(tmp_path: Path, opened: Bundle, content: bytes) -> None:
+    class Planted(EngineCache):
+        def read(self, key: object) -> bytes | None:
+            return content
+
+    engine = Skewed(opened.graph_path(CLASSIFY), None)
+    assert require(engine, engine.slot(), opened, CLASSIFY, Planted(tmp_path / "cache")).images == 32

@@ -1,18 +1,33 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bundle import CLASSIFY, open_bundle
-from server.engines.choose import Wanted
+from bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
+from server.engines.choose import NoEngine, Wanted
 from server.engines.contract import Profile
+from server.errors import NotReady
 from server.models import loader as loader_module
+from server.models.gating import GateFailed
 from server.models.loader import EngineSettings, Loader
 from server.models.measure import LoadAbandoned
+from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.models.test_repository import bundle
 
 
 def settings(cache: Path | None = None) -> EngineSettings:
     return EngineSettings(Wanted("openvino", "f32", True), threads=2, max_batch=2, cache=cache)
+
+
+def own_images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), np.uint8)
+
+
+def two_graphs(opened: Bundle) -> Bundle:
+    """The bundle with its one graph under both names."""
+    graphs = dict.fromkeys((CLASSIFY, ATTENTION), opened.manifest.graphs[CLASSIFY])
+    return replace(opened, manifest=opened.manifest.model_copy(update={"graphs": graphs}))
 
 
 def load(path: Path, cache: Path | None = None, stopping: bool = False) -> Loader:
@@ -57,3 +72,37 @@ def test_what_was_measured_on_a_busy_machine_is_measured_again(tmp_path: Path, m
     lane = loaded.lane(CLASSIFY)
     assert entry.read_bytes() != before
     assert lane.engine.profiles[0] == Profile(1, 2)
+
+
+def refuse(*_: object) -> None:
+    raise GateFailed("it failed the gate on this machine: at batch 2, top-1 agrees on 3.0% of the images")
+
+
+def test_another_graph_that_fails_the_gate_is_not_ready_rather_than_a_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = two_graphs(open_bundle(bundle(tmp_path / "models", "a", 1, tmp_path)))
+    loader = Loader(opened, settings(), lambda: False, images=own_images())
+    assert loader.lane(CLASSIFY).engine.identity.name == "openvino"
+    monkeypatch.setattr(loader_module, "require", refuse)
+    with pytest.raises(
+        NotReady, match=r"^model a/1 has no attention graph on openvino/f32: it failed .* top-1 agrees on 3"
+    ):
+        loader.lane(ATTENTION)
+
+
+def test_engines_of_the_processor_are_gated_only_on_ones_own_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_bundle(bundle(tmp_path / "models", "a", 1, tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(loader_module, "require", refuse)
+        load(opened.path).lane(CLASSIFY)
+        with pytest.raises(NoEngine, match=r"openvino/f32: it failed the gate on this machine: at batch 2"):
+            Loader(opened, settings(), lambda: False, images=own_images()).lane(CLASSIFY)
+    held = Loader(opened, settings(), lambda: False, images=own_images())
+    held.lane(CLASSIFY)
+    assert held.gates[CLASSIFY].images == 8
+    again = load(opened.path)
+    again.lane(CLASSIFY)
+    assert again.gates == held.gates

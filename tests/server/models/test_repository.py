@@ -1,14 +1,16 @@
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from bundle import ATTENTION, CLASSIFY, BundleError, Graph, Output
+from bundle import ATTENTION, CLASSIFY, Graph, Output
 from server.engines.choose import Wanted
 from server.errors import InvalidRequest, ModelNotFound, NotReady
 from server.models.loader import EngineSettings
 from server.models.repository import Repository
 from server.models.served import ServedModel, State
+from server.models.watch import Watcher
 from server.scheduling.scheduler import Scheduler
 from tests.bundle.sample import MANIFEST, write_sample
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
@@ -41,6 +43,12 @@ def bundle(models: Path, name: str, version: int, tmp_path: Path) -> Path:
     return write_sample(models, version, name, (tmp_path / "graph.onnx").read_bytes(), manifest)
 
 
+async def loaded(models: Path, scheduler: Scheduler) -> Repository:
+    repository = Repository(scheduler, SETTINGS, lambda model: None)
+    await Watcher(repository, models).start()
+    return repository
+
+
 @pytest.fixture
 async def repository(scheduler: Scheduler, tmp_path: Path) -> AsyncIterator[Repository]:
     """a/1 and a/3 serve, a/4 is broken, b/1 serves."""
@@ -49,8 +57,7 @@ async def repository(scheduler: Scheduler, tmp_path: Path) -> AsyncIterator[Repo
         path = bundle(models, name, version, tmp_path)
         if version == 4:
             (path / "graphs/classify.onnx").write_bytes(b"broken")
-    repository = Repository(scheduler, SETTINGS, lambda model: None)
-    await repository.load_all(models)
+    repository = await loaded(models, scheduler)
     yield repository
     await repository.close()
 
@@ -79,19 +86,16 @@ async def test_what_is_not_there_is_said_with_what_is(repository: Repository) ->
         repository.find("a", 2)
     with pytest.raises(InvalidRequest, match="model: empty; accepted: one of a, b"):
         repository.find("", 0)
-
-
-async def test_a_folder_without_bundles_is_refused(scheduler: Scheduler, tmp_path: Path) -> None:
-    repository = Repository(scheduler, SETTINGS, lambda model: None)
-    with pytest.raises(BundleError, match="no bundles in it"):
-        await repository.load_all(tmp_path)
+    await asyncio.gather(*[repository.take(("a", version)) for version in (1, 3, 4)])
+    assert str(repository.find("", 0)) == "b/1"
+    await repository.take(("b", 1))
+    with pytest.raises(InvalidRequest, match="model: empty; accepted: none: this server has no model"):
+        repository.find("", 0)
 
 
 async def test_a_bundle_in_the_wrong_folder_fails(scheduler: Scheduler, tmp_path: Path) -> None:
     bundle(tmp_path / "models", "a", 1, tmp_path).rename(tmp_path / "models/a/2")
-    repository = Repository(scheduler, SETTINGS, lambda model: None)
-    await repository.load_all(tmp_path / "models")
-    (model,) = repository
+    (model,) = await loaded(tmp_path / "models", scheduler)
     assert model.state is State.FAILED
     assert "its manifest says a/1, its folder a/2" in model.detail
 
@@ -114,9 +118,7 @@ async def test_states_are_told_as_they_change(scheduler: Scheduler, tmp_path: Pa
 async def test_a_graph_that_is_not_what_the_manifest_says_fails_to_load(scheduler: Scheduler, tmp_path: Path) -> None:
     write_graph(tmp_path / "graph.onnx")
     write_sample(tmp_path / "models", 1, "a", (tmp_path / "graph.onnx").read_bytes())
-    repository = Repository(scheduler, SETTINGS, lambda model: None)
-    await repository.load_all(tmp_path / "models")
-    (model,) = repository
+    (model,) = await loaded(tmp_path / "models", scheduler)
     assert model.state is State.FAILED
     assert "takes images of (4, 6, 3), the manifest says (28, 28, 3)" in model.detail
 

@@ -105,6 +105,22 @@ def test_no_more_than_two_engines_are_open_and_none_is_left() -> None:
     assert all(engine.closed for engine in workshop.engines)
 
 
+def test_a_challenger_that_cannot_be_opened_is_passed_over_and_nothing_is_left_open() -> None:
+    workshop = Workshop({BF16: scaling(0.2), INT8: scaling(0.2, unit=0.001), F32: scaling(0.2, unit=0.005)})
+
+    def opening(choice: Choice, profiles: Sequence[Profile]) -> TimedEngine:
+        if choice is INT8:
+            raise ValueError("not that graph")
+        return workshop(choice, profiles)
+
+    tuning = Tuner(opening, clock=workshop.clock).tune([BF16, INT8, F32], 2)
+    assert tuning.engine == "openvino/f32"
+    assert "openvino/int8 2×1 cannot be used: not that graph; openvino/f32 2×1 measured 2.00 times" in tuning.reason
+    assert all(engine.closed for engine in workshop.engines)
+    with pytest.raises(ValueError, match="not that graph"):
+        Tuner(opening, clock=workshop.clock).tune([INT8, BF16], 2)
+
+
 def test_giving_up_closes_what_was_opened() -> None:
     workshop = Workshop({BF16: scaling(0.2)})
     with pytest.raises(LoadAbandoned):

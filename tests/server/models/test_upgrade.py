@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -149,6 +150,31 @@ async def test_it_serves_at_once_and_the_better_engine_takes_over_without_losing
     assert house.changes[-1] == (State.READY, "")
     await until(lambda: len(house.scheduler._dispatcher.lanes) == 1)
     assert await house.ask(9) == "tensorrt/f16"
+
+
+async def test_a_graph_that_opens_just_when_another_engine_takes_over_is_not_given_away(house: House) -> None:
+    old, new = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
+    house.model._lanes = {"attention": old}  # type: ignore[dict-item]
+    asked = asyncio.create_task(house.model.lane("attention"))
+    await asyncio.sleep(0)
+    old.set_result("the one that is freed")
+    house.model._lanes = {"attention": new}  # type: ignore[dict-item]
+    new.set_result("the one that serves")
+    assert await asked == "the one that serves"
+
+
+async def test_nothing_is_left_of_a_model_that_retires_while_it_builds(built: Built, house: House) -> None:
+    await house.model.load()
+    await house.ask(1)
+    engine = weakref.ref(house.model.open_lane("classify").engine)  # type: ignore[union-attr]
+    retiring = asyncio.create_task(house.model.retire())
+    await until(lambda: house.scheduler._dispatcher.lanes == [])
+    built.ready.set()
+    await retiring
+    # Not left to the garbage collector: it does not look at what start-up made.
+    assert engine() is None
+    assert built.opened == built.closed
+    assert house.changes[-1][0] is State.READY, "it is gone, and no more said about it"
 
 
 async def test_a_plan_that_is_there_already_is_used_from_the_start(built: Built, house: House) -> None:

@@ -1,10 +1,21 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from server.engines.cache import EngineCache
+from server.engines.openvino import OpenVinoSlot
 from server.tools.build_engine import main
 from tests.server.models.test_repository import bundle
+from tests.server.tools.test_images import photos
+
+
+@pytest.fixture(autouse=True)
+def default_logs() -> Iterator[None]:
+    """The command sends the logs of the process to a stream that ends with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_what_a_server_would_measure_is_in_the_cache_afterwards(
@@ -35,3 +46,30 @@ def test_a_folder_that_is_no_bundle_is_a_mistake_of_the_caller(
 ) -> None:
     assert main([str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_an_engine_is_held_to_ones_own_images_and_the_next_start_goes_by_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, cache = bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache"
+    photos(tmp_path / "photos", 8)
+    options = [str(path), "--max-batch", "2", "--engine-cache", str(cache)]
+    with monkeypatch.context() as patched:
+        right = OpenVinoSlot.run
+        patched.setattr(OpenVinoSlot, "run", lambda *a: {name: -values for name, values in right(*a).items()})
+        assert main([*options, "--images", str(tmp_path / "photos")]) == 0
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert printed.startswith("a/1 classify: onnxruntime/f32 on CPU, batches to ")
+    assert printed.endswith(": top-1 100.0% of 8 images")
+    assert main(options) == 0, "openvino answers rightly now, and is still refused for what was found"
+    assert capsys.readouterr().out.splitlines()[-1].startswith("a/1 classify: onnxruntime/f32 on CPU")
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_folder_that_will_not_do_is_a_mistake_of_the_caller(
+    count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos(tmp_path / "photos", count)
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    assert main([str(path), "--images", str(tmp_path / "photos")]) == 2
+    assert f"photos: {count} images; accepted: at least 8" in capsys.readouterr().err

@@ -3,17 +3,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import CLASSIFY
+from bundle import CLASSIFY, open_bundle
+from server.engines.contract import Outputs
+from server.engines.onnxruntime import OnnxRuntimeSlot
 from server.engines.openvino import OpenVinoSlot
+from server.tools import selftest
+from server.tools.images import read_images
 from server.tools.limit import OPERATIONS, limit_bundle
 from server.tools.selftest import arithmetic, main
 from tests.bundle.sample import MANIFEST
 from tests.server.models.test_repository import bundle
+from tests.server.tools.test_images import photos
 
 
 def test_each_engine_is_compared_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = bundle(tmp_path / "models", "a", 1, tmp_path)
-    assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2", "--images", "4"]) == 0
+    assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2"]) == 0
     printed = capsys.readouterr()
     rates, gates = printed.out.split("\n\n")[1:3]
     assert [line.split()[:2] for line in rates.splitlines()[1:]] == [["onnxruntime/f32", "1"], ["onnxruntime/f32", "2"]]
@@ -25,13 +30,35 @@ def test_each_engine_is_compared_and_measured(tmp_path: Path, capsys: pytest.Cap
 def test_an_engine_that_answers_wrongly_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(selftest, "_limit", lambda *_: None)
     right = OpenVinoSlot.run
     monkeypatch.setattr(
         OpenVinoSlot, "run", lambda slot, n, profile=0: {k: -v for k, v in right(slot, n, profile).items()}
     )
     path = bundle(tmp_path / "models", "a", 1, tmp_path)
-    assert main([str(path), "--engine", "openvino", "--max-batch", "2", "--images", "4"]) == 1
+    assert main([str(path), "--engine", "openvino", "--max-batch", "2"]) == 1
     assert "at batch 2, top-1 agrees on" in capsys.readouterr().out
+
+
+def test_ones_own_images_take_the_place_of_made_up_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+    right = OnnxRuntimeSlot.run
+
+    def run(slot: OnnxRuntimeSlot, n: int, profile: int = 0) -> Outputs:
+        seen.append(slot.pixels[:n].copy())
+        return right(slot, n, profile)
+
+    monkeypatch.setattr(OnnxRuntimeSlot, "run", run)
+    monkeypatch.setattr(selftest, "_limit", lambda *_: None)
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    photos(tmp_path / "photos", 8)
+    assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2", "--images", str(tmp_path / "photos")]) == 0
+    expected = read_images(tmp_path / "photos", open_bundle(path).manifest)
+    np.testing.assert_array_equal(np.concatenate(seen[:4]), expected)
+    assert main([str(path), "--images", str(tmp_path / "none")]) == 2
+    assert "none: no such folder" in capsys.readouterr().err
 
 
 def test_an_engine_that_is_not_here_is_a_failure_with_the_reason(

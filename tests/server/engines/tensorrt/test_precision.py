@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from bundle import ATTENTION, CLASSIFY, GraphName
-from server.engines.tensorrt.precision import (
-    _ONLY_WIDENED,
-    Arithmetic,
-    PrecisionError,
-    float32_tensors,
-    retype,
-    write,
-)
+from server.engines.opset import ONLY_WIDENED, OpsetError
+from server.engines.tensorrt.precision import Arithmetic, PrecisionError, float32_tensors, retype, write
 from tests.server.engines.tensorrt import vits
 from tests.server.engines.tensorrt.vits import FAMILY_NAMES, FamilyName
 
@@ -135,9 +129,9 @@ def test_bf16_raises_the_opset_as_the_version_converter_would() -> None:
     assert meaning(converted) == meaning(model), "the converter finds something to change between the opsets"
 
 
-@pytest.mark.parametrize("operator", sorted(_ONLY_WIDENED))
+@pytest.mark.parametrize("operator", sorted(ONLY_WIDENED))
 def test_what_may_be_raised_has_the_same_definition_but_for_types(operator: str) -> None:
-    old, new = (onnx.defs.get_schema(operator, opset) for opset in (20, 22))
+    old, new = (onnx.defs.get_schema(operator, opset) for opset in (20, 23))
     assert {n: (a.type, a.required, a.default_value) for n, a in old.attributes.items()} == {
         n: (a.type, a.required, a.default_value) for n, a in new.attributes.items()
     }
@@ -150,7 +144,7 @@ def test_an_operator_that_changes_up_to_opset_22_is_refused() -> None:
     model = graph_of(
         [helper.make_node("GroupNormalization", ["x", "one", "one"], ["logits"], num_groups=1)], one=[1.0, 1, 1]
     )
-    with pytest.raises(PrecisionError, match="operator GroupNormalization has another version in opset 22"):
+    with pytest.raises(OpsetError, match="operator GroupNormalization has another version in opset 22"):
         retype(model, "bf16")
 
 

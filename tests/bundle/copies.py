@@ -1,0 +1,27 @@
+"""Other versions of a real bundle."""
+
+import shutil
+from pathlib import Path
+
+from bundle import Manifest
+from bundle.reader import CHECKSUM, MANIFEST, checksum_line
+
+
+def copy_bundle(source: Path, destination: Path, prefix: str = "") -> None:
+    """`source` as the bundle <models>/<name>/<version>, in the place of one that is there. Its labels begin with `prefix`, so
+    that its answers can be told apart."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    staged = destination.parent / f".{destination.name}-staged"
+    shutil.copytree(source, staged)
+    manifest = Manifest.model_validate_json((source / MANIFEST).read_bytes())
+    labels = tuple(prefix + label for label in manifest.labels)
+    named = {"name": destination.parent.name, "version": int(destination.name), "labels": labels}
+    (staged / MANIFEST).write_text(manifest.model_copy(update=named).model_dump_json())
+    (staged / CHECKSUM).write_bytes(checksum_line(staged / MANIFEST))
+    if destination.exists():
+        gone = destination.parent / f".{destination.name}-gone"
+        destination.rename(gone)
+        staged.rename(destination)
+        shutil.rmtree(gone)
+    else:
+        staged.rename(destination)

@@ -1,0 +1,96 @@
+"""Photos and models that tests of several parts have in common."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from filelock import FileLock
+from PIL import Image
+
+from export.pipeline import ExportJob, export_checkpoint
+from export.preprocess import Size
+from tests.export.checkpoints import dinov2, save, vit
+
+FASHION = Path(__file__).parents[1] / "examples" / "fashion"
+
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Has a folder filled by the first of the processes that run tests to ask for it, for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    base = base if worker_id == "master" else base.parent
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        made = base / f"once-{name}"
+        with FileLock(base / f"once-{name}.lock"):
+            if not made.exists():
+                fill(made.with_suffix(".unfinished"))
+                made.with_suffix(".unfinished").rename(made)
+        return made
+
+    return folder
+
+
+def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG of 451 x 300 pixels."""
+    return jpeg(skimage.data.chelsea())
+
+
+@pytest.fixture(scope="session")
+def registers_checkpoint(once: Once) -> Path:
+    """A small DINOv2 with four registers, 42-pixel input, and random weights that are far from uniform."""
+    return once("registers", lambda folder: save(folder, dinov2(registers=4)))
+
+
+@pytest.fixture(scope="session")
+def calibration(once: Once) -> Path:
+    """Crops of real photos."""
+    return once("calibration", _crops)
+
+
+def _crops(folder: Path) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(16):
+        photo = (skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut())[number % 3]
+        top, left = random.integers(0, 150, 2)
+        Image.fromarray(photo[top : top + 150, left : left + 150]).save(folder / f"{number}.png")
+
+
+@pytest.fixture(scope="session")
+def models(once: Once, registers_checkpoint: Path, calibration: Path) -> Path:
+    """Two models: the bundled example, and a DINOv2 with registers."""
+
+    def export(folder: Path) -> None:
+        export_checkpoint(ExportJob(str(FASHION), folder, "fashion"))
+        export_checkpoint(
+            ExportJob(str(registers_checkpoint), folder, "registers", calibration=calibration, allow_uncertified=True)
+        )
+
+    return once("models", export)
+
+
+@pytest.fixture(scope="session")
+def heavy_models(once: Once) -> Path:
+    """One model that takes some ten milliseconds an image: ViT-Tiny/16 at 224, random weights, not certified."""
+
+    def export(folder: Path) -> None:
+        shape = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 12, "num_attention_heads": 3}
+        checkpoint = save(folder / "checkpoint", vit(**shape, image_size=224, patch_size=16))
+        export_checkpoint(
+            ExportJob(str(checkpoint), folder / "models", "heavy", certificate=False, size=Size(224, 224))
+        )
+
+    return once("heavy", export) / "models"

@@ -1,0 +1,56 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundle import BundleError
+from server.models.survey import survey
+from tests.bundle.sample import write_sample
+
+
+def test_a_version_is_there_when_its_manifest_is(tmp_path: Path) -> None:
+    write_sample(tmp_path, 1)
+    (write_sample(tmp_path, 2) / "manifest.json").unlink()
+    (tmp_path / "sample/.3-copy").mkdir()
+    (tmp_path / "sample/notes").mkdir()
+    assert list(survey(tmp_path)) == [("sample", 1)]
+
+
+def test_stamps_tell_another_manifest_from_other_files(tmp_path: Path) -> None:
+    path = write_sample(tmp_path, 1)
+    before = survey(tmp_path)["sample", 1]
+    assert survey(tmp_path)["sample", 1] == before
+    weights = path / "graphs/weights.bin"
+    content, times = weights.read_bytes(), weights.stat()
+    weights.write_bytes(content[::-1])
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a copy that keeps times leaves it
+    touched = survey(tmp_path)["sample", 1]
+    assert (touched.manifest, touched.files == before.files) == (before.manifest, False)
+    (path / "manifest.json").write_text("{}")
+    assert survey(tmp_path)["sample", 1].manifest != before.manifest
+
+
+def test_the_engine_cache_is_no_part_of_it(tmp_path: Path) -> None:
+    path = write_sample(tmp_path, 1)
+    before = survey(tmp_path)
+    (path / "engines").mkdir()
+    (path / "engines/plan").write_bytes(b"plan")
+    assert survey(tmp_path) == before
+
+
+def test_files_behind_links_are_looked_at(tmp_path: Path) -> None:
+    """As volumes made from ConfigMaps are laid out."""
+    path = write_sample(tmp_path / "real", 1)
+    (tmp_path / "models/sample").mkdir(parents=True)
+    (tmp_path / "models/sample/1").symlink_to(path)
+    before = survey(tmp_path / "models")["sample", 1]
+    (path / "certificate.json").write_text("other")
+    assert survey(tmp_path / "models")["sample", 1].files != before.files
+
+
+def test_a_folder_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
+    write_sample(tmp_path / "models", 1)
+    shutil.rmtree(tmp_path / "models")
+    with pytest.raises(BundleError, match="no such folder"):
+        survey(tmp_path / "models")
