@@ -5,9 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS ?= models
-SOURCES := bench bundle client examples export finetune server tests
+SOURCES := bench bundle client deploy examples export finetune loadtest server tests
 
-.PHONY: help demo serve test test-rtx bench lint types unit protos clean
+.PHONY: help demo serve test test-rtx bench lint types unit protos dashboards clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,7 +18,7 @@ demo: $(VENV)/.export  ## export the bundled ViT, serve it, classify its samples
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist c-compiler lint types unit  ## everything that CI runs
+test: $(VENV)/.dev fashion-mnist c-compiler prometheus lint types unit  ## everything that CI runs
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
@@ -31,8 +31,8 @@ lint: $(VENV)/.dev  ## ruff and buf
 types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev  ## pytest
-	$(BIN)/pytest
+unit: $(VENV)/.dev  ## pytest, a few files at a time
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
@@ -41,8 +41,11 @@ protos: $(VENV)/.dev  ## generate the stubs beside the .proto files
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc --proto_path=protos \
 		--python_out=protos --mypy_out=protos --grpc_python_out=protos --mypy_grpc_out=protos \
 		$(patsubst protos/%,%,$(wildcard protos/vitscope/v1/*.proto))
-	@# Only classifier.proto holds a service; the others' _grpc files would be empty.
-	@find protos -name '*_pb2_grpc.py*' ! -name 'classifier_*' -delete
+	@# Only these hold a service; the others' _grpc files would be empty.
+	@find protos -name '*_pb2_grpc.py*' ! -name 'classifier_*' ! -name 'admin_*' -delete
+
+dashboards: $(VENV)/.dev  ## write Grafana's dashboard from deploy/grafana/rows
+	$(BIN)/python -m deploy.grafana.page
 
 clean:  ## remove everything that these commands made
 	rm -rf $(VENV) demo models *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -65,7 +68,7 @@ $(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/com
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/bench.txt $(VENV)/.export
+$(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/load.txt $(VENV)/.export
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
 	@touch $@
 
@@ -83,3 +86,16 @@ fashion-mnist:
 c-compiler:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }
+
+# Unpacked beside Python rather than installed: Debian's packages start daemons. Alertmanager looks for its templates in one place.
+.PHONY: prometheus
+prometheus: $(BIN)/prometheus
+
+$(BIN)/prometheus: | $(BIN)/python
+	@$(SUDO) apt-get update -qq
+	@folder=$$(mktemp -d) && cd $$folder && \
+		apt-get download -qq -o APT::Sandbox::User=root prometheus prometheus-alertmanager && \
+		for package in *.deb; do dpkg -x $$package . || exit; done && \
+		$(SUDO) install -D -m 644 -t /usr/share/prometheus/alertmanager usr/share/prometheus/alertmanager/*.tmpl && \
+		mv usr/bin/promtool usr/bin/prometheus-alertmanager usr/bin/amtool usr/bin/prometheus $(CURDIR)/$(BIN)/ && \
+		rm -r $$folder

@@ -1,0 +1,189 @@
+"""The whole way of an alert: a real server under too much load, Prometheus, Alertmanager, and whoever is told.
+
+The files are those that compose mounts; only addresses and intervals are replaced.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+import yaml
+
+from client.request import classify_request
+from tests.deploy.monitoring import (
+    ALERTMANAGER,
+    PROMETHEUS,
+    RUNBOOKS,
+    Api,
+    Receiver,
+    differences,
+    eventually,
+    quick_alertmanager,
+    quick_prometheus,
+    receiver,
+    running,
+)
+from tests.deploy.rules import grouped, latency_boundary, reads, rules, series
+from tests.e2e.harness import RunningServer, numbered
+
+_numbers = count()
+
+
+def ask(server: RunningServer, photo: bytes, images: int) -> set[str]:
+    """Send so many images at once, no two alike. The codes of the answers."""
+    requests = [classify_request(numbered(photo, next(_numbers)), model="fashion") for _ in range(images)]
+    calls = [server.stub.Classify.future(request, timeout=30) for request in requests]
+    return {call.code().name for call in calls}
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, photo: bytes) -> Iterator[RunningServer]:
+    """With room for two images at a time, one for each caller."""
+    with RunningServer(models, "--max-in-flight", "2") as server:
+        for _ in range(3):
+            assert ask(server, photo, 1) == {"OK"}
+        yield server
+
+
+# What the server exports
+
+
+@pytest.fixture(scope="module")
+def scrape(server: RunningServer) -> str:
+    return server.get("/metrics")
+
+
+def test_what_an_expression_reads() -> None:
+    expression = (
+        'sum by (a, le) (rate(x_total{code=~"OK|b{c}", d!=""}[5m])) > on (e) group_left () 0.5 * a:y:rate5m offset 1h'
+    )
+    assert list(reads(expression)) == [("x_total", {"code", "d"}), ("a:y:rate5m", set())]
+    assert grouped(expression) == {"a", "le", "e"}
+
+
+def test_rules_use_only_what_the_server_exports(scrape: str) -> None:
+    exported = series(scrape) | {"up": set(), "prometheus_rule_evaluation_failures_total": {"rule_group"}}
+    recorded = {rule["record"] for rule in rules("record")}
+    given = {label for rule in rules("record") for label in rule.get("labels", ())}
+    known = {"instance", "job"} | given | set().union(*exported.values())
+    # Only a GPU's engines go through the gate; the name alone can be checked here.
+    assert {name for name in exported if not exported[name]} >= {"vitscope_gate_agreement_ratio"}
+    for rule in [*rules("alert"), *rules("record")]:
+        assert grouped(rule["expr"]) <= known, rule
+        for name, labels in reads(rule["expr"]):
+            assert name in exported.keys() | recorded, f"{name} in {rule}"
+            assert labels <= (known if name in recorded else exported[name] | {"instance", "job"}), rule
+
+
+def test_the_latency_objective_is_a_boundary_of_the_histogram(scrape: str) -> None:
+    totals = [line for line in scrape.splitlines() if 'stage="total"' in line]
+    boundaries = {found[1] for line in totals if (found := re.search(r'le="([^"]+)"', line))}
+    assert latency_boundary() in boundaries
+
+
+# The way of an alert
+
+
+def test_nothing_but_addresses_and_intervals_is_replaced() -> None:
+    prometheus = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    replaced = differences(prometheus, quick_prometheus({"vitscope": "there:1", "alertmanager": "there:2"}))
+    addresses = r".*\.(dns_sd|static)_configs(\.0\.targets.*)?"
+    assert len(replaced) > 2
+    assert {path for path in replaced if not re.fullmatch(addresses, path)} == {
+        "global.scrape_interval",
+        "global.evaluation_interval",
+    }
+
+    alertmanager = yaml.safe_load(ALERTMANAGER.read_text())
+    replaced = differences(alertmanager, quick_alertmanager("http://there"))
+    assert replaced == {"route.group_wait", "route.routes.0.group_wait"} | {
+        f"receivers.{number}.webhook_configs" for number in (0, 1)
+    }
+
+
+@dataclass
+class Watched:
+    """The server, who watches it, and who is told."""
+
+    server: RunningServer
+    prometheus: Api
+    receiver: Receiver
+
+    def alert(self, name: str) -> str | None:
+        """State of an alert in Prometheus: pending, firing, or None."""
+        alerts = self.prometheus.get("/api/v1/alerts")["data"]["alerts"]
+        return next((one["state"] for one in alerts if one["labels"]["alertname"] == name), None)
+
+
+@pytest.fixture(scope="module")
+def watched(
+    server: RunningServer, tmp_path_factory: pytest.TempPathFactory, unused_tcp_port_factory: Callable[[], int]
+) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    ports = {name: unused_tcp_port_factory() for name in ("prometheus", "alertmanager")}
+    addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    addresses["vitscope"] = server.http.removeprefix("http://")
+    (folder / "rules").symlink_to(PROMETHEUS / "rules")
+    with ExitStack() as stack:
+        told = stack.enter_context(receiver())
+        for name, config in (
+            ("prometheus", quick_prometheus(addresses)),
+            ("alertmanager", quick_alertmanager(told.url)),
+        ):
+            (folder / f"{name}.yml").write_text(yaml.safe_dump(config))
+        flags = [f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}", "--cluster.listen-address="]
+        stack.enter_context(running("prometheus-alertmanager", ports["alertmanager"], folder, *flags))
+        flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        yield Watched(server, stack.enter_context(running("prometheus", ports["prometheus"], folder, *flags)), told)
+
+
+def test_refusals_reach_whoever_is_told(watched: Watched, photo: bytes) -> None:
+    prometheus, server = watched.prometheus, watched.server
+
+    def answered() -> bool:
+        assert ask(server, photo, 1) == {"OK"}
+        return bool(prometheus.query('version_code:vitscope_requests:rate5m{code="OK"} > 0'))
+
+    def refused() -> bool:
+        assert ask(server, photo, 40) == {"OK", "RESOURCE_EXHAUSTED"}
+        return watched.alert("VitscopeRefusing") == "firing"
+
+    eventually(answered, "no image was counted")
+    assert watched.alert("VitscopeRefusing") is None
+    eventually(refused, "refusals did not set the alert off")
+
+    alert = watched.receiver.alert("VitscopeRefusing")
+    assert alert["receiver"] == "tickets"
+    assert alert["labels"]["severity"] == "ticket"
+    assert alert["annotations"]["runbook"] == "docs/operate.md#vitscoperefusing"
+    (ratio,) = prometheus.query("vitscope:refusals:ratio_rate5m")
+    assert 0.01 < float(ratio["value"][1]) < 1
+
+
+def test_every_rule_can_be_computed_from_what_a_server_exports(watched: Watched) -> None:
+    """No match of many with many: Prometheus answers those with an error."""
+    for rule in [*rules("alert"), *rules("record")]:
+        watched.prometheus.query(rule["expr"])
+
+
+def test_the_queries_of_the_runbook_are_valid_and_know_what_there_is(watched: Watched, scrape: str) -> None:
+    known = series(scrape).keys() | {rule["record"] for rule in rules("record")} | {"up"}
+    texts = re.findall(r"`([^`\n]+)`|^    (.+)$", RUNBOOKS.read_text(), re.MULTILINE)
+    queries = [text for pair in texts for text in pair if re.search(r"vitscope_|process_|grpc_server_", text)]
+    queries = [query for query in queries if not query.startswith("curl ")]
+    assert len(queries) > 20
+    for query in queries:
+        watched.prometheus.query(query)
+        assert {name for name, _ in reads(query)} <= known, query
+
+
+def test_a_server_that_stops_is_missed(watched: Watched) -> None:
+    """Told after a minute; here until it is counted down."""
+    eventually(lambda: watched.alert("VitscopeNoServer") is None, "a server that runs is missed")
+    watched.server.terminate()
+    eventually(lambda: watched.alert("VitscopeNoServer") == "pending", "nobody missed the only server")
+    eventually(lambda: watched.alert("VitscopeServerDown") == "pending", "nobody missed the server")
