@@ -1,0 +1,59 @@
+"""How a load test connects: unlike a client's, its calls are tried once, and each channel is a connection of its own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from client.channel import MAX_MESSAGE_BYTES, target_of
+from client.errors import InvalidRequest
+from loadtest.options import OptionError
+from loadtest.tally import Outcome
+
+SERVICE = "/vitscope.v1.ClassifierService"
+PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
+
+CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.enable_retries", 0),
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    ("grpc.use_local_subchannel_pool", 1),  # else equal channels share a connection
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+]
+
+# Codes whose message is the same for every request that fails so; others name an id or a time, of which a report would
+# get a line each.
+_SAME = ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "UNAVAILABLE")
+
+
+def open_channel(server: str, tls_roots: Path | None) -> grpc.Channel:
+    """Raises OptionError when the address or the file cannot be used."""
+    try:
+        target = target_of(server)
+    except InvalidRequest as error:
+        raise OptionError(error.message) from error
+    if tls_roots is None:
+        return grpc.insecure_channel(target, CHANNEL_OPTIONS)
+    try:
+        credentials = grpc.ssl_channel_credentials(tls_roots.read_bytes())
+    except OSError as error:
+        raise OptionError(f"--tls-roots: {tls_roots}: {error.strerror}") from error
+    return grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
+
+
+def failure(error: Any, seconds: float, lag: float) -> Outcome:
+    """The outcome of a call that ended with a grpc.RpcError, sync or asyncio."""
+    code = error.code().name
+    pushback = dict(error.trailing_metadata() or ()).get(PUSHBACK_TRAILER)
+    return Outcome(
+        code,
+        seconds,
+        lag,
+        pushback=int(pushback) / 1000 if pushback is not None and pushback.isdecimal() else None,
+        message=error_text(code, error.details() or ""),
+    )
+
+
+def error_text(code: str, details: str) -> str:
+    return f"{code}: {details}" if code in _SAME and details else code

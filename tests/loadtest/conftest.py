@@ -1,0 +1,34 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export.pipeline import ExportJob, export_checkpoint
+from tests.conftest import Once
+from tests.e2e.harness import RunningServer
+from tests.export.checkpoints import save, vit
+
+
+@pytest.fixture(scope="session")
+def two_models(once: Once) -> Path:
+    """Two tiny ones, not certified."""
+
+    def export(folder: Path) -> None:
+        checkpoint = save(folder / "checkpoint", vit())
+        for name in ("left", "right"):
+            export_checkpoint(ExportJob(str(checkpoint), folder / "models", name, certificate=False))
+
+    return once("two-models", export) / "models"
+
+
+@pytest.fixture(scope="session")
+def server(two_models: Path) -> Iterator[RunningServer]:
+    with RunningServer(two_models) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def full_server(two_models: Path) -> Iterator[RunningServer]:
+    """Has room for two requests, of which one caller may have one."""
+    with RunningServer(two_models, "--max-in-flight", "2") as running:
+        yield running
