@@ -1,4 +1,5 @@
-# Two images, `cpu` and `gpu`. Both serve the bundled example until a folder of bundles is mounted at /models.
+# Three images. `cpu` and `gpu` serve the bundled example until a folder of bundles is mounted at /models; `load` is Locust, to
+# put load on them.
 #
 #     docker build --target cpu --tag vitscope:cpu .
 #     docker run --rm --read-only --tmpfs /tmp --publish 127.0.0.1:8500:8500 vitscope:cpu
@@ -21,6 +22,7 @@ COPY bundle bundle
 COPY client client
 COPY export export
 COPY finetune finetune
+COPY loadtest loadtest
 COPY protos protos
 COPY server server
 RUN pip wheel --no-deps --wheel-dir /wheel .
@@ -69,6 +71,23 @@ RUN pip install --requirement /requirements/gpu.txt
 COPY --from=example /models /models
 COPY --from=wheel /wheel /wheel
 RUN pip install --no-deps /wheel/*.whl
+USER 10001:10001
+
+
+FROM python AS load
+# Its default, ~, is no folder for a user without one; matplotlib draws the ramp.
+ENV MPLCONFIGDIR=/tmp/matplotlib
+# So that `locust` alone finds it.
+ENV LOCUST_LOCUSTFILE=/usr/local/lib/python3.11/site-packages/loadtest/locustfile.py
+COPY requirements/load.txt /requirements/
+RUN pip install --requirement /requirements/load.txt
+COPY --from=wheel /wheel /wheel
+# A test leaves its report where it is run.
+RUN pip install --no-deps /wheel/*.whl && \
+    install --directory --owner=10001 --group=10001 /reports
+WORKDIR /reports
+EXPOSE 8089
+CMD ["locust"]
 USER 10001:10001
 
 

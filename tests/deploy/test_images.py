@@ -1,81 +1,28 @@
-"""Dockerfile, compose file and the requirements of the images: what can be checked without a container engine."""
+"""The Dockerfile and the requirements of the images: what can be checked without a container engine."""
 
 import ast
 import asyncio
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from aiohttp.test_utils import TestServer
-from compose_spec import PyCompose
 
 from server.api.http import http_app
 from server.metrics import Metrics
-from server.settings import PREFIX, Settings
+from server.settings import Settings
+from tests.deploy.dockerfile import DOCKERFILE, environment, image, last, stages
+from tests.e2e.harness import ROOT
 
-ROOT = Path(__file__).parents[2]
-DOCKERFILE = ROOT / "Dockerfile"
-COMPOSE = ROOT / "docker-compose.yml"
-IMAGES = {"cpu": "serve.txt", "gpu": "gpu.txt"}
+SERVERS = {"cpu": "serve.txt", "gpu": "gpu.txt"}
+IMAGES = {**SERVERS, "load": "load.txt"}
 DEFAULTS = Settings.model_construct()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One instruction: COPY, its flags (--from=…) and the rest of the line."""
-
-    name: str
-    flags: tuple[str, ...]
-    value: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    base: str
-    steps: tuple[Step, ...]
-
-
-def stages() -> dict[str, Stage]:
-    """The stages of the Dockerfile by name, in order."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
-    found: dict[str, Stage] = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, _, rest = line.partition(" ")
-        if name == "FROM":
-            base, stage = rest.split(" AS ")
-            found[stage] = Stage(base, ())
-        elif found:
-            flags, value = re.fullmatch(r"((?:--\S+\s+)*)(.*)", rest.strip()).groups()
-            step = Step(name, tuple(flags.split()), value)
-            found[stage] = Stage(found[stage].base, (*found[stage].steps, step))
-    return found
-
-
-def image(target: str) -> list[Step]:
-    """Every step that a target's image is made by, those of its bases first."""
-    known = stages()
-    stage = known.get(target)
-    return [*image(stage.base), *stage.steps] if stage else []
-
-
-def last(target: str, name: str) -> Step:
-    return [step for step in image(target) if step.name == name][-1]
-
-
-def environment(target: str) -> dict[str, str]:
-    words = [word for step in image(target) if step.name == "ENV" for word in shlex.split(step.value)]
-    return dict(word.split("=", 1) for word in words)
 
 
 def requirements(name: str) -> list[str]:
@@ -102,18 +49,6 @@ def distributions(name: str) -> set[str]:
 
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def compose(**variables: str) -> dict[str, Any]:
-    """The compose file with its variables filled in as Compose does it: ${NAME:-default}."""
-    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda match: variables.get(match[1]) or match[2], COMPOSE.read_text())
-    assert "$" not in text
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
-
-
-def services() -> list[dict[str, Any]]:
-    return list(compose()["services"].values())
 
 
 # The Dockerfile
@@ -151,7 +86,7 @@ def test_each_image_installs_its_own_requirements_and_the_files_that_they_includ
     assert {word for step, word in words if step == "COPY" and word.endswith(".txt")} == included(name)
 
 
-def test_both_images_run_alike() -> None:
+def test_both_servers_run_alike() -> None:
     for name in ("USER", "ENTRYPOINT", "CMD", "HEALTHCHECK", "STOPSIGNAL", "EXPOSE", "VOLUME"):
         assert last("cpu", name) == last("gpu", name), name
     assert json.loads(last("cpu", "ENTRYPOINT").value) == ["vitscope"]
@@ -161,8 +96,9 @@ def test_both_images_run_alike() -> None:
 
 
 @pytest.mark.parametrize("target", IMAGES)
-def test_nobody_but_the_last_user_runs_the_server(target: str) -> None:
+def test_nobody_but_the_last_user_runs_the_image(target: str) -> None:
     """What comes after USER would run without the rights to install; what comes before it, as root."""
+    assert last(target, "USER") == last("cpu", "USER")
     assert [step.name for step in image(target)].index("USER") == len(image(target)) - 1
 
 
@@ -196,7 +132,7 @@ def test_each_requirement_is_pinned_once(name: str) -> None:
     assert len(distributions(name)) == len(lines)
 
 
-def test_each_image_has_one_onnxruntime_and_no_torch() -> None:
+def test_each_server_has_one_onnxruntime_and_no_image_has_torch() -> None:
     """Its packages all install the same module, one over the other."""
     assert {name for name in distributions("serve.txt") if name.startswith("onnxruntime")} == {"onnxruntime"}
     assert {name for name in distributions("gpu.txt") if name.startswith("onnxruntime")} == {"onnxruntime-gpu"}
@@ -234,13 +170,22 @@ def imports(*packages: str) -> Iterator[str]:
                     yield module.partition(".")[0]
 
 
-def test_the_gpu_image_has_every_module_that_serving_imports() -> None:
-    own = {"bundle", "client", "server", "vitscope"}
+@pytest.mark.parametrize(
+    ("name", "packages", "some"),
+    [
+        ("gpu.txt", ("bundle", "client", "server"), {"cuda", "numpy", "onnx", "tensorrt"}),
+        ("load.txt", ("client", "loadtest"), {"gevent", "locust", "rich", "yaml"}),
+    ],
+)
+def test_an_image_has_every_module_that_its_packages_import(
+    name: str, packages: tuple[str, ...], some: set[str]
+) -> None:
     known = {**packages_distributions(), **{module: [name] for module, name in GPU_MODULES.items()}}
-    modules = {name for name in imports("bundle", "client", "server") if name not in sys.stdlib_module_names} - own
-    assert modules >= {"cuda", "numpy", "onnx", "tensorrt"}
-    installed = distributions("gpu.txt") | {"onnxruntime"}
-    assert {name for name in modules if not {canonical(found) for found in known[name]} & installed} == set()
+    own = {*packages, "vitscope"}
+    modules = {module for module in imports(*packages) if module not in sys.stdlib_module_names} - own
+    assert modules >= some
+    installed = distributions(name) | ({"onnxruntime"} if name in SERVERS.values() else set())
+    assert {module for module in modules if not {canonical(found) for found in known[module]} & installed} == set()
 
 
 WITHOUT = """
@@ -261,59 +206,6 @@ def test_the_cpu_image_starts_without_the_modules_of_the_gpu_image() -> None:
     variables = {**os.environ, "PYTHONPATH": "protos"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-# The compose file
-
-
-@pytest.mark.parametrize("models", ["", "./models"])
-def test_the_compose_file_follows_the_specification(models: str) -> None:
-    PyCompose.from_json(json.dumps(compose(MODELS=models)))
-
-
-def test_the_default_service_is_the_cpu_one_and_the_other_has_the_gpus() -> None:
-    named = compose()["services"]
-    assert {name: service["build"]["target"] for name, service in named.items()} == {
-        "server": "cpu",
-        "server-gpu": "gpu",
-    }
-    assert "profiles" not in named["server"] and named["server-gpu"]["profiles"] == ["gpu"]
-    (device,) = named["server-gpu"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
-
-
-def test_ports_are_those_of_the_server_and_do_not_meet() -> None:
-    published = [port.rsplit(":", 2) for service in services() for port in service["ports"]]
-    assert {int(port) for *_, port in published} == {DEFAULTS.grpc_port, DEFAULTS.http_port}
-    assert len({port for _, port, _ in published}) == len(published)
-    assert {address for address, *_ in published} == {"127.0.0.1"}
-
-
-def test_variables_name_settings() -> None:
-    used = set(re.findall(PREFIX + r"\w+", DOCKERFILE.read_text() + COMPOSE.read_text()))
-    assert used <= {PREFIX + name.upper() for name in Settings.model_fields}
-    assert all(name in used for service in services() for name in service["environment"])
-
-
-def test_docker_waits_longer_than_the_server_drains() -> None:
-    for service in services():
-        patience = int(service["stop_grace_period"].removesuffix("s"))
-        assert patience > DEFAULTS.drain_seconds + DEFAULTS.grace_seconds
-
-
-@pytest.mark.parametrize(("models", "source"), [("", "example"), ("./models", "./models")])
-def test_models_are_read_only_and_the_cache_is_all_that_is_kept(models: str, source: str) -> None:
-    found = compose(MODELS=models)
-    for name, service in found["services"].items():
-        cache = environment(service["build"]["target"])["XDG_CACHE_HOME"]
-        assert service["volumes"] == [f"{source}:/models:ro", f"engines:{cache}"], name
-        assert service["read_only"] and service["cap_drop"] == ["ALL"]
-    assert found["volumes"].keys() == {"example", "engines"}
-
-
-def test_the_example_is_not_taken_from_an_older_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert compose()["volumes"]["example"]["name"].endswith(f"-{version}")
 
 
 def test_the_base_is_pinned_and_the_loader_looks_where_its_python_installs() -> None:
