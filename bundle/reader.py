@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,11 @@ class Bundle:
         graph = self.manifest.graphs[name]
         return self.path / (graph.variants[variant] if variant else graph.file)
 
+    def verify(self) -> None:
+        """Look whether the files are still those that were opened. Raises BundleError saying which is missing or changed."""
+        for name, expected in self.manifest.files.items():
+            _verify(self.path, name, expected)
+
     def explain(self) -> dict[str, np.ndarray]:
         """The arrays of explain.npz."""
         with np.load(self.path / EXPLAIN, allow_pickle=False) as arrays:
@@ -45,15 +50,15 @@ def open_bundle(path: Path) -> Bundle:
     """
     text = _verified_manifest(path)
     manifest = _parse_manifest(path / MANIFEST, text)
-    for name, expected in manifest.files.items():
-        _verify(path, name, expected)
+    bundle = Bundle(path, manifest, Certificate())
+    bundle.verify()
     for extra in sorted(_files(path) - manifest.files.keys() - {MANIFEST, CHECKSUM}):
         raise BundleError(f"{path / extra}: not listed in {MANIFEST}; a bundle holds nothing but what it lists")
     try:
         certificate = Certificate.model_validate_json((path / CERTIFICATE).read_bytes())
     except (OSError, ValidationError) as error:
         raise BundleError(f"{path / CERTIFICATE}: {_explain(error)}") from error
-    return Bundle(path, manifest, certificate)
+    return replace(bundle, certificate=certificate)
 
 
 def discover(models: Path) -> list[Path]:

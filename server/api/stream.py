@@ -30,6 +30,8 @@ class ItemStream(Generic[Item, Answer]):
         case.
         """
         reader = self._spawn(self._read(items))
+        # A caller who leaves with the last answer does not hear how it ended, which is no error of ours.
+        reader.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             while (answer := await self._answers.get()) is not None:
                 yield answer

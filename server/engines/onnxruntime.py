@@ -75,4 +75,18 @@ def _session(graph: Path, profile: Profile) -> Any:
     # Idle threads that spin would take the processor from the decode threads.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(os.fspath(graph), options, providers=["CPUExecutionProvider"])
+    return open_session(graph, options, ["CPUExecutionProvider"])
+
+
+def open_session(graph: Path, options: Any, providers: Sequence[Any]) -> Any:
+    """A session with a copy of the weights that lie beside the graph. Otherwise their file is mapped, and who writes over it changes
+    the answers, or ends the process (SIGBUS)."""
+    import onnxruntime
+
+    named = graph.read_bytes()
+    files = [file for file in graph.parent.iterdir() if file != graph and file.name.encode() in named]
+    contents = [np.fromfile(file, np.uint8) for file in files]
+    options.add_external_initializers_from_files_in_memory(
+        [file.name for file in files], contents, [len(content) for content in contents]
+    )
+    return onnxruntime.InferenceSession(os.fspath(graph), options, providers=providers)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from server.engines.contract import Identity, Outputs, Precision, Profile
+from server.engines.onnxruntime import open_session
 from server.engines.tensorrt.bindings import why_no_gpu
 from server.engines.tensorrt.cuda import devices
 from server.engines.tensorrt.profiles import buckets
@@ -118,7 +119,7 @@ def _session(graph: Path, precision: Precision, fused_layers: int, device: int, 
     with tempfile.TemporaryDirectory() as folder:
         changed = fused_layers or precision != "f32"
         path = _rewritten(graph, precision, fused_layers, Path(folder)) if changed else graph
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        session = open_session(path, options, providers)
     if session.get_providers()[0] != provider:
         raise RuntimeError(f"onnxruntime could not use {provider}; the libraries of CUDA 13 and a driver are needed")
     return session

@@ -17,7 +17,10 @@ NAME = "openvino"
 def _core() -> Any:
     import openvino
 
-    return openvino.Core()
+    core = openvino.Core()
+    # Otherwise the file of the weights is mapped, and who writes over it changes the answers, or ends the process (SIGBUS).
+    core.set_property({"ENABLE_MMAP": False})
+    return core
 
 
 def why_not(precision: Precision) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from bundle import CLASSIFY, Bundle, CertificateEntry, GraphName
+from bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
 from bundle.reader import ENGINES
 from server.engines.cache import EngineCache, user_folder
 from server.engines.choose import GATED, Choice, Wanted, choose
@@ -66,11 +66,12 @@ class Loader:
 
     def lane(self, graph: GraphName) -> Lane:
         """A lane for one of the bundle's graphs, ready for work. Raises NotReady for another graph than the first that fails the gate,
-        because the engine serves already."""
+        because the engine serves already, or whose files have changed since."""
         if graph != CLASSIFY:
             try:
+                self._bundle.verify()  # it may be opened days after the first
                 return self._open(graph)
-            except GateFailed as error:
+            except (BundleError, GateFailed) as error:
                 raise NotReady(self._without(graph, error)) from error
         lane = self._first_lane()
         if self._was_busy(lane):
@@ -117,7 +118,7 @@ class Loader:
             return True
         return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
 
-    def _without(self, graph: GraphName, error: GateFailed) -> str:
+    def _without(self, graph: GraphName, error: Exception) -> str:
         manifest = self._bundle.manifest
         return f"model {manifest.name}/{manifest.version} has no {graph} graph on {label(self.choice)}: {error}"
 

@@ -1,5 +1,6 @@
 """What every engine must do, on a real graph."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from itertools import product
@@ -91,6 +92,21 @@ def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndar
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_that_are_written_over_change_no_answer(engine: str, models: Path, tmp_path: Path) -> None:
+    if engine.endswith("bf16") and (reason := why_not("bf16")):
+        pytest.skip(reason)
+    graphs = shutil.copytree(models / "fashion" / "1" / "graphs", tmp_path / "graphs")
+    slot = ENGINES[engine](graphs / "classify.onnx", 2).slot()
+    slot.pixels[:] = np.random.default_rng(0).integers(0, 256, slot.pixels.shape, np.uint8)
+    before = [slot.run(2, profile)["logits"] for profile in (0, 1)]
+    weights = graphs / "weights.bin"
+    with weights.open("r+b") as file:  # as cp and rsync --inplace do
+        file.write(bytes(weights.stat().st_size))
+    for profile in (0, 1):
+        np.testing.assert_array_equal(slot.run(2, profile)["logits"], before[profile])
 
 
 def test_onnxruntime_says_which_profiles_it_has(tmp_path: Path) -> None:

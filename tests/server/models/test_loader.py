@@ -106,3 +106,13 @@ def test_engines_of_the_processor_are_gated_only_on_ones_own_images(
     again = load(opened.path)
     again.lane(CLASSIFY)
     assert again.gates == held.gates
+
+
+def test_a_graph_that_is_opened_later_is_not_opened_from_other_files(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    loader = Loader(two_graphs(open_bundle(path)), settings(), lambda: False)
+    loader.lane(CLASSIFY)
+    graph = path / open_bundle(path).manifest.graphs[CLASSIFY].file
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    with pytest.raises(NotReady, match=r"model a/1 has no attention graph on openvino/f32: .*changed"):
+        loader.lane(ATTENTION)
