@@ -55,7 +55,7 @@ class App:
         self.metrics = Metrics(settings.low_confidence)
         self.scheduler = Scheduler(
             max_batch_wait=settings.max_batch_wait_ms / 1000,
-            observe=self._batch_ran,
+            observe=self.metrics.batch_ran,
             hand_over=partial(call_soon, asyncio.get_running_loop()),
         )
         self.decoders = DecodePool(self.threads.decode)
@@ -238,9 +238,6 @@ class App:
             return contextlib.nullcontext("")
         servicer = AdminServicer(self.watcher, self.repository)
         return admin_listener(self.settings.admin_address, servicer, self.health, self.metrics)
-
-    def _batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
-        self.metrics.batches(lane).ran(size, seconds)
 
 
 def run(settings: Settings) -> None:

@@ -184,8 +184,8 @@ class Metrics:
         before = self._engines.get((model, version), identity)
         self.engine_info.remove_by_labels({"model": model, "version": str(version)})
         if before != identity:
-            self.engine_streams.remove(model, version, before)
-            self.batch_size_best.remove(model, version, before)
+            for gauge in (self.engine_streams, self.batch_size_best, self.gate_agreement):
+                gauge.remove_by_labels({"model": model, "version": str(version), "engine": str(before)})
         self._engines[model, version] = identity
         of_engine = (identity.version, identity.device, str(certified).lower())
         self.engine_info.labels(model, version, identity, *of_engine).set(1)
@@ -213,12 +213,14 @@ class Metrics:
             known = self._images[key] = ImageMetrics(self, (model, str(version), str(engine or "")))
         return known
 
-    def batches(self, lane: Lane) -> "BatchMetrics":
-        """The series of a lane, which are its own: what it counts after `forget` is lost, not counted for a series anew."""
+    def batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
+        """A batch of so many images ran. One that is told of when its model is gone is not counted, lest its series come back."""
         known = self._batches.get(lane)
         if known is None:
+            if (lane.model, lane.version) not in self._engines:
+                return
             known = self._batches[lane] = BatchMetrics(self, lane)
-        return known
+        known.ran(size, seconds)
 
 
 class RpcMetrics:

@@ -29,7 +29,7 @@ def attention_entropy(attention: np.ndarray) -> float:
     """How evenly the class token looks at the patches: 0, at one alone, to 1, at all alike.
 
     attention: float32 [heads, patches], or [layers, heads, patches], of which the last layer counts. Shannon's entropy of the mean
-    over the heads, as a part of the largest possible, log(patches).
+    over the heads, as a part of the largest possible, log(patches). 1 where it looks at no patch at all.
     """
     heads = attention if attention.ndim == 2 else attention[-1]
     patches = heads.shape[-1]
@@ -37,6 +37,8 @@ def attention_entropy(attention: np.ndarray) -> float:
         return 0.0
     weights = np.add.reduce(heads, axis=0)
     total = float(np.add.reduce(weights))
+    if not total > 0:  # all of it is on the tokens before the patches, and the rest has vanished in 8 or 16 bits
+        return 1.0
     # -sum(p log p) for p = w / total, without dividing.
     nats = math.log(total) - float(np.dot(weights, np.log(np.maximum(weights, _TINY)))) / total
     return min(1.0, max(0.0, nats / math.log(patches)))

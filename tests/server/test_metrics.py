@@ -30,8 +30,8 @@ def everything(metrics: Metrics, model: str) -> None:
     images.answered("OK", {"total": 0.1})
     images.quality.observe(ANSWER)
     images.deadline_used.observe(0.2)
-    metrics.batches(served).ran(2, 0.01)
     metrics.served_by(model, 1, served, certified=True)
+    metrics.batch_ran(served, 2, 0.01)
     metrics.repeats.labels(model, 1, "shared").inc()
     metrics.map_requests.labels(model, 1, "attention").inc()
     metrics.model_ready.labels(model, 1).set(1)
@@ -54,11 +54,12 @@ def test_a_model_that_goes_takes_its_series_along_and_no_other() -> None:
 def test_what_is_counted_too_late_brings_no_series_back() -> None:
     metrics = Metrics()
     everything(metrics, "m")
-    images, batches = metrics.images("m", 1, "fake/f32"), metrics.batches(late := lane(GatedEngine(), "m"))
+    images, known, unknown = metrics.images("m", 1, "fake/f32"), lane(GatedEngine(), "m"), lane(GatedEngine(), "m")
+    metrics.batch_ran(known, 1, 0.1)
     metrics.forget("m", 1)
     images.answered("UNAVAILABLE", {})
-    batches.ran(1, 0.1)
-    metrics.batches(late).ran(1, 0.1)
+    metrics.batch_ran(known, 1, 0.1)
+    metrics.batch_ran(unknown, 1, 0.1)
     assert names(metrics, model="m") == set()
 
 

@@ -24,6 +24,7 @@ def test_entropy_runs_from_one_patch_to_all() -> None:
     assert attention_entropy(one) == pytest.approx(0, abs=1e-6)
     assert attention_entropy(np.full((3, 196), 1 / 196, np.float32)) == pytest.approx(1, abs=1e-6)
     assert attention_entropy(np.ones((3, 1), np.float32)) == 0
+    assert attention_entropy(np.zeros((3, 196), np.float32)) == 1
 
 
 def test_of_several_layers_the_last_counts() -> None:
