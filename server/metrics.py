@@ -12,12 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import prometheus_client
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 
 from server.engines.contract import Identity
+from server.histogram import Histogram
 from server.quality import Quality
 from server.scheduling.lane import Lane
 
@@ -36,7 +37,7 @@ _PIXELS = tuple(4**k for k in range(4, 14))  # 256 to 67 million
 _VERSION = ("model", "version")
 _MODEL = (*_VERSION, "engine")
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
-_Family = TypeVar("_Family", Counter, Gauge, Histogram)
+_Family = TypeVar("_Family", Counter, Gauge, Histogram, prometheus_client.Histogram)
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody queries
@@ -99,8 +100,13 @@ class Metrics:
         self.cpu_cores = gauge("vitscope_cpu_cores", "Processors that this process may use, by quota and affinity.")
 
         # Engines
-        self.batch_size = histogram(
-            "vitscope_batch_size", "Images in a batch that ran.", (*_MODEL, "graph"), buckets=_BATCHES
+        # Prometheus' own, since engine threads count here.
+        self.batch_size = self._family(
+            prometheus_client.Histogram,
+            "vitscope_batch_size",
+            "Images in a batch that ran.",
+            (*_MODEL, "graph"),
+            buckets=_BATCHES,
         )
         self.engine_busy = counter(
             "vitscope_engine_busy_seconds", "Seconds in which batches ran, of all streams.", (*_MODEL, "graph")

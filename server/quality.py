@@ -47,4 +47,5 @@ def attention_entropy(attention: np.ndarray) -> float:
 def brightness(pixels: np.ndarray) -> float:
     """Mean of uint8 [H, W, 3] pixels, of a grid of samples, from 0, black, to 1, white."""
     height, width, _ = pixels.shape
-    return float(pixels[:: max(1, height // _SAMPLES), :: max(1, width // _SAMPLES)].mean()) / 255
+    samples = pixels[:: max(1, height // _SAMPLES), :: max(1, width // _SAMPLES)]
+    return int(np.add.reduce(samples, axis=None, dtype=np.int64)) / (255 * samples.size)
