@@ -65,23 +65,34 @@ def discover(models: Path) -> list[Path]:
     """Bundles in a models folder, `<models>/<name>/<version>/`, ordered by name and then version.
 
     Anything else (files, hidden or temporary folders, names that no model can have) is passed over. Raises BundleError
-    when the folder is missing or cannot be read.
+    when the folder is missing, or it or that of a model cannot be read: what is in there is not known to be gone.
     """
-    if not models.is_dir():
-        raise BundleError(
-            f"{models}: {'not a folder' if models.exists() else 'no such folder'}; expected {models}/<name>/<version>/{MANIFEST}"
-        )
+    try:
+        if not models.is_dir():
+            raise BundleError(
+                f"{models}: {'not a folder' if models.exists() else 'no such folder'}; expected {models}/<name>/<version>/{MANIFEST}"
+            )
+        names = sorted(name for name in models.iterdir() if re.fullmatch(NAME_PATTERN, name.name) and name.is_dir())
+    except OSError as error:
+        raise _unreadable(error) from error
+    return [version for name in names for version in versions(name)]
+
+
+def versions(model: Path) -> list[Path]:
+    """The bundles in the folder of one model, ordered by version. Raises BundleError when it cannot be read."""
     try:
         found = [
             version
-            for name in models.iterdir()
-            if re.fullmatch(NAME_PATTERN, name.name) and name.is_dir() and os.access(name, os.R_OK | os.X_OK)
-            for version in name.iterdir()
+            for version in model.iterdir()
             if re.fullmatch(r"[1-9][0-9]{0,9}", version.name) and int(version.name) < 2**32 and version.is_dir()
         ]
     except OSError as error:
-        raise BundleError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    return sorted(found, key=lambda p: (p.parent.name, int(p.name)))
+        raise _unreadable(error) from error
+    return sorted(found, key=lambda p: int(p.name))
+
+
+def _unreadable(error: OSError) -> BundleError:
+    return BundleError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def _verified_manifest(path: Path) -> bytes:

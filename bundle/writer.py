@@ -12,7 +12,7 @@ from bundle.certificate import Certificate
 from bundle.errors import BundleError
 from bundle.hashing import sha256_of
 from bundle.manifest import Manifest
-from bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, discover
+from bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, versions
 
 
 class BundleWriter:
@@ -85,4 +85,4 @@ def next_version(models: Path, name: str) -> int:
     """One more than the highest version of `name` in the models folder."""
     if not (models / name).is_dir():
         return 1
-    return max((int(p.name) for p in discover(models) if p.parent.name == name), default=0) + 1
+    return max((int(version.name) for version in versions(models / name)), default=0) + 1

@@ -21,16 +21,24 @@ DEFAULT_SERVER = "localhost:8502"
 # Seconds: building an engine for a GPU takes minutes.
 DEFAULT_TIMEOUT = 900.0
 _LOOK_AGAIN = 0.5
+# Seconds in which a channel that is open says so.
+_CONNECTED = 1.0
 
 _DOING = {"list": "listing", "load": "loading", "unload": "unloading", "reload": "reloading"}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done; 1: a model could not be loaded; 2: a wrong option, no such model, or no admin service there."""
+    """0: done; 1: the server could not do it; 2: a wrong option, no such model, or no admin service there."""
     arguments = _parser().parse_args(argv)
     try:
         with open_channel(arguments.server, arguments.tls_roots) as channel:
-            models = _carry_out(admin_pb2_grpc.AdminServiceStub(channel), arguments)
+            try:
+                models = _carry_out(admin_pb2_grpc.AdminServiceStub(channel), arguments)
+            except Unavailable as error:
+                if not _is_connected(channel):
+                    raise
+                fail("admin", f"{arguments.server}: {error.message}")
+                return FAILED
     except ClientError as error:
         fail("admin", _explain(error, arguments))
         return FAILED if error.code is grpc.StatusCode.FAILED_PRECONDITION else USAGE
@@ -66,6 +74,15 @@ def _carry_out(stub: admin_pb2_grpc.AdminServiceStub, arguments: argparse.Namesp
 def _ended(call: Any) -> bool:
     try:
         call.exception(timeout=_LOOK_AGAIN)
+    except grpc.FutureTimeoutError:
+        return False
+    return True
+
+
+def _is_connected(channel: grpc.Channel) -> bool:
+    """Whether a server is there, so that it is the one that said UNAVAILABLE; gRPC says so too where none is."""
+    try:
+        grpc.channel_ready_future(channel).result(timeout=_CONNECTED)
     except grpc.FutureTimeoutError:
         return False
     return True

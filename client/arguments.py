@@ -38,6 +38,10 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# How the server itself says UNAVAILABLE; what gRPC says where no server answers begins otherwise.
+_OF_THE_SERVER = ("model ", "the server ")
+
+
 def connect(arguments: argparse.Namespace) -> Client:
     """Raises InvalidRequest for an unusable address or file; no server is contacted yet."""
     try:
@@ -51,6 +55,8 @@ def explain(error: ClientError, server: str) -> str:
     """One or two lines for a person."""
     match error:
         case InvalidRequest() | NotFound():
+            return error.message
+        case Unavailable() if error.message.startswith(_OF_THE_SERVER):
             return error.message
         case Unavailable() | DeadlineExceeded():
             what = "does not answer" if isinstance(error, Unavailable) else "did not answer in time"

@@ -86,9 +86,12 @@ def _warning(summary: dict[str, Any]) -> str | None:
     lag, cores = summary["lag_p99_ms"] or 0, max((sender["cores"] for sender in summary["senders"]), default=0)
     if lag <= _MUCH_LAG_MS and cores <= _MUCH_CPU:
         return None
+    advice = (
+        "It needs more workers" if cores > _MUCH_CPU else "Others held the processors: it needs a machine of its own"
+    )
     return (
         f"Locust itself was slow: 1 % of the requests were sent late by {lag:.0f} ms or more, and its busiest process used "
-        f"{cores:.0%} of a processor. It needs more workers, or a machine of its own (docs/loadtest.md, Workers)."
+        f"{cores:.0%} of a processor. {advice} (docs/loadtest.md, Workers)."
     )
 
 

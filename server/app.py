@@ -23,7 +23,7 @@ from server.cpu import plan_threads
 from server.engines.choose import Wanted
 from server.gpu import watch_gpus
 from server.images.limits import ImageLimits
-from server.loops import call_soon
+from server.loops import call_soon, watch_lag
 from server.metrics import Metrics, service_version
 from server.models.loader import EngineSettings
 from server.models.repository import Repository
@@ -79,12 +79,14 @@ class App:
     async def run(self) -> None:
         """Serve until a signal or `stop`. Raises StartupError when a port is taken or no model can be served."""
         self.health = Health()
+        lag = asyncio.create_task(watch_lag(self.metrics.event_loop_lag.observe))
         try:
             with self._signals():
                 await self._serve()
         except PortTakenError as error:
             raise StartupError(str(error)) from error
         finally:
+            lag.cancel()
             await self.watcher.close()
             self.scheduler.close()
             await self.repository.close()
@@ -220,6 +222,8 @@ class App:
         self.health.models_changed(self.repository)
         if freed:
             self.metrics.forget(*key)
+        else:
+            self.metrics.model_ready.remove_by_labels({"model": key[0], "version": str(key[1])})
 
     def _load_ended(self, ready: bool) -> None:
         self.metrics.model_loads.labels("ready" if ready else "failed").inc()

@@ -97,6 +97,12 @@ class Metrics:
         self.queue_wait_limit = gauge(
             "vitscope_queue_wait_limit_seconds", "A longer predicted wait is refused: max_queue_wait."
         )
+        self.event_loop_lag = self._family(
+            Histogram,
+            "vitscope_event_loop_lag_seconds",
+            "Seconds by which the event loop was late for an appointment.",
+            buckets=_SECONDS,
+        ).labels()
         self.cpu_cores = gauge("vitscope_cpu_cores", "Processors that this process may use, by quota and affinity.")
 
         # Engines

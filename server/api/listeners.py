@@ -1,5 +1,8 @@
 """The ports: gRPC with its services, HTTP, and the admin service where it is on."""
 
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +18,8 @@ from server.api.interceptor import ServerInterceptor
 from server.api.servicer import ClassifierServicer
 from server.metrics import Metrics
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, classifier_pb2, classifier_pb2_grpc
+
+_UNIX = "unix:"
 
 
 class PortTakenError(Exception):
@@ -56,8 +61,10 @@ async def admin_listener(where: str, servicer: AdminServicer, health: Health, me
     server = _server(health, metrics, admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
     try:
+        if where.startswith(_UNIX):
+            _refuse_if_taken(where.removeprefix(_UNIX))
         bound = server.add_insecure_port(where)
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         raise PortTakenError("admin_address", where, error) from error
     async with _running(server):
         yield _taken(where, bound)
@@ -85,10 +92,22 @@ def _server(health: Health, metrics: Metrics, service: str, options: Sequence[tu
 
 def _taken(where: str, port: int) -> str:
     """The address with the port that was taken; a socket in the file system becomes its owner's alone."""
-    if where.startswith("unix:"):
-        Path(where.removeprefix("unix:")).chmod(0o600)
+    if where.startswith(_UNIX):
+        Path(where.removeprefix(_UNIX)).chmod(0o600)
         return where
     return f"{where.rpartition(':')[0]}:{port}"
+
+
+def _refuse_if_taken(path: str) -> None:
+    """Raises OSError unless nobody listens on this socket: gRPC would put its own in the place of another server's, and
+    delete it at the end. One that a killed server has left refuses connections, and may be replaced."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 @asynccontextmanager

@@ -21,8 +21,10 @@ log = structlog.get_logger()
 Key = Mapping[str, object]
 
 _SUFFIX, _UNFINISHED = ".entry", ".writing-"
-# Machines that share a folder of bundles keep entries of their own; the least recently used ones go first.
+# Machines that share a folder of bundles keep entries of their own; the least recently used of the large ones go first.
 _KEPT = 32
+# Bytes up to which an entry stays for good: it takes no room, and may be a verdict on images that nobody gives again.
+_SMALL = 2**16
 # Seconds after which an unfinished file is what a killed server has left.
 _ABANDONED = 3600.0
 
@@ -34,6 +36,9 @@ def user_folder() -> Path:
 
 class EngineCache:
     """Entries in the first of `folders` that can be written to; none can, and nothing is kept.
+
+    Only the last is made with the folders that it lies in. One before it lies in a bundle, which may have been moved away
+    while it was measured and must not come back as a folder without a manifest.
 
     Safe for several servers in one folder: an entry appears whole or not at all.
     """
@@ -71,7 +76,7 @@ class EngineCache:
         reasons = []
         for folder in self._folders:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=folder == self._folders[-1], exist_ok=True)
                 _publish(folder / _name(key), _header(key, content) + content)
                 _prune(folder)
             except OSError as error:
@@ -120,11 +125,13 @@ def _publish(path: Path, entry: bytes) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Delete all but the most recently used entries. Another server may be at the same."""
+    """Delete all but the most recently used of the large entries. Another server may be at the same."""
     used: list[tuple[float, Path]] = []
     for path in folder.glob("*" + _SUFFIX):
         with suppress(FileNotFoundError):
-            used.append((path.stat().st_mtime, path))
+            found = path.stat()
+            if found.st_size > _SMALL:
+                used.append((found.st_mtime, path))
     for _, path in sorted(used, reverse=True)[_KEPT:]:
         path.unlink(missing_ok=True)
     for path in folder.glob(_UNFINISHED + "*"):

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle import BundleError, discover
+from bundle import discover
 from bundle.reader import ENGINES, MANIFEST
 
 # Name and version of a model.
@@ -22,12 +22,9 @@ class Stamp:
 
 
 def survey(models: Path) -> dict[Key, Stamp]:
-    """The versions in a models folder; one without a manifest is not there yet, or no more. Raises BundleError when the folder
-    cannot be read. Blocks."""
-    try:
-        found = {(path.parent.name, int(path.name)): _stamp(path) for path in discover(models)}
-    except OSError as error:
-        raise BundleError(f"{error.filename or models}: cannot be read ({error.strerror})") from error
+    """The versions in a models folder; one without a manifest is not there yet, or no more. Raises BundleError when the folder,
+    or that of a model, cannot be read. Blocks."""
+    found = {(path.parent.name, int(path.name)): _stamp(path) for path in discover(models)}
     return {key: stamp for key, stamp in found.items() if stamp}
 
 

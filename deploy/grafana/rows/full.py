@@ -87,6 +87,16 @@ BATCHES = graph(
     unit="none",
 )
 
+LAG = graph(
+    "Lateness of the event loop",
+    "By how much the thread that reads and answers all requests was late for an appointment. Above a tenth of a second it is what is "
+    "full, and engines and predictions know nothing of it: fewer requests or smaller photos for this server, or more servers.",
+    Query(quantile(0.5, "vitscope_event_loop_lag_seconds", selector=SERVER), "p50", colour="green"),
+    Query(quantile(0.99, "vitscope_event_loop_lag_seconds", selector=SERVER), "p99", colour="orange"),
+    unit="s",
+    line_at=0.1,
+)
+
 CPU = graph(
     "Processor",
     "Processor time over what each server may use, by quota and affinity. At 100 % with engines that are not, something else takes it: "
@@ -133,8 +143,9 @@ MAPS = graph(
 FULL = Row(
     "Is it full?",
     (
-        line(7, BUSY, WAIT, DEADLINES, REFUSALS),
-        line(7, IN_FLIGHT, BATCHES, CPU, MEMORY),
+        line(7, BUSY, WAIT, DEADLINES),
+        line(7, REFUSALS, IN_FLIGHT, BATCHES),
+        line(7, LAG, CPU, MEMORY),
     ),
 )
 WORK = Row("What is asked for?", (line(6, REPEATS, MAPS),))

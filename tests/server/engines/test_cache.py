@@ -74,21 +74,47 @@ def test_no_folder_at_all_is_no_error(tmp_path: Path) -> None:
     assert cache.read(KEY) is None
 
 
+def test_a_folder_that_was_moved_away_is_not_brought_back(tmp_path: Path) -> None:
+    bundle = tmp_path / "models/fashion/2"
+    bundle.mkdir(parents=True)
+    cache = EngineCache(bundle / "engines", tmp_path / "user/engines")
+    cache.write(KEY, b"one")
+    bundle.rename(tmp_path / "elsewhere")
+    cache.write(KEY, b"two")
+    assert not bundle.exists()
+    assert cache.read(KEY) == b"two"
+    assert len(entries(tmp_path / "elsewhere/engines")) == len(entries(tmp_path / "user/engines")) == 1
+
+
+LARGE = bytes(100_000)
+
+
 def test_the_least_recently_used_entries_and_what_a_killed_server_left_are_deleted(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     for number in range(32):
-        cache.write({"number": number}, b"")
+        cache.write({"number": number}, LARGE)
         (newest,) = [path for path in entries(tmp_path) if path.stat().st_mtime > 1e9]
         os.utime(newest, (number, number))
     (tmp_path / ".writing-abandoned").touch()
     os.utime(tmp_path / ".writing-abandoned", (0, 0))
     (tmp_path / ".writing-now").touch()
-    assert cache.read({"number": 0}) == b""  # which makes it the newest
-    cache.write({"number": 32}, b"")
+    assert cache.read({"number": 0}) == LARGE  # which makes it the newest
+    cache.write({"number": 32}, LARGE)
     left = [number for number in range(33) if cache.read({"number": number}) is not None]
     assert left == [0, *range(2, 33)]
     assert not (tmp_path / ".writing-abandoned").exists()
     assert (tmp_path / ".writing-now").exists()
+
+
+def test_what_is_small_stays_however_much_comes_after_it(tmp_path: Path) -> None:
+    """Above all what the gate found on one's own images: nothing else would tell an engine that failed there from a good one."""
+    cache = EngineCache(tmp_path)
+    cache.write({"kind": "gate"}, b"{}")
+    (verdict,) = entries(tmp_path)
+    os.utime(verdict, (0, 0))
+    for number in range(70):
+        cache.write({"number": number}, LARGE if number % 2 else b"{}")
+    assert cache.read({"kind": "gate"}) == b"{}"
 
 
 def _write_much(folder: Path, letter: bytes) -> None:

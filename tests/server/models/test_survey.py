@@ -1,5 +1,7 @@
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,46 @@ def test_a_folder_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "models")
     with pytest.raises(BundleError, match="no such folder"):
         survey(tmp_path / "models")
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """A folder that this process may not read, root or not."""
+    mode = folder.stat().st_mode
+    folder.chmod(0)
+    if root := os.getuid() == 0:
+        os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(mode)
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own as seen from within: pytest closes those above it to others."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    return Path()
+
+
+def test_a_models_folder_that_cannot_be_read_is_not_taken_for_one_that_is_gone(open_to_all: Path) -> None:
+    write_sample(open_to_all, 1)
+    with (
+        closed(open_to_all / "sample"),
+        pytest.raises(BundleError, match=r"sample: cannot be read \(Permission denied"),
+    ):
+        survey(open_to_all)
+
+
+def test_a_version_that_cannot_be_read_is_there(open_to_all: Path) -> None:
+    path = write_sample(open_to_all, 1)
+    before = survey(open_to_all)
+    with closed(path):
+        assert survey(open_to_all).keys() == before.keys()
+    assert survey(open_to_all) == before
