@@ -20,8 +20,9 @@ class Ledger:
     """Folder and server side by side.
 
     keep: serve the newest so many versions of each model, 0 all. What was asked for by hand goes before: a version that is `held`
-    is not served until its files change, one that is `pinned` is served beside those that are kept. Whatever is to be let go
-    stays until all that is to be served of its model has been loaded, or has failed to.
+    is not served until its files change, one that is `pinned` is served beside those that are kept. What is to be let go stays
+    until all that is to be served of its model has been loaded, or has failed to; what is gone leaves at once where another
+    version serves on.
     """
 
     def __init__(self, keep: int = 0) -> None:
@@ -52,7 +53,8 @@ class Ledger:
             self.folder[key] = stamp
         if self.held.get(key) != stamp:
             self.held.pop(key, None)
-        if key in self.serving and stamp and stamp.manifest == self.serving[key].manifest:
+        restored = key in self.serving and stamp and stamp.manifest == self.serving[key].manifest
+        if restored and self.failed.get(key) != stamp:
             self.failed.pop(key, None)  # what could not be loaded has been taken back
 
     def loaded(self, key: Key, stamp: Stamp) -> None:
@@ -70,7 +72,7 @@ class Ledger:
         """A version of the folder is to be served, by hand; one that failed is tried again."""
         self.held.pop(key, None)
         self.failed.pop(key, None)
-        if key not in self._wanted(key[0]):
+        if not self.wants(key):
             self.pinned.add(key)
 
     def hold(self, key: Key) -> None:
@@ -83,6 +85,14 @@ class Ledger:
         """Versions that are served or have failed, ordered by name and then version."""
         return sorted({*self.serving, *self.failed})
 
+    def gone(self, key: Key) -> bool:
+        """Whether a version has been removed, or unloaded by hand."""
+        return key not in self.folder or key in self.held
+
+    def wants(self, key: Key) -> bool:
+        """Whether a version is to be served."""
+        return key in self._wanted(key[0])
+
     def why_not(self, key: Key) -> str:
         """Why a version of the folder is not on the server."""
         if key in self.held:
@@ -92,11 +102,11 @@ class Ledger:
         return f"older than the {self.keep} that are kept"
 
     def steps(self, name: str | None = None) -> list[Step]:
-        """All that is to be done now, of one model or of all: letting go of what nothing has to be loaded for, then loads in the
+        """All that is to be done now, of one model or of all: letting go of what no load has to come before, then loads in the
         order of the folder. They change with every step that is taken."""
         names = sorted({key[0] for key in (*self.folder, *self.serving, *self.failed) if name in (None, key[0])})
         loads = {name: list(self._loads(name)) for name in names}
-        drops = [Step("drop", key) for name in names if not loads[name] for key in self._drops(name)]
+        drops = [Step("drop", key) for name in names for key in self._drops(name, bool(loads[name]))]
         return drops + [Step("load", key) for name in names for key in loads[name]]
 
     def _loads(self, name: str) -> Iterator[Key]:
@@ -105,13 +115,17 @@ class Ledger:
             if key not in self.serving or (other and not self._has_failed(key)):
                 yield key
 
-    def _drops(self, name: str) -> Iterator[Key]:
+    def _drops(self, name: str, loading: bool) -> Iterator[Key]:
+        """loading: whether there is more to be loaded of this model."""
         wanted = self._wanted(name)
         full = 0 < self.keep <= len(wanted)
+        another_serves = any(key in self.serving for key in wanted)
         for key in self.known():
             if key[0] != name:
                 continue
-            gone = key not in self.folder or key in self.held
+            gone = self.gone(key)
+            if loading and not (gone and another_serves):
+                continue
             # Nobody waits for what failed once there is enough that is newer, unless it was asked for by hand.
             passed = full and key < wanted[-1] and key not in self.pinned
             if (key in self.serving or gone or passed) and key not in wanted:

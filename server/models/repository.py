@@ -1,7 +1,7 @@
 """All model versions of this server, by name and version."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import structlog
@@ -36,7 +36,7 @@ class Repository:
         self._by_name: dict[str, list[ServedModel]] = {}
         self._made: set[ServedModel] = set()
         """All that may hold an engine, in the index or not."""
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[ServedModel, asyncio.Task[None]] = {}
 
     def __iter__(self) -> Iterator[ServedModel]:
         """Every version, ready or not, ordered by name and then version."""
@@ -98,16 +98,19 @@ class Repository:
 
     def retire(self, model: ServedModel) -> asyncio.Task[None]:
         """Free a model that is not, or no more, in the index, when the requests that have it are answered."""
-        task = asyncio.create_task(self._retire(model))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task = self._retiring[model] = asyncio.create_task(self._retire(model))
+        task.add_done_callback(lambda _: self._retiring.pop(model, None))
         return task
+
+    async def freed(self, models: Iterable[ServedModel]) -> None:
+        """Wait until nothing is left of those of these models that retire."""
+        await asyncio.gather(*[self._retiring[model] for model in models if model in self._retiring])
 
     async def close(self) -> None:
         """Free everything; the scheduler has been closed."""
         for model in self._made:
             model.unload()
-        await asyncio.gather(*self._retiring)
+        await asyncio.gather(*self._retiring.values())
         self._made.clear()
         self._models.clear()
         self._index()

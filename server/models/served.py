@@ -108,10 +108,11 @@ class ServedModel:
         lane = self.open_lane(CLASSIFY)
         return lane.best_batch if lane else 0
 
-    async def load(self) -> None:
+    async def load(self, patient: bool = False) -> None:
         """Verify the bundle, find the fastest engine, compile the graph that is always loaded, warm it up.
 
-        Never raises: failure is a state.
+        patient: whether to be ready only on the best engine, where building it takes minutes and another could serve meanwhile.
+        Never raises: failure is a state. Cancelled, it gives up as soon as the engine lets it.
         """
         self._become(State.LOADING, "verifying, compiling and warming up")
         try:
@@ -122,12 +123,15 @@ class ServedModel:
             self._refuse_other_identity(bundle)
             self._bundle = bundle
             # Who asks for an engine by name waits for it.
-            patient = self._settings.wanted.engine != "auto"
+            patient = patient or self._settings.wanted.engine != "auto"
             loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._leaving, patient)
             self._loader = loader
             if not loader.choice.certified:
                 log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
             await self.lane(CLASSIFY)
+        except asyncio.CancelledError:
+            self._leaving = True  # the thread that compiles cannot be cancelled, but it asks
+            raise
         except (BundleError, NoEngine, LoadAbandoned) as error:
             self._fail(str(error))
         except Exception as error:
@@ -153,6 +157,7 @@ class ServedModel:
         """Build the best engine while another serves, then let it take over; no request is lost."""
         lanes: dict[GraphName, asyncio.Task[Lane]] = {}
         try:
+            await asyncio.to_thread(bundle.verify)  # the files may have changed since
             loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._leaving)
             # One after another: the first may find that the engine does not do, and settle for another.
             for graph in sorted(bundle.manifest.graphs, key=lambda name: name != CLASSIFY):
@@ -195,9 +200,12 @@ class ServedModel:
                 continue
             while lane.users and not self._unloading:  # noqa: ASYNC110 — likewise
                 await asyncio.sleep(_LOOK_AGAIN)
-            await asyncio.to_thread(self._scheduler.remove_lane, lane)
-            lane.engine.close()
+            await asyncio.to_thread(self._free, lane)
             log.info("engine retired", lane=lane.name, engine=str(lane.engine.identity))
+
+    def _free(self, lane: Lane) -> None:
+        self._scheduler.remove_lane(lane)
+        _close(lane)
 
     def open_lane(self, graph: GraphName) -> Lane | None:
         """The lane of a graph if it is open, without waiting."""
@@ -254,7 +262,7 @@ class ServedModel:
             log.error("graph failed to load", model=str(self), graph=graph, reason=str(error))
             raise
         if self._unloading:
-            lane.engine.close()
+            await asyncio.to_thread(_close, lane)
             raise NotReady(f"model {self} is being unloaded")
         self._scheduler.add_lane(lane)
         log.info(
@@ -281,9 +289,18 @@ class ServedModel:
             raise BundleError(f"{self.path}: its manifest says {manifest.name}/{manifest.version}, its folder {self}")
 
     def _fail(self, detail: str) -> None:
-        log.error("model failed to load", model=str(self), reason=detail)
+        if self._leaving:
+            log.info("load given up", model=str(self), reason=detail)
+        else:
+            log.error("model failed to load", model=str(self), reason=detail)
         self._become(State.FAILED, detail)
 
     def _become(self, state: State, detail: str) -> None:
         self.state, self._detail = state, detail
         self._on_change(self)
+
+
+def _close(lane: Lane) -> None:
+    """Free the engine of a lane that nothing runs on, which takes up to some tenths of a second: slots hold parts of it too."""
+    lane.engine.close()
+    lane.slots.clear()

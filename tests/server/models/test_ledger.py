@@ -107,6 +107,36 @@ def test_what_can_be_let_go_does_not_wait_for_another_model() -> None:
     assert server.look(a1=0, a2=0, b1=0) == [("drop", ("b", 2)), ("load", ("a", 2))]
 
 
+def test_what_is_removed_waits_for_no_load_where_another_version_serves() -> None:
+    ledger = Ledger(keep=2)
+    folder = {("a", version): stamp(0) for version in (1, 2, 3)}
+    ledger.looked(folder)
+    for version in (2, 3):
+        ledger.loaded(("a", version), stamp(0))
+    del folder["a", 3]
+    ledger.looked(folder)
+    ledger.looked(folder)
+    assert [(step.kind, step.key) for step in ledger.steps()] == [("drop", ("a", 3)), ("load", ("a", 1))]
+    ledger.dropped(("a", 3))
+    del folder["a", 2]
+    ledger.looked(folder)
+    ledger.looked(folder)
+    assert [(step.kind, step.key) for step in ledger.steps()] == [("load", ("a", 1))], "nothing else serves"
+
+
+def test_files_that_could_not_be_loaded_anew_stay_in_mind() -> None:
+    server = Server(Ledger())
+    server.look(a1=0)
+    server.look(a1=3)
+    server.look(a1=3)
+    server.ledger.load_failed(("a", 1), stamp(3))
+    server.look(a1=3)
+    assert server.ledger.failed == {("a", 1): stamp(3)}
+    server.look(a1=0)
+    server.look(a1=0)
+    assert server.ledger.failed == {}
+
+
 def test_what_was_asked_for_by_hand_and_failed_is_not_asked_for_again() -> None:
     server = Server(Ledger(keep=1), broken={stamp(0)})
     server.look(a1=0, a2=1)

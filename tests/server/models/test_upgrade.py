@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import shutil
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
@@ -23,9 +24,13 @@ from server.images.prepare import prepare_raw
 from server.loops import call_soon
 from server.metrics import Metrics
 from server.models import loader as loader_module
+from server.models import served
 from server.models.gating import GateFailed
 from server.models.loader import EngineSettings
+from server.models.measure import LoadAbandoned
+from server.models.repository import Repository
 from server.models.served import ServedModel, State
+from server.models.watch import Watcher
 from server.query import Query
 from server.scheduling.admission import Admission
 from server.scheduling.callers import Caller
@@ -175,6 +180,93 @@ async def test_nothing_is_left_of_a_model_that_retires_while_it_builds(built: Bu
     assert engine() is None
     assert built.opened == built.closed
     assert house.changes[-1][0] is State.READY, "it is gone, and no more said about it"
+
+
+async def test_an_engine_is_freed_away_from_the_event_loop(
+    built: Built, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.model.load()
+    lane = house.model.open_lane("classify")
+    assert lane
+    freed_by: list[str] = []
+
+    def note() -> None:
+        freed_by.append(threading.current_thread().name)
+
+    close = lane.engine.close
+    monkeypatch.setattr(lane.engine, "close", lambda: (note(), close()))
+    for slot in lane.slots:
+        weakref.finalize(slot, note)
+    count = len(lane.slots) + 1
+    del slot
+    built.ready.set()
+    await until(lambda: len(freed_by) == count)
+    assert threading.current_thread().name not in freed_by
+
+
+async def test_no_engine_is_built_from_files_that_have_changed(built: Built, house: House) -> None:
+    await house.model.load()
+    with house.model.bundle.graph_path("classify").open("ab") as file:
+        file.write(b"!")
+    built.ready.set()
+    await until(lambda: "no better engine" in house.model.detail)
+    assert "classify.onnx: changed since the export" in house.model.detail
+    assert (house.model.state, str(house.model.identity)) == (State.READY, "openvino/f32")
+    assert built.opened == 0
+
+
+async def test_a_load_that_is_cancelled_stops_compiling(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    def compile_on(bundle: object, settings: object, stopping: Callable[[], bool], patient: bool) -> None:
+        begun.set()
+        for _ in range(2000):
+            if stopping():
+                stopped.set()
+                raise LoadAbandoned("stopped")
+            stopped.wait(0.01)
+
+    monkeypatch.setattr(served, "Loader", compile_on)
+    loading = asyncio.create_task(house.model.load())
+    await until(begun.is_set)
+    loading.cancel()
+    await until(stopped.is_set)
+
+
+async def test_a_new_version_takes_over_on_its_best_engine_and_what_is_removed_waits_for_none(
+    built: Built, house: House, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    repository = Repository(house.scheduler, house.model._settings, lambda model: None)
+    watcher = Watcher(repository, models, keep=1)
+
+    def serving() -> dict[str, str]:
+        return {str(model): str(model.identity) for model in repository}
+
+    async def look() -> None:
+        await watcher.look()
+        await watcher.look()
+
+    await watcher.start()
+    assert serving() == {"a/1": "openvino/f32"}, "at the start it serves as soon as it can"
+    bundle(models, "a", 2, tmp_path)
+    looking = asyncio.create_task(look())
+    await until(lambda: "a/2" in serving())
+    await asyncio.sleep(0.3)
+    assert str(repository.ready("a", 0)) == "a/1"
+    built.ready.set()
+    await looking
+    assert serving() == {"a/2": "tensorrt/f16"}
+    assert not repository.ready("a", 0).degraded
+
+    built.ready.clear()
+    shutil.rmtree(models / "a/2")
+    await look()
+    assert serving() == {"a/1": "openvino/f32"}, "what is removed is to be left at once"
+    built.ready.set()
+    await watcher.close()
+    await until(lambda: serving() == {"a/1": "tensorrt/f16"})
+    await repository.take(("a", 1))
 
 
 async def test_a_plan_that_is_there_already_is_used_from_the_start(built: Built, house: House) -> None:

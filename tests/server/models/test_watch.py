@@ -1,16 +1,19 @@
 """The folder is followed, with bundles that really run."""
 
 import asyncio
+import gc
 import shutil
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from bundle import BundleError
+from bundle import Bundle, BundleError, open_bundle
 from server.engines.choose import Wanted
 from server.errors import InvalidRequest, LoadFailed, ModelNotFound, NotReady
+from server.models import served
 from server.models.loader import EngineSettings
 from server.models.repository import Repository
 from server.models.served import ServedModel, State
@@ -78,6 +81,27 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await house.close()
 
 
+class Held:
+    """Loads of these versions stand still until they are let go on."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.go_on = threading.Event()
+
+    def open_bundle(self, path: Path) -> Bundle:
+        if f"{path.parent.name}/{path.name}" in self.names:
+            assert self.go_on.wait(30)
+        return open_bundle(path)
+
+
+@pytest.fixture
+def held(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    held = Held()
+    monkeypatch.setattr(served, "open_bundle", held.open_bundle)
+    yield held
+    held.go_on.set()
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 — what is waited for tells nobody
@@ -124,6 +148,75 @@ async def test_a_version_that_is_replaced_serves_until_the_new_one_does(house: H
     assert house.gone == [], "its number is still served"
 
 
+async def test_what_is_removed_does_not_wait_for_a_load(house: House, held: Held) -> None:
+    held.names = {"b/2", "a/3"}
+    house.watcher.begin(0.02)
+    house.write("b/2")
+    await until(lambda: house.states.get("b/2") == "loading")
+    house.write("a/3")
+    await until(lambda: ("a", 3) in house.watcher._ledger.folder)
+    shutil.rmtree(house.folder / "a/2")
+    await until(lambda: "a/2" not in house.states)
+    assert str(house.repository.ready("a", 0)) == "a/1", "while more of the same model is still to be loaded"
+    assert [str(model) for model in await house.watcher.unload("b")] == ["b/1", "b/2"]
+    assert house.states == {"a/1": "ready"}
+    held.go_on.set()
+    await until(lambda: house.states == {"a/1": "ready", "a/3": "ready"})
+    assert house.loads == [True] * 4
+
+
+async def test_what_is_removed_while_it_is_being_loaded_is_loaded_no_more(house: House, held: Held) -> None:
+    held.names = {"a/3"}
+    house.write("a/3")
+    house.write("b/2")
+    house.watcher.begin(0.02)
+    await until(lambda: house.states.get("a/3") == house.states.get("b/2") == "loading")
+    order = asyncio.create_task(house.watcher.load("a", 3))
+    shutil.rmtree(house.folder / "a/3")
+    shutil.rmtree(house.folder / "b/2")
+    await until(lambda: not {"a/3", "b/2"} & house.states.keys())
+    held.go_on.set()
+    with pytest.raises(ModelNotFound, match="has no version 3 in the models folder"):
+        await order
+    assert house.loads == [True] * 3
+    assert not {"a/3 ready", "a/3 failed"} & set(house.history)
+    assert house.lanes == ["a/1 classify", "a/2 classify", "b/1 classify"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_version_that_is_removed_while_it_is_being_replaced_leaves_at_once(
+    house: House, held: Held, damaged: bool
+) -> None:
+    held.names = {"a/1"}
+    model = house.repository.ready("a", 1)
+    house.write("a/1", prefix="new ")
+    if damaged:
+        house.break_("a/1")
+    await house.watcher.look()
+    house.watcher.begin(0.02)
+    await until(lambda: len(house.repository._made) == 4)
+    shutil.rmtree(house.folder / "a/1")
+    await until(lambda: "a/1" not in house.states)
+    await until(lambda: model not in house.repository._made)
+    held.go_on.set()
+    await until(lambda: (("a", 1), True) in house.gone)
+    assert house.loads == [True] * 3
+    assert house.states == {"a/2": "ready", "b/1": "ready"}
+    assert house.lanes == ["a/2 classify", "b/1 classify"]
+
+
+async def test_a_version_that_is_being_loaded_can_be_unloaded_by_hand(house: House, held: Held) -> None:
+    held.names = {"a/3"}
+    house.write("a/3")
+    order = asyncio.create_task(house.watcher.load("a"))
+    await until(lambda: house.states.get("a/3") == "loading")
+    assert [str(model) for model in await house.watcher.unload("a", 3)] == ["a/3"]
+    assert "a/3" not in house.states
+    held.go_on.set()
+    with pytest.raises(LoadFailed, match="a/3 was removed or unloaded while it was being loaded"):
+        await order
+
+
 async def test_a_replacement_that_cannot_be_loaded_leaves_what_serves(house: House) -> None:
     house.write("a/1", prefix="new ")
     house.break_("a/1")
@@ -134,6 +227,18 @@ async def test_a_replacement_that_cannot_be_loaded_leaves_what_serves(house: Hou
     assert "the bundle that is in its place now could not be loaded" in model.detail
     assert "certificate.json: changed since the export" in model.detail
     assert house.loads == [True, True, True, False]
+    house.write("a/1")
+    await house.look()
+    assert (house.repository.ready("a", 1), model.detail) == (model, "")
+
+
+async def test_files_that_could_not_be_loaded_by_hand_are_told_of_until_they_are_mended(house: House) -> None:
+    house.break_("a/1")
+    with pytest.raises(LoadFailed, match=r"certificate.json: changed"):
+        await house.watcher.reload("a", 1)
+    await house.look()
+    model = house.repository.ready("a", 1)
+    assert "certificate.json: changed since the export" in model.detail
     house.write("a/1")
     await house.look()
     assert (house.repository.ready("a", 1), model.detail) == (model, "")
@@ -245,6 +350,31 @@ async def test_an_order_goes_on_when_its_caller_has_gone(house: House) -> None:
         await asyncio.sleep(0)
     caller.cancel()
     await until(lambda: house.states["a/3"] == "ready")
+
+
+async def test_an_order_that_fails_when_its_caller_has_gone_is_no_surprise(house: House, held: Held) -> None:
+    surprises: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: surprises.append(context))
+    held.names = {"a/3"}
+    house.write("a/3")
+    house.break_("a/3")
+    caller = asyncio.create_task(house.watcher.load("a"))
+    await until(lambda: house.states.get("a/3") == "loading")
+    caller.cancel()
+    await asyncio.wait((caller,))
+    held.go_on.set()
+    await until(lambda: not house.watcher._tasks)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert house.states["a/3"] == "failed"
+    assert surprises == []
+
+
+async def test_nothing_is_loaded_anew_unless_all_of_it_can_be(house: House) -> None:
+    shutil.rmtree(house.folder / "a/2")
+    with pytest.raises(ModelNotFound, match="model 'a' has no version 2 in the models folder; there is 1"):
+        await house.watcher.reload("a")
+    assert house.loads == [True] * 3
 
 
 async def test_shutting_down_gives_up_a_load(house: House) -> None:
