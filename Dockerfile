@@ -25,6 +25,7 @@ COPY finetune finetune
 COPY loadtest loadtest
 COPY protos protos
 COPY server server
+COPY src src
 RUN pip wheel --no-deps --wheel-dir /wheel .
 
 
@@ -78,7 +79,7 @@ FROM python AS load
 # Its default, ~, is no folder for a user without one; matplotlib draws the ramp.
 ENV MPLCONFIGDIR=/tmp/matplotlib
 # So that `locust` alone finds it.
-ENV LOCUST_LOCUSTFILE=/usr/local/lib/python3.11/site-packages/loadtest/locustfile.py
+ENV LOCUST_LOCUSTFILE=/usr/local/lib/python3.11/site-packages/vitscope/loadtest/locustfile.py
 COPY requirements/load.txt /requirements/
 RUN pip install --requirement /requirements/load.txt
 COPY --from=wheel /wheel /wheel

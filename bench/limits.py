@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from bench.timing import rate_between
-from bundle import Bundle, open_bundle
-from server.cpu import available_cpus
-from server.images import ImageLimits, prepare_encoded
+from vitscope.bundle import Bundle, open_bundle
+from vitscope.server.cpu import available_cpus
+from vitscope.server.images import ImageLimits, prepare_encoded
 
 CORES = available_cpus()
 BATCHES = (1, 2, 4, 8, 16)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.photos import photo_jpegs, sample_jpegs
-from bundle import CLASSIFY, Bundle, open_bundle
+from vitscope.bundle import CLASSIFY, Bundle, open_bundle
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "bench"
@@ -71,7 +71,7 @@ def prepare(name: str, build: Path = BUILD) -> Model:
 
 
 def _make(model: Model, folder: Path) -> None:
-    from export.pipeline import ExportJob, export_checkpoint  # torch takes seconds to import
+    from vitscope.export.pipeline import ExportJob, export_checkpoint  # torch takes seconds to import
 
     if model.name == "fashion":
         checkpoint = FASHION

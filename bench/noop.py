@@ -6,7 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from bench.models import Model
-from bundle import CLASSIFY, BundleWriter, Certificate, Graph
+from vitscope.bundle import CLASSIFY, BundleWriter, Certificate, Graph
 
 
 def noop_graph(file: Path, side: int, labels: int) -> None:

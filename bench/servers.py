@@ -17,7 +17,7 @@ from bench.models import ROOT, Model
 
 _TICK = os.sysconf("SC_CLK_TCK")
 # A bundle with random weights has no certificate that could cover the precision that this processor runs fastest.
-VITSCOPE = ("-m", "server", "--allow-uncertified", "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0",
+VITSCOPE = ("-m", "vitscope.server", "--allow-uncertified", "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0",
             "--drain-seconds", "0", "--log-format", "json")  # fmt: skip
 # Plain servers let callers wait without bound; in a closed loop the same is asked of ours.
 UNBOUNDED = ("--max-queue-wait", "3600")

@@ -9,9 +9,9 @@
     engines/          cache of compiled engines; rebuildable, not hashed, never trusted
 """
 
-from bundle.certificate import Certificate, CertificateEntry
-from bundle.errors import BundleError
-from bundle.manifest import (
+from vitscope.bundle.certificate import Certificate, CertificateEntry
+from vitscope.bundle.errors import BundleError
+from vitscope.bundle.manifest import (
     ATTENTION,
     CLASSIFY,
     FP8,
@@ -26,8 +26,8 @@ from bundle.manifest import (
     TokenGeometry,
     Variant,
 )
-from bundle.reader import Bundle, discover, open_bundle
-from bundle.writer import BundleWriter
+from vitscope.bundle.reader import Bundle, discover, open_bundle
+from vitscope.bundle.writer import BundleWriter
 
 __all__ = [
     "ATTENTION",

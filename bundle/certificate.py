@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from bundle.manifest import Natural, Positive, Sha256, Strict
+from vitscope.bundle.manifest import Natural, Positive, Sha256, Strict
 
 
 class CertificateEntry(Strict):

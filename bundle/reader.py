@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from bundle.certificate import Certificate
-from bundle.errors import BundleError
-from bundle.hashing import sha256_of
-from bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest, Variant
+from vitscope.bundle.certificate import Certificate
+from vitscope.bundle.errors import BundleError
+from vitscope.bundle.hashing import sha256_of
+from vitscope.bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest, Variant
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",

@@ -8,11 +8,11 @@ from typing import Self
 
 import numpy as np
 
-from bundle.certificate import Certificate
-from bundle.errors import BundleError
-from bundle.hashing import sha256_of
-from bundle.manifest import Manifest
-from bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, versions
+from vitscope.bundle.certificate import Certificate
+from vitscope.bundle.errors import BundleError
+from vitscope.bundle.hashing import sha256_of
+from vitscope.bundle.manifest import Manifest
+from vitscope.bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, versions
 
 
 class BundleWriter:

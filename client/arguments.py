@@ -7,9 +7,9 @@ from pathlib import Path
 
 from grpc import StatusCode
 
-from client.channel import DEFAULT_SERVER
-from client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
-from client.sync import DEFAULT_TIMEOUT, Client
+from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
+from vitscope.client.sync import DEFAULT_TIMEOUT, Client
 
 MOST = 2**32 - 1  # of a uint32, as versions and counts travel
 LONGEST_TIMEOUT = 86_400  # seconds; a day

@@ -11,12 +11,12 @@ from typing import Self, Unpack
 
 import grpc
 
-from client.channel import DEFAULT_SERVER, open_async_channel
-from client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
-from client.request import ImageLike, Options, classify_request
-from client.result import Result
-from client.sync import DEFAULT_TIMEOUT
-from client.window import DEFAULT_WINDOW, Outcome, Window
+from vitscope.client.channel import DEFAULT_SERVER, open_async_channel
+from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
+from vitscope.client.request import ImageLike, Options, classify_request
+from vitscope.client.result import Result
+from vitscope.client.sync import DEFAULT_TIMEOUT
+from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, model_pb2
 
 

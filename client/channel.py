@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 from grpc import aio
 
-from client.errors import InvalidRequest
+from vitscope.client.errors import InvalidRequest
 
 DEFAULT_SERVER = "localhost:8500"
 DEFAULT_PORT = 8500

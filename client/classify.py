@@ -9,17 +9,17 @@ from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from client.arguments import add_connection_options, connect, explain, number, whole
-from client.display import block, complaint, json_line, summary
-from client.errors import ClientError, InvalidImage, Overloaded
-from client.inputs import Source, find_sources
-from client.output import Output
-from client.overlays import OverlayWriter, overlay_writer
-from client.request import Options, RenderingOptions, enum_names
-from client.result import Result
-from client.streams import fail
-from client.sync import Client
-from client.window import DEFAULT_WINDOW, Outcome
+from vitscope.client.arguments import add_connection_options, connect, explain, number, whole
+from vitscope.client.display import block, complaint, json_line, summary
+from vitscope.client.errors import ClientError, InvalidImage, Overloaded
+from vitscope.client.inputs import Source, find_sources
+from vitscope.client.output import Output
+from vitscope.client.overlays import OverlayWriter, overlay_writer
+from vitscope.client.request import Options, RenderingOptions, enum_names
+from vitscope.client.result import Result
+from vitscope.client.streams import fail
+from vitscope.client.sync import Client
+from vitscope.client.window import DEFAULT_WINDOW, Outcome
 from vitscope.v1 import maps_pb2
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.request import MAX_IMAGE_BYTES
+from vitscope.client.request import MAX_IMAGE_BYTES
 
 # Formats that the server decodes; see image.proto.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))

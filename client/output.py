@@ -2,7 +2,7 @@
 
 from rich.console import Console, RenderableType
 
-from client.streams import OutputError
+from vitscope.client.streams import OutputError
 
 
 class Output:

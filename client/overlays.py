@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from client.inputs import SUFFIXES, Source
-from client.result import AttentionMap, Result
+from vitscope.client.inputs import SUFFIXES, Source
+from vitscope.client.result import AttentionMap, Result
 
 SUFFIX = ".png"
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
-from client.channel import MAX_MESSAGE_BYTES
-from client.errors import InvalidImage, InvalidRequest
+from vitscope.client.channel import MAX_MESSAGE_BYTES
+from vitscope.client.errors import InvalidImage, InvalidRequest
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 # What `classify` takes: the bytes of an image file, a path of one, a Pillow image, or uint8 pixels [height, width, 3] RGB.

@@ -9,11 +9,11 @@ from typing import Any, Self, Unpack
 
 import grpc
 
-from client.channel import DEFAULT_SERVER, open_channel
-from client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
-from client.request import ImageLike, Options, classify_request
-from client.result import Result
-from client.window import DEFAULT_WINDOW, Outcome, Window
+from vitscope.client.channel import DEFAULT_SERVER, open_channel
+from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
+from vitscope.client.request import ImageLike, Options, classify_request
+from vitscope.client.result import Result
+from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, model_pb2
 
 DEFAULT_TIMEOUT = 10.0
@@ -52,7 +52,7 @@ class Client:
         self._channel.close()
 
     def classify(self, image: ImageLike, *, timeout: float | None = None, **options: Unpack[Options]) -> Result:
-        """Classify one image; `options` are those of `client.request.Options`. `timeout` is in seconds."""
+        """Classify one image; `options` are those of `vitscope.client.request.Options`. `timeout` is in seconds."""
         request = classify_request(image, **options)
         try:
             return Result.of(self._stub.Classify(request, timeout=self._deadline(timeout)))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import grpc
 
-from client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF, RETRIED
-from client.errors import ClientError, DeadlineExceeded, InvalidRequest, RequestTooLarge, from_number
-from client.result import Result
+from vitscope.client.channel import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF, RETRIED
+from vitscope.client.errors import ClientError, DeadlineExceeded, InvalidRequest, RequestTooLarge, from_number
+from vitscope.client.result import Result
 from vitscope.v1 import classifier_pb2
 
 DEFAULT_WINDOW = 64

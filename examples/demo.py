@@ -18,9 +18,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from client import Client, Result
-from client.cli import main as vitscope
-from client.request import RenderingOptions
+from vitscope import Client, Result
+from vitscope.cli import main as vitscope
+from vitscope.client.request import RenderingOptions
 
 FASHION = Path("examples/fashion")
 DEMO = Path("demo")

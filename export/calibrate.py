@@ -9,8 +9,8 @@ import onnx_ir as ir
 import onnxruntime
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from export.graph import INPUT
-from export.weights import write_graphs
+from vitscope.export.graph import INPUT
+from vitscope.export.weights import write_graphs
 
 BATCH = 8
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import ATTENTION, Certificate, CertificateEntry, GraphName
-from export.engines import Candidate, candidates, processor_name
-from export.errors import ExportError
-from export.progress import Reporter
-from export.reference import Reference
+from vitscope.bundle import ATTENTION, Certificate, CertificateEntry, GraphName
+from vitscope.export.engines import Candidate, candidates, processor_name
+from vitscope.export.errors import ExportError
+from vitscope.export.progress import Reporter
+from vitscope.export.reference import Reference
 
 # Three bits of mantissa turn more near-ties than seven do; who asks for fp8 takes that for its speed.
 TOP1_AGREEMENT: Mapping[str, float] = {"f32": 0.99, "bf16": 0.99, "int8": 0.99, "fp8": 0.98}

@@ -7,15 +7,15 @@ from tempfile import TemporaryDirectory
 
 import onnx_ir as ir
 
-from bundle import ATTENTION, CLASSIFY, FP8, Certificate, CertificateEntry, GraphName
-from export.certify import measure
-from export.certify_int8 import RANKING_IMAGES, Source, distance, outputs_of, variant_file
-from export.engines import Candidate, candidates
-from export.fp8 import activation_ranges, products, quantize
-from export.graph import cut
-from export.progress import Reporter
-from export.reference import Reference
-from export.weights import write_graphs
+from vitscope.bundle import ATTENTION, CLASSIFY, FP8, Certificate, CertificateEntry, GraphName
+from vitscope.export.certify import measure
+from vitscope.export.certify_int8 import RANKING_IMAGES, Source, distance, outputs_of, variant_file
+from vitscope.export.engines import Candidate, candidates
+from vitscope.export.fp8 import activation_ranges, products, quantize
+from vitscope.export.graph import cut
+from vitscope.export.progress import Reporter
+from vitscope.export.reference import Reference
+from vitscope.export.weights import write_graphs
 
 WEIGHTS = "weights.fp8.bin"
 # FP8 is 1.2 to 1.4 times float16 where it is in all of a ViT; with fewer than half of the blocks it is not worth its error.

@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx_ir as ir
 
-from bundle import ATTENTION, CLASSIFY, INT8, Certificate, CertificateEntry, Graph, GraphName, Variant
-from export.certify import BATCH, measure
-from export.engines import Candidate, Run, candidates, int8_candidate
-from export.graph import cut
-from export.int8 import LARGEST, Layers, bypass, linear_layers, quantize, weight_bytes
-from export.progress import Reporter
-from export.reference import Reference
-from export.weights import write_graphs
+from vitscope.bundle import ATTENTION, CLASSIFY, INT8, Certificate, CertificateEntry, Graph, GraphName, Variant
+from vitscope.export.certify import BATCH, measure
+from vitscope.export.engines import Candidate, Run, candidates, int8_candidate
+from vitscope.export.graph import cut
+from vitscope.export.int8 import LARGEST, Layers, bypass, linear_layers, quantize, weight_bytes
+from vitscope.export.progress import Reporter
+from vitscope.export.reference import Reference
+from vitscope.export.weights import write_graphs
 
 WEIGHTS = "weights.int8.bin"
 # Of the halves of encoder blocks: with fewer than half of them in 8 bits, int8 is no faster than bf16 by any measurement.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bundle import Bundle, BundleError
-from export.errors import ExportError
+from vitscope.bundle import Bundle, BundleError
+from vitscope.export.errors import ExportError
 
 if TYPE_CHECKING:
-    from export.pipeline import ExportJob
+    from vitscope.export.pipeline import ExportJob
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,16 +39,16 @@ def main(argv: list[str] | None = None) -> int:
 def build_engine(bundle: Bundle, engine: str) -> int:
     """Build an engine for a bundle as the server would on this machine. In a process of its own: nothing of the server is
     loaded where torch is."""
-    command = (sys.executable, "-m", "server.tools.build_engine", str(bundle.path), "--engine", engine)
+    command = (sys.executable, "-m", "vitscope.server.tools.build_engine", str(bundle.path), "--engine", engine)
     return subprocess.run(command, check=False).returncode and 1
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Bundle:
     """Export as asked and print the summary. Raises ExportError or BundleError."""
     # Here, because these load torch and transformers: --help and a mistyped option should answer at once.
-    from export.pipeline import export_checkpoint
-    from export.progress import Terminal
-    from export.report import show
+    from vitscope.export.pipeline import export_checkpoint
+    from vitscope.export.progress import Terminal
+    from vitscope.export.report import show
 
     began = time.monotonic()
     job = _job(arguments)
@@ -59,8 +59,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Bundle:
 
 
 def _job(arguments: argparse.Namespace) -> "ExportJob":
-    from export.pipeline import ExportJob
-    from export.preprocess import Size
+    from vitscope.export.pipeline import ExportJob
+    from vitscope.export.preprocess import Size
 
     return ExportJob(
         checkpoint=arguments.checkpoint,

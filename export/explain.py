@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from export.families import Family
+from vitscope.export.families import Family
 
 
 def explain_arrays(model: Any, family: Family) -> dict[str, np.ndarray]:

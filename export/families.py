@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal
 
-from export.errors import ExportError
+from vitscope.export.errors import ExportError
 
 
 @dataclass(frozen=True)

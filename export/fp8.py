@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from export.calibrate import largest
-from export.int8 import linear_layers
+from vitscope.export.calibrate import largest
+from vitscope.export.int8 import linear_layers
 
 E4M3 = ml_dtypes.float8_e4m3fn
 LARGEST = 448.0

@@ -8,9 +8,9 @@ import onnx_ir as ir
 import torch
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from bundle import ATTENTION, CLASSIFY, Graph, GraphName, InputContract, Output, TokenGeometry
-from export.attention import PLAIN, WITH_ROW
-from export.families import Family
+from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, InputContract, Output, TokenGeometry
+from vitscope.export.attention import PLAIN, WITH_ROW
+from vitscope.export.families import Family
 
 OPSET = 20
 INPUT = "pixels"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from bundle import Variant
-from bundle.hashing import sha256_of
-from export.errors import ExportError
+from vitscope.bundle import Variant
+from vitscope.bundle.hashing import sha256_of
+from vitscope.export.errors import ExportError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from export.graph import INPUT
+from vitscope.export.graph import INPUT
 
 Layers = dict[str, list[str]]
 """Names of linear nodes by the half of the encoder block that they are in, such as "block 3 mlp", first to last."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import onnx
 
-from bundle import Graph, InputContract
-from export.errors import ExportError
-from export.graph import INPUT
+from vitscope.bundle import Graph, InputContract
+from vitscope.export.errors import ExportError
+from vitscope.export.graph import INPUT
 
 FORBIDDEN = {
     "Resize": "a position table is still interpolated in the graph",

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from pydantic import TypeAdapter, ValidationError
 
-from bundle import (
+from vitscope.bundle import (
     FP8,
     INT8,
     Bundle,
@@ -23,21 +23,21 @@ from bundle import (
     Variant,
     open_bundle,
 )
-from bundle.manifest import Name
-from export.certify import certify, require
-from export.certify_int8 import Source
-from export.checkpoint import Checkpoint, load_checkpoint
-from export.errors import ExportError
-from export.explain import explain_arrays
-from export.graph import PixelClassifier, cut, describe_graphs, side_branches, trace
-from export.images import ImageSet, check_images, find_images, read_image
-from export.lint import lint
-from export.positions import check_multiple, freeze_positions, grid, patch_size
-from export.preprocess import Size, fit_to, input_contract, output_size, prepare
-from export.progress import Reporter, Silent
-from export.reference import Reference, run_reference
-from export.variants import add_variants
-from export.weights import write_graphs
+from vitscope.bundle.manifest import Name
+from vitscope.export.certify import certify, require
+from vitscope.export.certify_int8 import Source
+from vitscope.export.checkpoint import Checkpoint, load_checkpoint
+from vitscope.export.errors import ExportError
+from vitscope.export.explain import explain_arrays
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs, side_branches, trace
+from vitscope.export.images import ImageSet, check_images, find_images, read_image
+from vitscope.export.lint import lint
+from vitscope.export.positions import check_multiple, freeze_positions, grid, patch_size
+from vitscope.export.preprocess import Size, fit_to, input_contract, output_size, prepare
+from vitscope.export.progress import Reporter, Silent
+from vitscope.export.reference import Reference, run_reference
+from vitscope.export.variants import add_variants
+from vitscope.export.weights import write_graphs
 
 WEIGHTS = "weights.bin"
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "openvino", "onnxruntime")

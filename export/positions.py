@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from export.errors import ExportError
-from export.families import Family
-from export.preprocess import Size
+from vitscope.export.errors import ExportError
+from vitscope.export.families import Family
+from vitscope.export.preprocess import Size
 
 MAX_TOKENS = 65_536
 

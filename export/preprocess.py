@@ -11,8 +11,8 @@ from PIL import Image
 from pydantic import ValidationError
 from transformers.image_processing_backends import PilBackend
 
-from bundle import InputContract, Resize
-from export.errors import ExportError
+from vitscope.bundle import InputContract, Resize
+from vitscope.export.errors import ExportError
 
 MAX_SIDE = 4096  # pixels
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.checkpoint import Checkpoint
-from export.images import read_image
-from export.positions import native_size
-from export.preprocess import Size, prepare
-from export.progress import Reporter
+from vitscope.export.checkpoint import Checkpoint
+from vitscope.export.images import read_image
+from vitscope.export.positions import native_size
+from vitscope.export.preprocess import Size, prepare
+from vitscope.export.progress import Reporter
 
 _SCORES = 2**25  # elements of one layer's attention matrices that a batch may take (128 MiB in float32)
 

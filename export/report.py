@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Manifest
-from export.images import ImageSet
+from vitscope.bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Manifest
+from vitscope.export.images import ImageSet
 
 
 def show(console: Console, bundle: Bundle, models: Path, images: ImageSet | None) -> None:

@@ -1,11 +1,11 @@
 """The forms that graphs are published in beside their own, each only if it passes the certificate."""
 
-from bundle import FP8, INT8, Certificate, Graph, GraphName, Variant
-from export.certify_fp8 import add_fp8, why_no_fp8
-from export.certify_int8 import Source, add_int8, variant_file, why_no_int8
-from export.images import APART, ImageSet
-from export.progress import Reporter
-from export.reference import Reference
+from vitscope.bundle import FP8, INT8, Certificate, Graph, GraphName, Variant
+from vitscope.export.certify_fp8 import add_fp8, why_no_fp8
+from vitscope.export.certify_int8 import Source, add_int8, variant_file, why_no_int8
+from vitscope.export.images import APART, ImageSet
+from vitscope.export.progress import Reporter
+from vitscope.export.reference import Reference
 
 VARIANTS = {INT8: (add_int8, why_no_int8), FP8: (add_fp8, why_no_fp8)}
 

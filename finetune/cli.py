@@ -15,10 +15,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn, track
 
-from finetune.data import label_names, load_split
-from finetune.errors import FinetuneError
-from finetune.model import Scratch, from_pretrained, from_scratch
-from finetune.train import Epoch, Recipe, train
+from vitscope.finetune.data import label_names, load_split
+from vitscope.finetune.errors import FinetuneError
+from vitscope.finetune.model import Scratch, from_pretrained, from_scratch
+from vitscope.finetune.train import Epoch, Recipe, train
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Vi
 # By its own module: without torchvision the name that transformers exports warns before it becomes this one.
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from finetune.errors import FinetuneError
+from vitscope.finetune.errors import FinetuneError
 
 
 @dataclass(frozen=True)

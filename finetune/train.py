@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from finetune.data import Split, augment
+from vitscope.finetune.data import Split, augment
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import gevent.queue
 import grpc
 from gevent.event import AsyncResult
 
-from loadtest.channels import SERVICE, error_text, failure, open_channel
-from loadtest.mix import Request
-from loadtest.tally import LATE, OK, Outcome
+from vitscope.loadtest.channels import SERVICE, error_text, failure, open_channel
+from vitscope.loadtest.mix import Request
+from vitscope.loadtest.tally import LATE, OK, Outcome
 from vitscope.v1 import classifier_pb2
 
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}

@@ -6,10 +6,10 @@ from typing import Any
 
 import grpc
 
-from client.channel import MAX_MESSAGE_BYTES, target_of
-from client.errors import InvalidRequest
-from loadtest.options import OptionError
-from loadtest.tally import Outcome
+from vitscope.client.channel import MAX_MESSAGE_BYTES, target_of
+from vitscope.client.errors import InvalidRequest
+from vitscope.loadtest.options import OptionError
+from vitscope.loadtest.tally import Outcome
 
 SERVICE = "/vitscope.v1.ClassifierService"
 PUSHBACK_TRAILER = "grpc-retry-pushback-ms"

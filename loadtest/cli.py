@@ -14,17 +14,17 @@ from typing import Any
 
 from rich.console import Console
 
-from client.arguments import explain, whole
-from client.channel import DEFAULT_SERVER
-from client.errors import ClientError
-from client.output import Output
-from client.streams import fail
-from client.sync import Client
-from loadtest.objectives import ObjectivesError, load_objectives
-from loadtest.options import OptionError, Options, add_options
-from loadtest.photos import own_photos
-from loadtest.progress import Progress
-from loadtest.report import HTML_NAME, JSON_NAME, LOG_NAME, PICTURE_NAME, table
+from vitscope.client.arguments import explain, whole
+from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.errors import ClientError
+from vitscope.client.output import Output
+from vitscope.client.streams import fail
+from vitscope.client.sync import Client
+from vitscope.loadtest.objectives import ObjectivesError, load_objectives
+from vitscope.loadtest.options import OptionError, Options, add_options
+from vitscope.loadtest.photos import own_photos
+from vitscope.loadtest.progress import Progress
+from vitscope.loadtest.report import HTML_NAME, JSON_NAME, LOG_NAME, PICTURE_NAME, table
 from vitscope.v1 import model_pb2
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

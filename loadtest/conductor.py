@@ -1,8 +1,8 @@
 """Plays the phases of a scenario on a clock, and says when each counts."""
 
-from loadtest.judge import Measured, Run
-from loadtest.scenarios import Course, Phase
-from loadtest.tally import SLOT
+from vitscope.loadtest.judge import Measured, Run
+from vitscope.loadtest.scenarios import Course, Phase
+from vitscope.loadtest.tally import SLOT
 
 # A load that never comes to be, as when a worker is lost, is measured as it is after this many seconds.
 _PATIENCE = 15.0

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadtest.objectives import OBJECTIVES, Bars
-from loadtest.scenarios import ALL, Phase
-from loadtest.tally import SLOT, Tally
+from vitscope.loadtest.objectives import OBJECTIVES, Bars
+from vitscope.loadtest.scenarios import ALL, Phase
+from vitscope.loadtest.tally import SLOT, Tally
 
 
 @dataclass

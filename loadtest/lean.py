@@ -1,6 +1,6 @@
 """The same load without Locust: one asyncio loop, nothing beside sending and counting. What Locust costs is measured against it.
 
-python -m loadtest.lean --server localhost:8500 --rate 200 --duration 10
+python -m vitscope.loadtest.lean --server localhost:8500 --rate 200 --duration 10
 """
 
 import argparse
@@ -13,13 +13,13 @@ from typing import Any
 
 from grpc import aio
 
-from client.channel import DEFAULT_SERVER, target_of
-from loadtest.arrivals import poisson
-from loadtest.channels import CHANNEL_OPTIONS, SERVICE, failure
-from loadtest.judge import figures
-from loadtest.mix import Mix
-from loadtest.options import Options, add_options
-from loadtest.tally import OK, Outcome, Tally
+from vitscope.client.channel import DEFAULT_SERVER, target_of
+from vitscope.loadtest.arrivals import poisson
+from vitscope.loadtest.channels import CHANNEL_OPTIONS, SERVICE, failure
+from vitscope.loadtest.judge import figures
+from vitscope.loadtest.mix import Mix
+from vitscope.loadtest.options import Options, add_options
+from vitscope.loadtest.tally import OK, Outcome, Tally
 
 WARM_UP = 1.0  # seconds that do not count
 
@@ -71,7 +71,7 @@ async def generate(server: str, options: Options) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m loadtest.lean", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vitscope.loadtest.lean", description=__doc__)
     parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT")
     add_options(parser)
     arguments = parser.parse_args()

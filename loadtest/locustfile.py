@@ -16,13 +16,13 @@ from rich.console import Console
 
 grpc.experimental.gevent.init_gevent()
 
-from client.channel import DEFAULT_SERVER  # noqa: E402
-from loadtest.objectives import ObjectivesError  # noqa: E402
-from loadtest.options import OptionError, Options, add_options  # noqa: E402
-from loadtest.report import table, write_report  # noqa: E402
-from loadtest.session import REPORT_INTERVAL, Judge, Sender, tell_live  # noqa: E402
-from loadtest.tally import now  # noqa: E402
-from loadtest.users import Asking, ClosedLoop, OpenLoop  # noqa: E402
+from vitscope.client.channel import DEFAULT_SERVER  # noqa: E402
+from vitscope.loadtest.objectives import ObjectivesError  # noqa: E402
+from vitscope.loadtest.options import OptionError, Options, add_options  # noqa: E402
+from vitscope.loadtest.report import table, write_report  # noqa: E402
+from vitscope.loadtest.session import REPORT_INTERVAL, Judge, Sender, tell_live  # noqa: E402
+from vitscope.loadtest.tally import now  # noqa: E402
+from vitscope.loadtest.users import Asking, ClosedLoop, OpenLoop  # noqa: E402
 
 runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL
 

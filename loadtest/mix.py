@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass
 from random import Random
 
-from loadtest.options import Options
-from loadtest.photos import own_photos, sample_photos
+from vitscope.loadtest.options import Options
+from vitscope.loadtest.photos import own_photos, sample_photos
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 # Stands in a message where the number of a request goes; nothing else in a photo looks like it.

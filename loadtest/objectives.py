@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from loadtest.scenarios import SCENARIOS
+from vitscope.loadtest.scenarios import SCENARIOS
 
 
 class ObjectivesError(Exception):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.arguments import number, whole
-from loadtest.scenarios import SCENARIOS
+from vitscope.client.arguments import number, whole
+from vitscope.loadtest.scenarios import SCENARIOS
 
 DEFAULT_SIZES = "640x480:6,1280x960:3,2000x1500:1"
 DEFAULT_OBJECTIVES = Path(__file__).with_name("objectives.yml")

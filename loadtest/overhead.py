@@ -1,6 +1,6 @@
 """What Locust costs: the same loads by Locust and by the lean generator in turn, against one server.
 
-    python -m loadtest.overhead --server localhost:8500 --rates 50,200,400 --rounds 3
+    python -m vitscope.loadtest.overhead --server localhost:8500 --rates 50,200,400 --rounds 3
 
 A load that both can send shows what Locust adds to the times; the largest that each can send is found with a server that is
 faster than either.
@@ -15,15 +15,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from client.channel import DEFAULT_SERVER
-from loadtest.report import JSON_NAME
+from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.loadtest.report import JSON_NAME
 
 _SECONDS = 5
 _FIGURES = ("rate", "p50_ms", "p99_ms", "lag_p99_ms", "cpu_ms")
 
 
 def by_lean(server: str, load: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "loadtest.lean", "--server", server, *load]
+    command = [sys.executable, "-m", "vitscope.loadtest.lean", "--server", server, *load]
     found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return found
 
@@ -50,7 +50,7 @@ def by_locust(server: str, load: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m loadtest.overhead", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vitscope.loadtest.overhead", description=__doc__)
     parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT")
     parser.add_argument("--rates", default="50,100,200", help="arrivals a second")
     parser.add_argument("--clients", default="1,16", help="callers of a closed loop")

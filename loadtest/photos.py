@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from loadtest.options import OptionError
+from vitscope.loadtest.options import OptionError
 
 # Photos that come with scikit-image, chosen for being photos. Read as files: importing scikit-image would take a second.
 _PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg")

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.options import Options
+from vitscope.loadtest.options import Options
 
 _DEFAULT_PORT = 8501
 _SCRAPE_SECONDS = 1.0

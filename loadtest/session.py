@@ -8,14 +8,14 @@ from typing import Any
 
 import gevent
 
-from loadtest.calls import Caller
-from loadtest.conductor import Conductor
-from loadtest.judge import Run, figures
-from loadtest.mix import Mix
-from loadtest.objectives import Bars, load_objectives
-from loadtest.options import Options
-from loadtest.scenarios import course
-from loadtest.tally import SLOT, Recorder, Tally, now
+from vitscope.loadtest.calls import Caller
+from vitscope.loadtest.conductor import Conductor
+from vitscope.loadtest.judge import Run, figures
+from vitscope.loadtest.mix import Mix
+from vitscope.loadtest.objectives import Bars, load_objectives
+from vitscope.loadtest.options import Options
+from vitscope.loadtest.scenarios import course
+from vitscope.loadtest.tally import SLOT, Recorder, Tally, now
 
 REPORT_INTERVAL = 1.0  # seconds between a worker's reports
 _LIVE_INTERVAL, _LIVE_WINDOW = 0.5, 3.0  # seconds

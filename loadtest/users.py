@@ -8,10 +8,10 @@ from typing import ClassVar
 from gevent.pool import Group
 from locust import User, constant, task
 
-from client.channel import DEFAULT_SERVER
-from loadtest.arrivals import poisson
-from loadtest.session import Sender
-from loadtest.tally import OK, REFUSED, Outcome
+from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.loadtest.arrivals import poisson
+from vitscope.loadtest.session import Sender
+from vitscope.loadtest.tally import OK, REFUSED, Outcome
 
 
 class Asking(User):

@@ -4,9 +4,9 @@ import sys
 
 import structlog
 
-from server.app import StartupError, run
-from server.logs import configure_logging
-from server.settings import SettingsInvalid, read_settings, unknown_variables
+from vitscope.server.app import StartupError, run
+from vitscope.server.logs import configure_logging
+from vitscope.server.settings import SettingsInvalid, read_settings, unknown_variables
 
 log = structlog.get_logger()
 

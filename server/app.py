@@ -12,29 +12,29 @@ import structlog
 import uvloop
 from grpc import aio
 
-from bundle import CLASSIFY, BundleError
-from server.api.admin import AdminServicer
-from server.api.health import Health
-from server.api.http import http_app
-from server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
-from server.api.servicer import ClassifierServicer, ServiceLimits
-from server.classifier import Classifier
-from server.cpu import plan_threads
-from server.engines.choose import Wanted
-from server.gpu import watch_gpus
-from server.images.limits import ImageLimits
-from server.loops import call_soon, watch_lag
-from server.metrics import Metrics, service_version
-from server.models.loader import EngineSettings
-from server.models.repository import Repository
-from server.models.served import ServedModel, State
-from server.models.survey import Key
-from server.models.watch import Watcher
-from server.scheduling.admission import Admission
-from server.scheduling.decoders import DecodePool
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
-from server.settings import Settings
+from vitscope.bundle import CLASSIFY, BundleError
+from vitscope.server.api.admin import AdminServicer
+from vitscope.server.api.health import Health
+from vitscope.server.api.http import http_app
+from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
+from vitscope.server.api.servicer import ClassifierServicer, ServiceLimits
+from vitscope.server.classifier import Classifier
+from vitscope.server.cpu import plan_threads
+from vitscope.server.engines.choose import Wanted
+from vitscope.server.gpu import watch_gpus
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.loops import call_soon, watch_lag
+from vitscope.server.metrics import Metrics, service_version
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.survey import Key
+from vitscope.server.models.watch import Watcher
+from vitscope.server.scheduling.admission import Admission
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.settings import Settings
 
 log = structlog.get_logger()
 

@@ -5,25 +5,25 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bundle import CLASSIFY
-from server.engines.contract import Identity
-from server.images.geometry import Geometry
-from server.maps.render import Rendered, render
-from server.maps.select import AttentionMap, select
-from server.maps.spec import RenderingSpec
-from server.metrics import Metrics
-from server.models.served import ServedModel
-from server.passage import Passage, Seen
-from server.quality import Quality, attention_entropy
-from server.query import Query
-from server.ranking import Ranked, Ranking, rank
-from server.scheduling.admission import Admission
-from server.scheduling.decoders import DecodePool
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
-from server.sharing.cache import AnswerCache, nbytes, owned
-from server.sharing.calls import How, Patience, SharedCalls
-from server.sharing.content import Content, digest
+from vitscope.bundle import CLASSIFY
+from vitscope.server.engines.contract import Identity
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.render import Rendered, render
+from vitscope.server.maps.select import AttentionMap, select
+from vitscope.server.maps.spec import RenderingSpec
+from vitscope.server.metrics import Metrics
+from vitscope.server.models.served import ServedModel
+from vitscope.server.passage import Passage, Seen
+from vitscope.server.quality import Quality, attention_entropy
+from vitscope.server.query import Query
+from vitscope.server.ranking import Ranked, Ranking, rank
+from vitscope.server.scheduling.admission import Admission
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
+from vitscope.server.sharing.calls import How, Patience, SharedCalls
+from vitscope.server.sharing.content import Content, digest
 
 # Bytes from which hashing an image would hold up the event loop for more than about a millisecond.
 _DIGESTED_AT_ONCE = 2**20

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.scheduling.lane import Lane
+from vitscope.server.scheduling.lane import Lane
 
 log = structlog.get_logger()
 

@@ -24,10 +24,10 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from server.engines.contract import Identity
-from server.histogram import Histogram
-from server.quality import Quality
-from server.scheduling.lane import Lane
+from vitscope.server.engines.contract import Identity
+from vitscope.server.histogram import Histogram
+from vitscope.server.quality import Quality
+from vitscope.server.scheduling.lane import Lane
 
 _SECONDS = tuple(round(0.00025 * 1.6**k, 6) for k in range(24))
 _BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)

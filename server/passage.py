@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from server.engines.contract import Outputs
-from server.errors import DeadlineExpired
-from server.images.geometry import Geometry
-from server.images.prepare import Prepared
-from server.loops import call_soon
-from server.quality import brightness
-from server.query import Query
-from server.scheduling.decoders import DecodePool
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
-from server.scheduling.timeline import Timeline
-from server.scheduling.work import Work
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.errors import DeadlineExpired
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.images.prepare import Prepared
+from vitscope.server.loops import call_soon
+from vitscope.server.quality import brightness
+from vitscope.server.query import Query
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.timeline import Timeline
+from vitscope.server.scheduling.work import Work
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from server.images.prepare import Prepared
-from server.maps.spec import MapSpec
-from server.scheduling.callers import Caller
-from server.scheduling.timeline import Timeline
+from vitscope.server.images.prepare import Prepared
+from vitscope.server.maps.spec import MapSpec
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.timeline import Timeline
 
 NO_DEADLINE = math.inf
 

@@ -10,9 +10,9 @@ import skimage.data
 from filelock import FileLock
 from PIL import Image
 
-from export.pipeline import ExportJob, export_checkpoint
-from export.preprocess import Size
 from tests.export.checkpoints import dinov2, save, vit
+from vitscope.export.pipeline import ExportJob, export_checkpoint
+from vitscope.export.preprocess import Size
 
 FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROTOS = ROOT / "protos"
 
-# What each package may import of the project; the layers of DESIGN, in one direction.
+# What each folder may import of the project, in one direction; `v1` is the stubs, `vitscope` the package itself and its command.
 ALLOWED = {
-    "bench": {"bundle", "export", "server", "vitscope"},
+    "bench": {"bundle", "export", "server", "v1"},
     "bundle": set(),
-    "client": {"vitscope"},
+    "client": {"v1"},
     "deploy": set(),
     "finetune": set(),
-    "loadtest": {"client", "vitscope"},
+    "loadtest": {"client", "v1"},
     "export": {"bundle"},
-    "server": {"bundle", "vitscope"},
+    "server": {"bundle", "v1"},
+    "src/vitscope": {"bundle", "client"},
 }
+STAGES = ALLOWED.keys() - {"bench", "deploy", "src/vitscope"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
@@ -34,36 +37,55 @@ MAKES_GRAPHS = {
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level names of every module that a file imports, wherever in the file."""
+    """Return the full names of all modules that a file imports, wherever in the file."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.partition(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_imports_go_one_way(package: str) -> None:
-    files = sorted((ROOT / package).rglob("*.py"))
+def libraries(path: Path) -> set[str]:
+    """Return the top-level names of the packages that a file imports."""
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+def parts(path: Path) -> set[str]:
+    """Return which stages a file imports: `server` for `vitscope.server.app`; `v1` are the stubs."""
+    return {name.split(".")[1] for name in imported(path) if name.startswith("vitscope.")} & (STAGES | {"v1"})
+
+
+def test_what_is_installed_is_one_package_that_links_to_the_folders() -> None:
+    links = {path.name: path.resolve() for path in (ROOT / "src/vitscope").iterdir() if path.is_symlink()}
+    assert links == {name: ROOT / name for name in STAGES} | {"v1": PROTOS / "vitscope/v1"}
+    banned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"]
+    assert banned["banned-api"].keys() == STAGES
+    assert not sys.modules.keys() & STAGES, "imported from the root of the repository, as a second copy"
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_imports_go_one_way(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
     assert files
     for path in files:
-        names = imported(path)
-        assert names & (ALLOWED.keys() | {"vitscope"}) <= ALLOWED[package] | {package}, path
-        if package in ("bundle", "client", "server"):
+        assert parts(path) <= ALLOWED[folder] | {folder}, path
+        assert not libraries(path) & (STAGES | {"bench", "deploy", "tests"}) - {folder}, path
+        if folder in ("bundle", "client", "server"):
             allowed = {"onnx"} if str(path.relative_to(ROOT)) in MAKES_GRAPHS else set()
-            assert not names & HEAVY - allowed, path
+            assert not libraries(path) & HEAVY - allowed, path
 
 
 def test_a_server_loads_none_of_what_makes_graphs() -> None:
-    loaded = f"import sys, server.app, server.tools.engines; sys.exit(bool({HEAVY} & sys.modules.keys()))"
-    subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{PROTOS}"}, check=True)
+    modules = "vitscope.server.app, vitscope.server.tools.engines"
+    loaded = f"import sys, {modules}; sys.exit(bool({HEAVY} & sys.modules.keys()))"
+    subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, env={"PYTHONPATH": f"{ROOT}/src"}, check=True)
 
 
 def test_in_the_server_only_the_api_knows_the_transports() -> None:
     for path in sorted((ROOT / "server").rglob("*.py")):
-        knows = imported(path) & {"grpc", "grpc_health", "grpc_reflection", "vitscope", "aiohttp"}
+        knows = libraries(path) & {"grpc", "grpc_health", "grpc_reflection", "aiohttp"} or parts(path) & {"v1"}
         assert not knows or path.parent.name == "api" or path.name == "app.py", path
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from server.api.replies import to_summary
-from server.models.repository import Repository
-from server.models.survey import Key
-from server.models.watch import Watcher
+from vitscope.server.api.replies import to_summary
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.survey import Key
+from vitscope.server.models.watch import Watcher
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, model_pb2
 
 

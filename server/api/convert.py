@@ -4,14 +4,14 @@ from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from bundle import Manifest
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits
-from server.images.prepare import Prepared, prepare_encoded, prepare_raw
-from server.maps.spec import ColourMap, Dtype, Kind, MapSpec, PictureFormat, RenderingSpec, Upsampling
-from server.query import Query
-from server.scheduling.callers import Caller
-from server.scheduling.timeline import Timeline
+from vitscope.bundle import Manifest
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import Prepared, prepare_encoded, prepare_raw
+from vitscope.server.maps.spec import ColourMap, Dtype, Kind, MapSpec, PictureFormat, RenderingSpec, Upsampling
+from vitscope.server.query import Query
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 DEFAULT_TOP_K = 5

@@ -7,8 +7,8 @@ import asyncio
 
 from grpc_health.v1 import health, health_pb2
 
-from server.models.repository import Repository
-from server.models.served import State
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import State
 
 _STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from server.metrics import Metrics
+from vitscope.server.metrics import Metrics
 
 
 def http_app(

@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from server.api.status import status_of
-from server.errors import InvalidRequest
-from server.metrics import Metrics, RpcMetrics
+from vitscope.server.api.status import status_of
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.metrics import Metrics, RpcMetrics
 
 
 class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]

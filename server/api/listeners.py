@@ -12,11 +12,11 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.api.admin import AdminServicer
-from server.api.health import Health
-from server.api.interceptor import ServerInterceptor
-from server.api.servicer import ClassifierServicer
-from server.metrics import Metrics
+from vitscope.server.api.admin import AdminServicer
+from vitscope.server.api.health import Health
+from vitscope.server.api.interceptor import ServerInterceptor
+from vitscope.server.api.servicer import ClassifierServicer
+from vitscope.server.metrics import Metrics
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, classifier_pb2, classifier_pb2_grpc
 
 _UNIX = "unix:"

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from bundle import CertificateEntry, InputContract, TokenGeometry
-from server.classifier import Classification
-from server.images.geometry import Geometry
-from server.maps.encode import encode
-from server.maps.render import Rendered
-from server.maps.select import AttentionMap
-from server.maps.spec import Dtype
-from server.models.served import ServedModel, State
+from vitscope.bundle import CertificateEntry, InputContract, TokenGeometry
+from vitscope.server.classifier import Classification
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.encode import encode
+from vitscope.server.maps.render import Rendered
+from vitscope.server.maps.select import AttentionMap
+from vitscope.server.maps.spec import Dtype
+from vitscope.server.models.served import ServedModel, State
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2
 
 _RESIZE_MODES = {

@@ -8,18 +8,18 @@ from typing import Any
 
 import grpc
 
-from server.api.convert import to_query
-from server.api.replies import to_model, to_response, to_summary
-from server.api.status import code_of, status_of
-from server.api.stream import ItemStream
-from server.classifier import Classifier
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits
-from server.metrics import Metrics
-from server.models.repository import Repository
-from server.query import NO_DEADLINE
-from server.scheduling.callers import Caller, Callers
-from server.scheduling.timeline import Timeline
+from vitscope.server.api.convert import to_query
+from vitscope.server.api.replies import to_model, to_response, to_summary
+from vitscope.server.api.status import code_of, status_of
+from vitscope.server.api.stream import ItemStream
+from vitscope.server.classifier import Classifier
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.metrics import Metrics
+from vitscope.server.models.repository import Repository
+from vitscope.server.query import NO_DEADLINE
+from vitscope.server.scheduling.callers import Caller, Callers
+from vitscope.server.scheduling.timeline import Timeline
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 # Share of a caller's time that may have passed before its request was here.

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
-from server.errors import DeadlineExpired, InvalidRequest, LoadFailed, ModelNotFound, NotReady, Overloaded, ServerError
+from vitscope.server.errors import (
+    DeadlineExpired,
+    InvalidRequest,
+    LoadFailed,
+    ModelNotFound,
+    NotReady,
+    Overloaded,
+    ServerError,
+)
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from server.errors import NotReady
+from vitscope.server.errors import NotReady
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

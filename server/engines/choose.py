@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle import FP8, INT8, Bundle, Certificate, GraphName, Variant
-from server.engines import onnxruntime, onnxruntime_cuda, openvino
-from server.engines.contract import Precision
-from server.engines.tensorrt import bindings as tensorrt
+from vitscope.bundle import FP8, INT8, Bundle, Certificate, GraphName, Variant
+from vitscope.server.engines import onnxruntime, onnxruntime_cuda, openvino
+from vitscope.server.engines.contract import Precision
+from vitscope.server.engines.tensorrt import bindings as tensorrt
 
 
 class NoEngine(Exception):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle import CertificateEntry
-from server.engines.contract import Identity, Outputs, Slot
+from vitscope.bundle import CertificateEntry
+from vitscope.server.engines.contract import Identity, Outputs, Slot
 
 Run = Callable[[np.ndarray], Outputs]
 """uint8 [n, H, W, 3] -> outputs by name, batch first."""

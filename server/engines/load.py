@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from bundle import Bundle, GraphName
-from server.cpu import give_way
-from server.engines import onnxruntime, onnxruntime_cuda, openvino
-from server.engines.cache import NO_CACHE, EngineCache
-from server.engines.choose import GATED, WHY_NOT, Choice
-from server.engines.contract import Engine, Identity, Precision, Profile
-from server.engines.replicas import Replicas
-from server.engines.tensorrt import bindings as tensorrt
-from server.engines.tensorrt import build, cuda
+from vitscope.bundle import Bundle, GraphName
+from vitscope.server.cpu import give_way
+from vitscope.server.engines import onnxruntime, onnxruntime_cuda, openvino
+from vitscope.server.engines.cache import NO_CACHE, EngineCache
+from vitscope.server.engines.choose import GATED, WHY_NOT, Choice
+from vitscope.server.engines.contract import Engine, Identity, Precision, Profile
+from vitscope.server.engines.replicas import Replicas
+from vitscope.server.engines.tensorrt import bindings as tensorrt
+from vitscope.server.engines.tensorrt import build, cuda
 
 _IDENTIFY: Mapping[str, Callable[[Precision], Identity]] = {
     tensorrt.NAME: build.identity,

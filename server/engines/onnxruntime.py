@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
 
 NAME = "onnxruntime"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-from server.engines.opset import raised
+from vitscope.server.engines.opset import raised
 
 _OPSET, _IR_VERSION = 23, 11  # the first opset with Attention, and the file format that goes with it
 # What turns [N, T, heads, width] into [N, heads, T, width], or back, and into the keys' [N, heads, width, T].

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Precision, Profile
-from server.engines.onnxruntime import open_session
-from server.engines.tensorrt.bindings import why_no_gpu
-from server.engines.tensorrt.cuda import devices
-from server.engines.tensorrt.profiles import buckets
+from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines.onnxruntime import open_session
+from vitscope.server.engines.tensorrt.bindings import why_no_gpu
+from vitscope.server.engines.tensorrt.cuda import devices
+from vitscope.server.engines.tensorrt.profiles import buckets
 
 NAME = "onnxruntime-cuda"
 FUSED = "onnxruntime-cuda-fused"
@@ -128,8 +128,8 @@ def _session(graph: Path, precision: Precision, fused_layers: int, device: int, 
 def _rewritten(graph: Path, precision: Precision, fused_layers: int, folder: Path) -> Path:
     import onnx
 
-    from server.engines.onnxruntime_attention import with_attention_nodes
-    from server.engines.tensorrt.precision import retype, write
+    from vitscope.server.engines.onnxruntime_attention import with_attention_nodes
+    from vitscope.server.engines.tensorrt.precision import retype, write
 
     path, model = folder / "graph.onnx", onnx.load(graph)
     if fused_layers:

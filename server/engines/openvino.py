@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from server.engines import processor
-from server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines import processor
+from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
 
 NAME = "openvino"
 

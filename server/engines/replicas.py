@@ -6,7 +6,7 @@ from itertools import cycle
 from operator import add
 from typing import Any
 
-from server.engines.contract import Engine, Identity, Profile, Slot
+from vitscope.server.engines.contract import Engine, Identity, Profile, Slot
 
 
 class Replicas:

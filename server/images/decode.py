@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from server.errors import InvalidRequest
-from server.images.header import open_image, unreadable
-from server.images.limits import ImageLimits
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.header import open_image, unreadable
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.signatures import FIELD
 
 # EXIF 2.32, tag 0x0112: what brings each stored orientation upright; none is needed for 1.
 UPRIGHT = {

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bundle import InputContract, TokenGeometry
-from server.images.transform import Fit
+from vitscope.bundle import InputContract, TokenGeometry
+from vitscope.server.images.transform import Fit
 
 
 @dataclass(frozen=True)

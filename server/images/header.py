@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from server.errors import InvalidRequest
-from server.images.formats import CHECKS
-from server.images.limits import ImageLimits, check_frames, check_pixels
-from server.images.signatures import FIELD, FORMATS, sniff
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats import CHECKS
+from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
+from vitscope.server.images.signatures import FIELD, FORMATS, sniff
 
 # ImageLimits decides, for each request. Pillow's own limit is one for the process, and a warning before it is an error.
 Image.MAX_IMAGE_PIXELS = None

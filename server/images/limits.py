@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from server.errors import InvalidRequest
+from vitscope.server.errors import InvalidRequest
 
 # exact: every pixel is the one that Pillow gives. scaled: JPEG photos much larger than the model's input are decoded at a
 # half, a quarter or an eighth of their size, and pixels are resized in SIMD: within 1 grey level of Pillow on average.

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
-from bundle import InputContract, TokenGeometry
-from server.errors import InvalidRequest
-from server.images.decode import UPRIGHT, load, read_orientation, swap_sideways
-from server.images.geometry import Geometry, locate
-from server.images.header import open_image
-from server.images.limits import ImageLimits, check_pixels
-from server.images.resample import MAX_PIXELS, resample
-from server.images.scaled import decode_scaled
-from server.images.transform import Fit, crop, plan_fit, transform
+from vitscope.bundle import InputContract, TokenGeometry
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import UPRIGHT, load, read_orientation, swap_sideways
+from vitscope.server.images.geometry import Geometry, locate
+from vitscope.server.images.header import open_image
+from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.resample import MAX_PIXELS, resample
+from vitscope.server.images.scaled import decode_scaled
+from vitscope.server.images.transform import Fit, crop, plan_fit, transform
 
 # Longer side of the largest picture that can be asked for; a kept photo needs no more.
 PHOTO_SIDE = 2048

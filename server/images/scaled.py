@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from PIL import ImageFile
 
-from server.images.resample import MAX_PIXELS
+from vitscope.server.images.resample import MAX_PIXELS
 
 # How much larger than what it is resized to a scaled photo still has to be, in both axes, so that the filter that follows
 # hides what scaling did. The mean difference to Pillow's resize of all pixels, over photos resized to 224, is 1.9 grey levels

@@ -2,7 +2,7 @@
 
 import re
 
-from server.errors import InvalidRequest
+from vitscope.server.errors import InvalidRequest
 
 FIELD = "image.encoded"
 FORMATS = "a whole JPEG, PNG, WebP, GIF, BMP or TIFF file"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from bundle import InputContract
-from server.images.resample import FILTERS
+from vitscope.bundle import InputContract
+from vitscope.server.images.resample import FILTERS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.maps.spec import Dtype
+from vitscope.server.maps.spec import Dtype
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from server.images import Geometry
-from server.maps.colours import COLOURS
-from server.maps.select import AttentionMap
-from server.maps.spec import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec, check_picture
+from vitscope.server.images import Geometry
+from vitscope.server.maps.colours import COLOURS
+from vitscope.server.maps.select import AttentionMap
+from vitscope.server.maps.spec import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec, check_picture
 
 JPEG_QUALITY = 90
 PNG_LEVEL = 2  # Pillow's default, 6, takes four times as long on a photo to save 8 % of the bytes

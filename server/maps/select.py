@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle import TokenGeometry
-from server.maps.spec import MapSpec
+from vitscope.bundle import TokenGeometry
+from vitscope.server.maps.spec import MapSpec
 
 MEAN = -1
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bundle import ATTENTION, CLASSIFY, GraphName, Manifest
-from server.errors import InvalidRequest
+from vitscope.bundle import ATTENTION, CLASSIFY, GraphName, Manifest
+from vitscope.server.errors import InvalidRequest
 
 Dtype = Literal["float32", "float16", "uint8"]
 Kind = Literal["overlay", "heat_map"]

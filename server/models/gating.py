@@ -6,12 +6,12 @@ import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from bundle import Bundle, CertificateEntry, GraphName
-from server.engines import onnxruntime
-from server.engines.cache import EngineCache, Key
-from server.engines.contract import Engine, Profile, Slot
-from server.engines.gate import bars_of, judge, made_up_images, through
-from server.engines.tensorrt.profiles import buckets
+from vitscope.bundle import Bundle, CertificateEntry, GraphName
+from vitscope.server.engines import onnxruntime
+from vitscope.server.engines.cache import EngineCache, Key
+from vitscope.server.engines.contract import Engine, Profile, Slot
+from vitscope.server.engines.gate import bars_of, judge, made_up_images, through
+from vitscope.server.engines.tensorrt.profiles import buckets
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from server.models.survey import Key, Stamp
+from vitscope.server.models.survey import Key, Stamp
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
-from bundle.reader import ENGINES
-from server.engines.cache import EngineCache, user_folder
-from server.engines.choose import GATED, Choice, Wanted, choose
-from server.engines.contract import Engine
-from server.engines.load import is_built, open_engine
-from server.errors import NotReady
-from server.models.gating import GateFailed, has_own, require
-from server.models.measure import LoadAbandoned, lone_run
-from server.models.tuning import find_fastest, label
-from server.models.warmup import check_contract, open_slots, slots_needed, warm_up
-from server.scheduling.cost import CostModel
-from server.scheduling.lane import Lane
+from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
+from vitscope.bundle.reader import ENGINES
+from vitscope.server.engines.cache import EngineCache, user_folder
+from vitscope.server.engines.choose import GATED, Choice, Wanted, choose
+from vitscope.server.engines.contract import Engine
+from vitscope.server.engines.load import is_built, open_engine
+from vitscope.server.errors import NotReady
+from vitscope.server.models.gating import GateFailed, has_own, require
+from vitscope.server.models.measure import LoadAbandoned, lone_run
+from vitscope.server.models.tuning import find_fastest, label
+from vitscope.server.models.warmup import check_contract, open_slots, slots_needed, warm_up
+from vitscope.server.scheduling.cost import CostModel
+from vitscope.server.scheduling.lane import Lane
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from server.engines.contract import Engine, Slot
-from server.models.warmup import open_slots
+from vitscope.server.engines.contract import Engine, Slot
+from vitscope.server.models.warmup import open_slots
 
 # The shortest counts: what else the machine did meanwhile is noise here, and the cost model follows load by itself. Short
 # runs are repeated until they have had this many seconds, because noise comes in bursts.

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import structlog
 
-from server.errors import InvalidRequest, ModelNotFound, NotReady
-from server.models.loader import EngineSettings
-from server.models.served import ServedModel, State
-from server.models.survey import Key
-from server.scheduling.scheduler import Scheduler
+from vitscope.server.errors import InvalidRequest, ModelNotFound, NotReady
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.survey import Key
+from vitscope.server.scheduling.scheduler import Scheduler
 
 log = structlog.get_logger()
 

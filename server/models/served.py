@@ -8,17 +8,17 @@ from pathlib import Path
 
 import structlog
 
-from bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, open_bundle
-from server.engines.choose import Choice, NoEngine
-from server.engines.contract import Identity
-from server.engines.load import preload
-from server.errors import NotReady
-from server.models.loader import EngineSettings, Loader
-from server.models.measure import LoadAbandoned
-from server.models.survey import Key
-from server.models.tuning import label
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
+from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, open_bundle
+from vitscope.server.engines.choose import Choice, NoEngine
+from vitscope.server.engines.contract import Identity
+from vitscope.server.engines.load import preload
+from vitscope.server.errors import NotReady
+from vitscope.server.models.loader import EngineSettings, Loader
+from vitscope.server.models.measure import LoadAbandoned
+from vitscope.server.models.survey import Key
+from vitscope.server.models.tuning import label
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
 
 log = structlog.get_logger()
 

@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle import discover
-from bundle.reader import ENGINES, MANIFEST
+from vitscope.bundle import discover
+from vitscope.bundle.reader import ENGINES, MANIFEST
 
 # Name and version of a model.
 Key = tuple[str, int]

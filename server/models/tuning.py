@@ -11,14 +11,14 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bundle import CLASSIFY, Bundle
-from server.engines import processor
-from server.engines.cache import EngineCache, Key
-from server.engines.choose import Choice
-from server.engines.contract import Engine, Profile
-from server.engines.load import candidate_profiles, identify, open_engine
-from server.models.measure import Bench, LoadAbandoned, measure
-from server.scheduling.cost import CostModel
+from vitscope.bundle import CLASSIFY, Bundle
+from vitscope.server.engines import processor
+from vitscope.server.engines.cache import EngineCache, Key
+from vitscope.server.engines.choose import Choice
+from vitscope.server.engines.contract import Engine, Profile
+from vitscope.server.engines.load import candidate_profiles, identify, open_engine
+from vitscope.server.models.measure import Bench, LoadAbandoned, measure
+from vitscope.server.scheduling.cost import CostModel
 
 log = structlog.get_logger()
 

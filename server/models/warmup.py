@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bundle import BundleError, Graph, Manifest
-from server.engines.contract import Engine, Slot
+from vitscope.bundle import BundleError, Graph, Manifest
+from vitscope.server.engines.contract import Engine, Slot
 
 
 def open_slots(engine: Engine, count: int) -> list[Slot]:

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bundle import BundleError
-from server.errors import InvalidRequest, LoadFailed, ModelNotFound, NotReady
-from server.models.ledger import Ledger
-from server.models.repository import Repository
-from server.models.served import ServedModel, State
-from server.models.survey import Key, Stamp, survey
+from vitscope.bundle import BundleError
+from vitscope.server.errors import InvalidRequest, LoadFailed, ModelNotFound, NotReady
+from vitscope.server.models.ledger import Ledger
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.survey import Key, Stamp, survey
 
 log = structlog.get_logger()
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-from server.errors import DeadlineExpired, Overloaded
-from server.scheduling.callers import Caller
-from server.scheduling.decoders import DecodePool
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
+from vitscope.server.errors import DeadlineExpired, Overloaded
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
 
 # A refused caller that comes back before the queue has shrunk is only refused again; below this a retry costs more than
 # it gains.

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from server.loops import call_soon
-from server.scheduling.callers import Caller
-from server.scheduling.fair import FairQueue, turns_ahead
+from vitscope.server.loops import call_soon
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.fair import FairQueue, turns_ahead
 
 T = TypeVar("T")
 Task = Callable[[], None]

@@ -8,11 +8,11 @@ grows, in the engine's own buffer, until a stream is free. Lanes take turns by t
 from itertools import count
 from math import ceil
 
-from server.engines.contract import Outputs
-from server.errors import DeadlineExpired
-from server.scheduling.callers import Caller
-from server.scheduling.lane import Lane
-from server.scheduling.work import Batch, Stage, Work
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.errors import DeadlineExpired
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.work import Batch, Stage, Work
 
 # Single requests count as coming in for so long after the last one, in seconds.
 _INTERACTIVE_MEMORY = 1.0

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from bundle import GraphName
-from server.engines.contract import Engine, Slot
-from server.scheduling.callers import Caller
-from server.scheduling.cost import CostModel
-from server.scheduling.fair import FairQueue, turns_ahead
-from server.scheduling.work import Work
+from vitscope.bundle import GraphName
+from vitscope.server.engines.contract import Engine, Slot
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.cost import CostModel
+from vitscope.server.scheduling.fair import FairQueue, turns_ahead
+from vitscope.server.scheduling.work import Work
 
 # While single requests come in, a batch that holds a stream's images may take so many times the run of one image. More would
 # save the stream little (a processor's cost is nearly that of each image alone; a GPU's hardly grows up to some size), and

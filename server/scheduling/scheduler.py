@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from server.engines.contract import Outputs
-from server.errors import NotReady
-from server.scheduling.callers import Caller
-from server.scheduling.dispatcher import Dispatcher
-from server.scheduling.lane import Lane
-from server.scheduling.work import Batch, Work
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.errors import NotReady
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.dispatcher import Dispatcher
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.work import Batch, Work
 
 BatchObserver = Callable[[Lane, int, float], None]
 

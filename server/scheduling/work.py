@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from server.engines.contract import Outputs, Slot
-from server.scheduling.callers import Caller
-from server.scheduling.timeline import Timeline
+from vitscope.server.engines.contract import Outputs, Slot
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.timeline import Timeline
 
 if TYPE_CHECKING:
-    from server.scheduling.lane import Lane
+    from vitscope.server.scheduling.lane import Lane
 
 
 class Stage(Enum):

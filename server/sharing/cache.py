@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from server.engines.contract import Outputs
+from vitscope.server.engines.contract import Outputs
 
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")

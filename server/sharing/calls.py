@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
-from server.errors import DeadlineExpired, Overloaded
-from server.sharing.cache import AnswerCache
+from vitscope.server.errors import DeadlineExpired, Overloaded
+from vitscope.server.sharing.cache import AnswerCache
 
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")

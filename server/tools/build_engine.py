@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
-from server.cpu import available_cpus
-from server.engines.choose import ENGINES, LADDER, NoEngine, Wanted
-from server.errors import NotReady
-from server.logs import configure_logging
-from server.models.loader import EngineSettings, Loader
-from server.tools.images import HELP, UnusableImages, read_images
+from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
+from vitscope.server.cpu import available_cpus
+from vitscope.server.engines.choose import ENGINES, LADDER, NoEngine, Wanted
+from vitscope.server.errors import NotReady
+from vitscope.server.logs import configure_logging
+from vitscope.server.models.loader import EngineSettings, Loader
+from vitscope.server.tools.images import HELP, UnusableImages, read_images
 
 OK, FAILED, USAGE = 0, 1, 2
 

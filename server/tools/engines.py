@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bundle import BundleError, open_bundle
-from server.engines.choose import NoEngine, Wanted, choose, objections
-from server.tools.table import table
+from vitscope.bundle import BundleError, open_bundle
+from vitscope.server.engines.choose import NoEngine, Wanted, choose, objections
+from vitscope.server.tools.table import table
 
 OK, NONE = 0, 1
 

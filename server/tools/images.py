@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import Manifest
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits
-from server.images.prepare import prepare_encoded
+from vitscope.bundle import Manifest
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import prepare_encoded
 
 HELP = "hold engines to these images (folder, searched at every depth; at most 256 are used) instead of made-up ones"
 # Fewer say little of an engine; more take long on the processor, where the reference runs.

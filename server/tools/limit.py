@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import CLASSIFY, Bundle, BundleWriter, Certificate, Graph, Manifest, open_bundle
+from vitscope.bundle import CLASSIFY, Bundle, BundleWriter, Certificate, Graph, Manifest, open_bundle
 
 # A chain of products of a [ROWS, WIDTH] matrix with [WIDTH, WIDTH] ones for each image: shapes as in a large ViT, with next to
 # nothing between the products.

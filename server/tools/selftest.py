@@ -11,18 +11,18 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
-from server.cpu import available_cpus
-from server.engines import onnxruntime
-from server.engines.choose import ENGINES, Choice, choice_of, means, objections, plain_form
-from server.engines.contract import Engine
-from server.engines.gate import bars_of, judge, made_up_images, through
-from server.engines.load import candidate_profiles, open_engine
-from server.engines.tensorrt.profiles import buckets
-from server.models.measure import Bench, measure
-from server.tools.images import HELP, UnusableImages, read_images
-from server.tools.limit import OPERATIONS, limit_bundle
-from server.tools.table import table
+from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
+from vitscope.server.cpu import available_cpus
+from vitscope.server.engines import onnxruntime
+from vitscope.server.engines.choose import ENGINES, Choice, choice_of, means, objections, plain_form
+from vitscope.server.engines.contract import Engine
+from vitscope.server.engines.gate import bars_of, judge, made_up_images, through
+from vitscope.server.engines.load import candidate_profiles, open_engine
+from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.models.measure import Bench, measure
+from vitscope.server.tools.images import HELP, UnusableImages, read_images
+from vitscope.server.tools.limit import OPERATIONS, limit_bundle
+from vitscope.server.tools.table import table
 
 OK, FAILED, USAGE = 0, 1, 2
 # Images to compare on where nobody gave any.

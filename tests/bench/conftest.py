@@ -4,8 +4,8 @@ import pytest
 
 from bench.models import Model, export_plain
 from bench.results import Record, Results
-from export.pipeline import ExportJob, export_checkpoint
 from tests.export.checkpoints import save, vit
+from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 
 @pytest.fixture(scope="session")

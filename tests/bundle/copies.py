@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from bundle import Manifest
-from bundle.reader import CHECKSUM, MANIFEST, checksum_line
+from vitscope.bundle import Manifest
+from vitscope.bundle.reader import CHECKSUM, MANIFEST, checksum_line
 
 
 def copy_bundle(source: Path, destination: Path, prefix: str = "") -> None:

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import BundleWriter, Certificate, Graph, InputContract, Manifest, Output, Provenance, Resize, TokenGeometry
+from vitscope.bundle import (
+    BundleWriter,
+    Certificate,
+    Graph,
+    InputContract,
+    Manifest,
+    Output,
+    Provenance,
+    Resize,
+    TokenGeometry,
+)
 
 MANIFEST = Manifest(
     name="sample",

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle import CLASSIFY, INT8, BundleError, BundleWriter, Certificate, discover, open_bundle
-from bundle.hashing import sha256_of
-from bundle.reader import checksum_line
 from tests.bundle.sample import MANIFEST, write_sample
+from vitscope.bundle import CLASSIFY, INT8, BundleError, BundleWriter, Certificate, discover, open_bundle
+from vitscope.bundle.hashing import sha256_of
+from vitscope.bundle.reader import checksum_line
 
 FILES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "graphs/classify.onnx", "graphs/weights.bin",

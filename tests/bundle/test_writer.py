@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError, BundleWriter
 from tests.bundle.sample import MANIFEST, write_sample
+from vitscope.bundle import BundleError, BundleWriter
 
 
 def test_versions_count_up_and_are_never_overwritten(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.arguments import MOST, add_connection_options, connect, explain, number, whole
-from client.errors import InvalidRequest, from_status
+from vitscope.client.arguments import MOST, add_connection_options, connect, explain, number, whole
+from vitscope.client.errors import InvalidRequest, from_status
 
 Code = grpc.StatusCode
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import (
+from tests.client.servicer import LABELS, Servicer, serving
+from vitscope import (
     AsyncClient,
     DeadlineExceeded,
     InvalidImage,
@@ -19,7 +20,6 @@ from client import (
     Result,
     Unavailable,
 )
-from tests.client.servicer import LABELS, Servicer, serving
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 

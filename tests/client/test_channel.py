@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import Client, DeadlineExceeded, InvalidRequest, RenderingOptions, Unavailable
-from client.channel import MAX_ATTEMPTS, target_of
 from tests.client.servicer import MIB, Servicer, serving_in_thread
+from vitscope import Client, DeadlineExceeded, InvalidRequest, RenderingOptions, Unavailable
+from vitscope.client.channel import MAX_ATTEMPTS, target_of
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 

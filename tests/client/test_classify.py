@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from client.classify import main
 from tests.client.servicer import Servicer, serving_in_thread
+from vitscope.client.classify import main
 
 Capture = pytest.CaptureFixture[str]
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from client.cli import SUBCOMMANDS, main
 from tests.client.servicer import Servicer, serving_in_thread
+from vitscope.cli import SUBCOMMANDS, main
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "client.cli"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))}
-HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "openvino", "server", "export", "finetune"}
+COMMAND = [sys.executable, "-m", "vitscope"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "openvino"}
+STAGES = {"vitscope.server", "vitscope.export", "vitscope.finetune"}
 
 Capture = pytest.CaptureFixture[str]
 
@@ -27,11 +28,12 @@ def run(*argv: str, python: str = "") -> "subprocess.CompletedProcess[str]":
 
 
 def imported_by(*argv: str) -> set[str]:
-    """Top-level packages loaded by a run of the command."""
+    """Return the packages loaded by a run of the command: libraries, and stages as `vitscope.client`."""
     program = (
-        "import sys\nfrom client.cli import main\n"
+        "import sys\nfrom vitscope.cli import main\n"
         f"try: main({list(argv)!r})\nexcept SystemExit: pass\n"
-        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+        "names = {name.split('.')[0] for name in sys.modules} | sys.modules.keys()\n"
+        "print(*names, file=sys.stderr)"
     )
     return set(run(python=program).stderr.split())
 
@@ -57,10 +59,10 @@ def test_an_unknown_subcommand(capsys: Capture) -> None:
 
 
 def test_a_subcommand_loads_its_stage_alone() -> None:
-    assert not imported_by("--help") & (HEAVY | {"grpc", "numpy", "PIL", "rich"})
+    assert not imported_by("--help") & (HEAVY | STAGES | {"grpc", "numpy", "PIL", "rich"})
     loaded = imported_by("classify", "--help")
-    assert not loaded & HEAVY
-    assert {"grpc", "client"} <= loaded
+    assert not loaded & (HEAVY | STAGES)
+    assert {"grpc", "vitscope.client"} <= loaded
 
 
 def test_classify_through_the_dispatcher(server: str, photos: Path, capsys: Capture) -> None:
@@ -77,7 +79,7 @@ def test_a_stage_that_is_not_installed_says_what_to_install(name: str, missing: 
         f"        if name.partition('.')[0] == {missing!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        f"from client.cli import main\nsys.exit(main([{name!r}, '--help']))"
+        f"from vitscope.cli import main\nsys.exit(main([{name!r}, '--help']))"
     )
     done = run(python=blocked)
     assert done.returncode == 2
@@ -125,7 +127,7 @@ def test_a_closed_pipe_is_quiet(server: str, photos: Path, argv: list[str]) -> N
 def shell(line: str, photos: Path, server: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     """Run `vitscope LINE`; $PHOTO and $SERVER stand for a photo and the server's address."""
     return subprocess.run(
-        ["bash", "-c", f'"{sys.executable}" -m client.cli {line}'],
+        ["bash", "-c", f'"{sys.executable}" -m vitscope {line}'],
         env={**ENVIRONMENT, "PHOTO": str(photos / "one.jpg"), "SERVER": server, "PYTHONUNBUFFERED": "", **environment},
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from client import Overloaded
-from client.display import block, json_line, summary, timing_line
-from client.inputs import Source
-from client.request import classify_request
-from client.result import Result, Timing
 from tests.client.servicer import COLS, ROWS, answer, map_of
+from vitscope import Overloaded
+from vitscope.client.display import block, json_line, summary, timing_line
+from vitscope.client.inputs import Source
+from vitscope.client.request import classify_request
+from vitscope.client.result import Result, Timing
 
 SOURCE = Source("holiday/photo [1].jpg", b"", Path("photo.jpg"))
 

@@ -5,8 +5,8 @@ import re
 import grpc
 import pytest
 
-from client import ClientError, DeadlineExceeded, InvalidImage, InvalidRequest, NotFound, Overloaded, Unavailable
-from client.errors import RequestTooLarge, from_number, from_status
+from vitscope import ClientError, DeadlineExceeded, InvalidImage, InvalidRequest, NotFound, Overloaded, Unavailable
+from vitscope.client.errors import RequestTooLarge, from_number, from_status
 
 CLASSES = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,

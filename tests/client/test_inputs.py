@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from client.inputs import find_sources
-from client.request import MAX_IMAGE_BYTES
+from vitscope.client.inputs import find_sources
+from vitscope.client.request import MAX_IMAGE_BYTES
 
 
 def names(*arguments: object) -> list[str]:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.inputs import Source
-from client.overlays import OverlayWriter, overlay_writer
-from client.request import RenderingOptions, classify_request
-from client.result import Result
 from tests.client.servicer import answer
+from vitscope.client.inputs import Source
+from vitscope.client.overlays import OverlayWriter, overlay_writer
+from vitscope.client.request import RenderingOptions, classify_request
+from vitscope.client.result import Result
 
 
 def result(**options: Any) -> Result:

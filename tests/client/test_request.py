@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from client import InvalidImage, InvalidRequest, RenderingOptions
-from client.request import Options, classify_request, enum_names
+from vitscope import InvalidImage, InvalidRequest, RenderingOptions
+from vitscope.client.request import Options, classify_request, enum_names
 from vitscope.v1 import maps_pb2
 
 FILE = b"\xff\xd8 any bytes: the server is to judge them"

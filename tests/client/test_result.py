@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from client.request import RenderingOptions, classify_request
-from client.result import Result, map_values
 from tests.client.servicer import COLS, HEADS, LABELS, LAYERS, ROWS, answer, map_of
+from vitscope.client.request import RenderingOptions, classify_request
+from vitscope.client.result import Result, map_values
 from vitscope.v1 import maps_pb2
 
 PIXELS = np.zeros((48, 64, 3), np.uint8)

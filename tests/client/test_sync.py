@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import (
+from tests.client.servicer import LABELS, Servicer, serving_in_thread
+from vitscope import (
     Client,
     DeadlineExceeded,
     InvalidImage,
@@ -21,8 +22,7 @@ from client import (
     Result,
     Unavailable,
 )
-from client.sync import DEFAULT_TIMEOUT
-from tests.client.servicer import LABELS, Servicer, serving_in_thread
+from vitscope.client.sync import DEFAULT_TIMEOUT
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 

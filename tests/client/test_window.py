@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import DeadlineExceeded, InvalidRequest, Overloaded, Result, Unavailable
-from client.channel import MAX_ATTEMPTS
-from client.errors import RequestTooLarge, from_status
-from client.window import Window
 from tests.client.servicer import answer
+from vitscope import DeadlineExceeded, InvalidRequest, Overloaded, Result, Unavailable
+from vitscope.client.channel import MAX_ATTEMPTS
+from vitscope.client.errors import RequestTooLarge, from_status
+from vitscope.client.window import Window
 from vitscope.v1 import classifier_pb2
 
 REQUEST = classifier_pb2.ClassifyRequest()

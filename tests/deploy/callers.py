@@ -8,8 +8,8 @@ from itertools import count
 import grpc
 from PIL import Image
 
-from client import Client, ClientError
 from tests.deploy.monitoring import eventually
+from vitscope import Client, ClientError
 from vitscope.v1 import classifier_pb2, image_pb2
 
 _numbers = count()

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import yaml
 
-from client.request import classify_request
 from deploy.grafana.prometheus import Prometheus
 from tests.deploy.monitoring import PROMETHEUS, running
 from tests.e2e.harness import RunningServer, numbered
+from vitscope.client.request import classify_request
 
 # In the place of the rules' own times, so that seconds are enough to see each at work.
 SHORT = {"5m": "4s", "1h": "3s", "3d": "4s", "2m": "1s"}

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from client.request import classify_request
 from tests.deploy.monitoring import (
     ALERTMANAGER,
     PROMETHEUS,
@@ -29,6 +28,7 @@ from tests.deploy.monitoring import (
 )
 from tests.deploy.rules import grouped, latency_boundary, reads, rules, series
 from tests.e2e.harness import RunningServer, numbered
+from vitscope.client.request import classify_request
 
 _numbers = count()
 

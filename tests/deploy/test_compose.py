@@ -13,11 +13,11 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from server.settings import PREFIX, Settings
 from tests.deploy.compose import BASE, ENVOY, compose, published, services, variables
 from tests.deploy.dockerfile import DOCKERFILE, environment, image, last
 from tests.deploy.monitoring import binary, running
 from tests.e2e.harness import ROOT
+from vitscope.server.settings import PREFIX, Settings
 
 DEFAULTS = Settings.model_construct()
 SERVERS = ("server", "server-gpu")

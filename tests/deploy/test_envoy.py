@@ -17,12 +17,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from client import Client
-from client.result import Result
 from tests.deploy.balancer import CONFIG, PLACES, Replica, Service, moved
 from tests.deploy.callers import Load, bare_channel, image, request
 from tests.deploy.compose import services
 from tests.deploy.monitoring import eventually
+from vitscope import Client
+from vitscope.client.result import Result
 from vitscope.v1 import classifier_pb2_grpc
 
 

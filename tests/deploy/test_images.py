@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
-from server.api.http import http_app
-from server.metrics import Metrics
-from server.settings import Settings
 from tests.deploy.dockerfile import DOCKERFILE, environment, image, last, stages
 from tests.e2e.harness import ROOT
+from vitscope.server.api.http import http_app
+from vitscope.server.metrics import Metrics
+from vitscope.server.settings import Settings
 
 SERVERS = {"cpu": "serve.txt", "gpu": "gpu.txt"}
 IMAGES = {**SERVERS, "load": "load.txt"}
@@ -197,13 +197,13 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
-import client.cli, server.__main__
+import vitscope.cli, vitscope.server.__main__
 """
 
 
 def test_the_cpu_image_starts_without_the_modules_of_the_gpu_image() -> None:
     command = [sys.executable, "-c", WITHOUT, *GPU_MODULES, "onnx"]
-    variables = {**os.environ, "PYTHONPATH": "protos"}
+    variables = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

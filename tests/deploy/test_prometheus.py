@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings
 from tests.deploy.monitoring import PROMETHEUS, RUNBOOKS, tool
 from tests.deploy.rules import RULES, alerts, latency_boundary, read, rules
 from tests.e2e.harness import ROOT
+from vitscope.server.settings import Settings
 
 CONFIG = PROMETHEUS / "prometheus.yml"
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))

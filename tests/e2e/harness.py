@@ -1,7 +1,6 @@
 """The real server in a process of its own, on free ports."""
 
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -23,22 +22,18 @@ ROOT = Path(__file__).parents[2]
 
 
 class RunningServer:
-    """Starts `python -m server` and waits until it serves; leaving the block stops it and checks how it stopped."""
+    """Starts `python -m vitscope.server` and waits until it serves; leaving the block stops it and checks how it stopped."""
 
-    def __init__(
-        self, models: Path, *arguments: str, python: str = sys.executable, environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, models: Path, *arguments: str, python: str = sys.executable, folder: Path = ROOT) -> None:
         flags = ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--drain-seconds", "0"]
-        self._command = [python, "-m", "server", str(models), *flags, "--log-format", "json", *arguments]
-        self._environment = {**os.environ, **(environment or {})}
+        self._command = [python, "-m", "vitscope.server", str(models), *flags, "--log-format", "json", *arguments]
+        self._folder = folder
         self.events: list[dict[str, Any]] = []
         self._told = False
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            self._command, cwd=ROOT, env=self._environment, stderr=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen(self._command, cwd=self._folder, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, daemon=True).start()
         try:
             serving = self.event("serving", timeout=90)
@@ -111,5 +106,5 @@ def numbered(jpeg: bytes, number: int) -> bytes:
 
 def run_server(models: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A server that is expected to end by itself."""
-    command: Sequence[str] = [sys.executable, "-m", "server", str(models), *arguments]
+    command: Sequence[str] = [sys.executable, "-m", "vitscope.server", str(models), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from client import Client
-from client.result import Result
 from examples.fashion.prepare import LABELS, read_split
 from tests.conftest import FASHION, jpeg
 from tests.e2e.harness import RunningServer
+from vitscope import Client
+from vitscope.client.result import Result
 
 
 def in_pytorch(checkpoint: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +125,7 @@ def test_exif_orientation_is_applied_and_reported(server: RunningServer) -> None
 
 
 def test_pictures_come_only_when_asked_for_and_fit_the_photo(server: RunningServer, photo: bytes) -> None:
-    from client.request import RenderingOptions
+    from vitscope.client.request import RenderingOptions
 
     with Client(server.address) as client:
         plain = client.classify(photo, model="registers", attention="last")

@@ -10,10 +10,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from client import Client, ClientError
-from client.result import Result
 from tests.conftest import FASHION
 from tests.e2e.harness import RunningServer, numbered, run_server
+from vitscope import Client, ClientError
+from vitscope.client.result import Result
 from vitscope.v1 import classifier_pb2
 
 SAMPLES = sorted((FASHION / "samples").glob("*.png"))

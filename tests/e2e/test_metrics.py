@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from client import Client, ClientError
-from server.gpu import GpuCollector, UsageCollector
-from server.metrics import Metrics
 from tests.e2e.harness import ROOT, RunningServer, numbered
 from tests.server.test_gpu import Driver
+from vitscope import Client, ClientError
+from vitscope.server.gpu import GpuCollector, UsageCollector
+from vitscope.server.metrics import Metrics
 
 PAGE = ROOT / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[\w, ]*?) ?\| (?P<meaning>.+) \|$", re.M)

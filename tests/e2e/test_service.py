@@ -11,10 +11,10 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from client import Client, ClientError
-from client.result import Result
 from tests.conftest import FASHION
 from tests.e2e.harness import RunningServer, numbered, run_server
+from vitscope import Client, ClientError
+from vitscope.client.result import Result
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING

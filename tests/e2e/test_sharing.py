@@ -4,9 +4,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from client import Client
-from client.result import Result
 from tests.e2e.harness import RunningServer, numbered
+from vitscope import Client
+from vitscope.client.result import Result
 
 
 def computed(server: RunningServer) -> float:

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from bundle import Bundle
-from export.pipeline import ExportJob, export_checkpoint
 from tests.export.checkpoints import MAKERS, save
+from vitscope.bundle import Bundle
+from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 # One thread: these models are so small that waiting for a second one takes longer than the work.
 torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from export.attention import attend
+from vitscope.export.attention import attend
 
 
 def test_equals_scaled_dot_product_attention_and_its_first_row() -> None:

@@ -5,11 +5,11 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from export.calibrate import BATCH, largest
-from export.checkpoint import load_checkpoint
-from export.images import read_image
-from export.preprocess import prepare
 from tests.export.test_int8 import traced
+from vitscope.export.calibrate import BATCH, largest
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.images import read_image
+from vitscope.export.preprocess import prepare
 
 COUNT = 2 * BATCH + 3
 

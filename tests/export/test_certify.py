@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, Certificate
-from export.certify import certify, measure, require
-from export.checkpoint import load_checkpoint
-from export.engines import Candidate, Run, candidates
-from export.errors import ExportError
-from export.images import find_images
-from export.preprocess import Size
-from export.progress import Silent
-from export.reference import Reference, run_reference
+from vitscope.bundle import Bundle, Certificate
+from vitscope.export.certify import certify, measure, require
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.engines import Candidate, Run, candidates
+from vitscope.export.errors import ExportError
+from vitscope.export.images import find_images
+from vitscope.export.preprocess import Size
+from vitscope.export.progress import Silent
+from vitscope.export.reference import Reference, run_reference
 
 Damage = Callable[[dict[str, np.ndarray]], None]
 
@@ -112,7 +112,7 @@ def test_a_precision_that_the_processor_lacks_is_recorded(
     graphs: dict[str, Path], reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = [candidates()[0], Candidate("openvino", "bf16", candidates()[2].load, missing="no bfloat16")]
-    monkeypatch.setattr("export.certify.candidates", lambda: without)
+    monkeypatch.setattr("vitscope.export.certify.candidates", lambda: without)
     certificate = certify(graphs, reference, "0" * 64, Silent())  # type: ignore[arg-type]
     assert certificate.not_measured == {"openvino/bf16": "no bfloat16"}
     assert certificate.entry("openvino", "bf16") is None

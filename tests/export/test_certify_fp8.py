@@ -9,17 +9,17 @@ import pytest
 import torch
 import transformers
 
-from bundle import FP8, INT8, Bundle, GraphName, open_bundle
-from export.certify_fp8 import fp8_candidate, why_no_fp8
-from export.engines import candidates, int8_candidate
-from export.errors import ExportError
-from export.images import ImageSet
-from export.lint import lint
-from export.pipeline import ExportJob, export_checkpoint
-from export.progress import Silent
-from server.engines.choose import Wanted, choose
 from tests.export.checkpoints import deit, dinov2, save, vit
 from tests.export.test_report import printed
+from vitscope.bundle import FP8, INT8, Bundle, GraphName, open_bundle
+from vitscope.export.certify_fp8 import fp8_candidate, why_no_fp8
+from vitscope.export.engines import candidates, int8_candidate
+from vitscope.export.errors import ExportError
+from vitscope.export.images import ImageSet
+from vitscope.export.lint import lint
+from vitscope.export.pipeline import ExportJob, export_checkpoint
+from vitscope.export.progress import Silent
+from vitscope.server.engines.choose import Wanted, choose
 
 GRAPHS: tuple[GraphName, ...] = ("classify", "attention")
 FILES = {"graphs/classify.fp8.onnx", "graphs/attention.fp8.onnx", "graphs/weights.fp8.bin"}
@@ -141,7 +141,7 @@ def test_the_block_that_hurts_stays_in_floating_point(photos: Path, tmp_path: Pa
 def test_fp8_below_the_bar_is_left_out_with_the_reason(
     checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.certify_fp8.LARGEST_FLOAT_SHARE", 0)
+    monkeypatch.setattr("vitscope.export.certify_fp8.LARGEST_FLOAT_SHARE", 0)
     bundle, _, warnings = export(checkpoints["deit"], tmp_path, photos)
     entry = bundle.certificate.entry("onnxruntime", "fp8")
     assert entry is not None and "mean attention cosine" in "".join(entry.shortfalls) and not entry.float_layers

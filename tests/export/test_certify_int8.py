@@ -9,15 +9,15 @@ import pytest
 import torch
 import transformers
 
-from bundle import INT8, Bundle, Certificate, GraphName
-from export.certify_int8 import Source, add_int8, why_no_int8
-from export.engines import candidates, int8_candidate
-from export.images import ImageSet
-from export.pipeline import ExportJob, export_checkpoint
-from export.progress import Silent
-from export.reference import Reference
 from tests.export.checkpoints import save, vit
 from tests.export.test_report import printed
+from vitscope.bundle import INT8, Bundle, Certificate, GraphName
+from vitscope.export.certify_int8 import Source, add_int8, why_no_int8
+from vitscope.export.engines import candidates, int8_candidate
+from vitscope.export.images import ImageSet
+from vitscope.export.pipeline import ExportJob, export_checkpoint
+from vitscope.export.progress import Silent
+from vitscope.export.reference import Reference
 
 pytestmark = pytest.mark.skipif(
     bool(int8_candidate(True).missing), reason="this processor has no 8-bit dot products, so int8 cannot be certified"
@@ -112,7 +112,7 @@ def test_the_layers_that_hurt_stay_in_floating_point(outliers: Path, photos: Pat
 def test_int8_below_the_bar_is_left_out_with_the_reason(
     outliers: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.certify_int8.LARGEST_FLOAT_SHARE", 0)
+    monkeypatch.setattr("vitscope.export.certify_int8.LARGEST_FLOAT_SHARE", 0)
     bundle, _, warnings = export(outliers, tmp_path, photos)
     entry = bundle.certificate.entry("openvino", "int8")
     assert entry is not None and "top-1 agrees on" in "".join(entry.shortfalls)
@@ -124,8 +124,8 @@ def test_int8_below_the_bar_is_left_out_with_the_reason(
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [
-        ("export.certify_int8.LARGEST", 10_000, "float32 weights take"),
-        ("export.engines.DOT_PRODUCTS", frozenset(), "no 8-bit dot products"),
+        ("vitscope.export.certify_int8.LARGEST", 10_000, "float32 weights take"),
+        ("vitscope.export.engines.DOT_PRODUCTS", frozenset(), "no 8-bit dot products"),
     ],
 )
 def test_what_cannot_be_made_or_measured_here_is_recorded(

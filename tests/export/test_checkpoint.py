@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from export.checkpoint import load_checkpoint
-from export.errors import ExportError
 from tests.export.checkpoints import LABELS
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.errors import ExportError
 
 
 @pytest.fixture
@@ -107,7 +107,9 @@ def test_repeated_labels_are_found(copied: Path) -> None:
 
 @pytest.mark.parametrize("source", ["./missing", "../missing", "/missing/here", "no such/thing/here", "", "a/b/c"])
 def test_what_cannot_be_a_hub_id_is_not_looked_for_there(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.checkpoint.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(
+        "vitscope.export.checkpoint.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked")
+    )
     with pytest.raises(ExportError, match=r"no such folder; accepted|this folder has no config\.json"):
         load_checkpoint(source)
 
@@ -167,8 +169,8 @@ def hub(checkpoints: dict[str, Path]) -> Iterator[str]:
 def test_hub_ids(hub: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
     """In a process of its own, since the hub's address is read when its client is imported."""
     script = """if True:
-        from export.checkpoint import load_checkpoint
-        from export.errors import ExportError
+        from vitscope.export.checkpoint import load_checkpoint
+        from vitscope.export.errors import ExportError
         found = load_checkpoint("team/vit")
         print(found.source, found.weights_sha256)
         try:

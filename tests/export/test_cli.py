@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import Bundle, open_bundle
-from export.cli import build_engine, main
+from vitscope.bundle import Bundle, open_bundle
+from vitscope.export.cli import build_engine, main
 
 
 def test_a_second_process_makes_the_same_graphs(
@@ -18,8 +18,8 @@ def test_a_second_process_makes_the_same_graphs(
     arguments += ["--calibration", str(photos), "--allow-uncertified"]
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "export.cli", *arguments], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "vitscope.export.cli", *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "vitscope serve models" in done.stderr and "Traceback" not in done.stderr and "Warning" not in done.stderr

@@ -5,8 +5,8 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bundle import Bundle
-from export.engines import DOT_PRODUCTS, Candidate, candidates, int8_candidate, processor_name
+from vitscope.bundle import Bundle
+from vitscope.export.engines import DOT_PRODUCTS, Candidate, candidates, int8_candidate, processor_name
 
 
 def test_what_is_certified() -> None:
@@ -21,7 +21,7 @@ def test_int8_is_only_measured_where_products_are_exact(monkeypatch: pytest.Monk
     candidate = int8_candidate(bf16_certified=True)
     assert candidate.key == "openvino/int8"
     assert bool(candidate.missing) != any(flag in Path("/proc/cpuinfo").read_text().split() for flag in DOT_PRODUCTS)
-    monkeypatch.setattr("export.engines.DOT_PRODUCTS", frozenset())
+    monkeypatch.setattr("vitscope.export.engines.DOT_PRODUCTS", frozenset())
     assert "VNNI" in int8_candidate(bf16_certified=True).missing
 
 

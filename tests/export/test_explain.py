@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bundle import Bundle
-from export.checkpoint import load_checkpoint
 from tests.export.checkpoints import MAKERS
+from vitscope.bundle import Bundle
+from vitscope.export.checkpoint import load_checkpoint
 
 
 @pytest.mark.parametrize("family", list(MAKERS))

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 import transformers
 
-from export.errors import ExportError
-from export.families import FAMILIES, family_of
 from tests.export.checkpoints import MAKERS
+from vitscope.export.errors import ExportError
+from vitscope.export.families import FAMILIES, family_of
 
 
 @pytest.mark.parametrize("name", list(MAKERS))

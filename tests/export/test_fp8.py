@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
-from export.checkpoint import load_checkpoint
-from export.fp8 import E4M3, LARGEST, activation_ranges, products, quantize, scale
-from export.graph import PixelClassifier, trace
-from export.positions import freeze_positions
-from export.preprocess import input_contract, output_size
+from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.fp8 import E4M3, LARGEST, activation_ranges, products, quantize, scale
+from vitscope.export.graph import PixelClassifier, trace
+from vitscope.export.positions import freeze_positions
+from vitscope.export.preprocess import input_contract, output_size
 
 FAMILIES = ("vit", "deit", "dinov2")
 BLOCKS = 2

@@ -3,9 +3,9 @@ from collections import Counter
 import onnx
 import pytest
 
-from bundle import Bundle
-from export.graph import describe_graphs, side_branches
 from tests.export.checkpoints import MAKERS, vit
+from vitscope.bundle import Bundle
+from vitscope.export.graph import describe_graphs, side_branches
 
 
 @pytest.mark.parametrize("family", list(MAKERS))

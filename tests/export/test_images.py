@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.errors import ExportError
-from export.images import APART, MOST, RANGES, check_images, find_images, read_image
+from vitscope.export.errors import ExportError
+from vitscope.export.images import APART, MOST, RANGES, check_images, find_images, read_image
 
 
 def write(folder: Path, count: int) -> Path:

@@ -6,12 +6,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from export.checkpoint import load_checkpoint
-from export.graph import PixelClassifier, trace
-from export.int8 import LARGEST, bypass, linear_layers, quantize, weight_bytes
-from export.positions import freeze_positions
-from export.preprocess import input_contract, output_size
 from tests.export.checkpoints import MAKERS
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.graph import PixelClassifier, trace
+from vitscope.export.int8 import LARGEST, bypass, linear_layers, quantize, weight_bytes
+from vitscope.export.positions import freeze_positions
+from vitscope.export.preprocess import input_contract, output_size
 
 
 def traced(folder: Path) -> ir.Model:
@@ -74,9 +74,9 @@ SCRIPT = """
 import sys, numpy as np, onnx_ir as ir
 from onnx import helper, numpy_helper, save
 sys.path.insert(0, ".")
-import export.pipeline
+import vitscope.export.pipeline
 assert "nncf" not in sys.modules, "an export without --int8 should not wait for it"
-from export.int8 import quantize
+from vitscope.export.int8 import quantize
 pixels = helper.make_tensor_value_info("pixels", 2, ["N", 4, 4, 3])
 nodes = [helper.make_node("Cast", ["pixels"], ["x"], to=1), helper.make_node("MatMul", ["x", "w"], ["y"], "m")]
 weights = [numpy_helper.from_array(np.ones((3, 8), np.float32), "w")]

@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from bundle import Graph, InputContract, Output, Resize
-from export.errors import ExportError
-from export.lint import lint
+from vitscope.bundle import Graph, InputContract, Output, Resize
+from vitscope.export.errors import ExportError
+from vitscope.export.lint import lint
 
 CONTRACT = InputContract(
     height=4, width=4, resize=Resize(mode="squash", height=4, width=4, interpolation="bilinear"),

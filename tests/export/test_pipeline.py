@@ -7,14 +7,14 @@ import pytest
 import torch
 import transformers
 
-from bundle import Bundle, BundleError, open_bundle
-from export.checkpoint import load_checkpoint
-from export.engines import candidates
-from export.errors import ExportError
-from export.images import find_images, read_image
-from export.pipeline import ExportJob, export_checkpoint
-from export.preprocess import Size, fit_to, prepare
 from tests.export.checkpoints import LABELS, MAKERS, save, vit
+from vitscope.bundle import Bundle, BundleError, open_bundle
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.engines import candidates
+from vitscope.export.errors import ExportError
+from vitscope.export.images import find_images, read_image
+from vitscope.export.pipeline import ExportJob, export_checkpoint
+from vitscope.export.preprocess import Size, fit_to, prepare
 
 FAMILIES = list(MAKERS)
 # (prefix tokens, grid rows and columns, pooling) of the checkpoints in checkpoints.py
@@ -174,7 +174,7 @@ def test_bf16_below_its_bar_publishes_nothing_unless_allowed(sharp: Path, photos
 def test_float32_below_its_bar_always_fails(
     checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.certify.F32_LOGIT_ERROR", 1e-12)
+    monkeypatch.setattr("vitscope.export.certify.F32_LOGIT_ERROR", 1e-12)
     job = ExportJob(
         str(checkpoints["vit"]), tmp_path / "models", "vit", calibration=photos, attention=False, allow_uncertified=True
     )

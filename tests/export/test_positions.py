@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from export.errors import ExportError
-from export.families import FAMILIES
-from export.positions import freeze_positions, grid, position_table
-from export.preprocess import Size
 from tests.export.checkpoints import MAKERS, vit
+from vitscope.export.errors import ExportError
+from vitscope.export.families import FAMILIES
+from vitscope.export.positions import freeze_positions, grid, position_table
+from vitscope.export.preprocess import Size
 
 VIT = FAMILIES["ViTForImageClassification"]
 BY_NAME = {family.name: family for family in FAMILIES.values()}

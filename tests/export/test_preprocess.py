@@ -10,8 +10,8 @@ from transformers.models.convnext.image_processing_pil_convnext import ConvNextI
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from export.errors import ExportError
-from export.preprocess import Size, fit_to, input_contract, prepare
+from vitscope.export.errors import ExportError
+from vitscope.export.preprocess import Size, fit_to, input_contract, prepare
 
 CROPPED = {"size": {"height": 40, "width": 40}, "crop_size": {"height": 32, "width": 32}}
 

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from export.progress import Terminal
+from vitscope.export.progress import Terminal
 
 
 def test_stages_and_items_are_shown_once_they_are_over() -> None:

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.checkpoint import load_checkpoint
-from export.images import find_images, read_image
-from export.preprocess import Size, prepare
-from export.progress import Silent
-from export.reference import run_reference
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.images import find_images, read_image
+from vitscope.export.preprocess import Size, prepare
+from vitscope.export.progress import Silent
+from vitscope.export.reference import run_reference
 
 
 def test_rows_are_those_of_output_attentions(checkpoints: dict[str, Path], photos: Path) -> None:

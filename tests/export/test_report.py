@@ -3,9 +3,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bundle import Bundle, Certificate
-from export.images import find_images
-from export.report import show
+from vitscope.bundle import Bundle, Certificate
+from vitscope.export.images import find_images
+from vitscope.export.report import show
 
 
 def printed(bundle: Bundle, photos: Path | None, width: int = 110) -> str:

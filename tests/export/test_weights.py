@@ -5,7 +5,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 
-from export.weights import PAGE, write_graphs
+from vitscope.export.weights import PAGE, write_graphs
 
 WEIGHTS = "weights.bin"
 LARGE, OTHER = np.arange(4096, dtype=np.float32).reshape(64, 64), np.ones((64, 65), np.float32)

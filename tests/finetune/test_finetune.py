@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from finetune.cli import main
-from finetune.data import augment, label_names, load_split
-from finetune.errors import FinetuneError
-from finetune.model import Scratch, from_scratch
+from vitscope.finetune.cli import main
+from vitscope.finetune.data import augment, label_names, load_split
+from vitscope.finetune.errors import FinetuneError
+from vitscope.finetune.model import Scratch, from_scratch
 
 SMALL = ["--image-size", "16", "--patch-size", "4", "--width", "32", "--depth", "2", "--heads", "2"]
 

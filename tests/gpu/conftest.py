@@ -1,6 +1,6 @@
 import pytest
 
-from server.engines.tensorrt.cuda import CudaError, Device, devices
+from vitscope.server.engines.tensorrt.cuda import CudaError, Device, devices
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,20 @@ import numpy as np
 import pytest
 from cuda.bindings import runtime as real
 
-from server.engines.contract import Identity, Profile
-from server.engines.tensorrt import bindings, cuda
-from server.engines.tensorrt.cuda import CudaError, Device, DeviceBuffer, Event, Graph, PinnedArray, Stream, check
-from server.engines.tensorrt.runtime import TensorRtEngine
 from tests.server.engines.tensorrt.recording import IExecutionContext, Recipe, TensorRt
+from vitscope.server.engines.contract import Identity, Profile
+from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.tensorrt.cuda import (
+    CudaError,
+    Device,
+    DeviceBuffer,
+    Event,
+    Graph,
+    PinnedArray,
+    Stream,
+    check,
+)
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 MIB = 2**20
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from export.pipeline import ExportJob, export_checkpoint
 from tests.conftest import Once
 from tests.e2e.harness import RunningServer
 from tests.export.checkpoints import save, vit
+from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ class Running:
 
 
 def loadtest(report: Path, *arguments: str) -> Running:
-    return Running(report, [sys.executable, "-m", "loadtest.cli", *COMMON, "--report", str(report), *arguments])
+    return Running(
+        report, [sys.executable, "-m", "vitscope.loadtest.cli", *COMMON, "--report", str(report), *arguments]
+    )
 
 
 def locust(report: Path, *arguments: str) -> Running:

@@ -3,7 +3,7 @@ from random import Random
 
 import numpy as np
 
-from loadtest.arrivals import poisson
+from vitscope.loadtest.arrivals import poisson
 
 SAMPLES = 20_000
 

@@ -9,11 +9,11 @@ import grpc
 import pytest
 from PIL import Image as PillowImage
 
-from loadtest.calls import Caller
-from loadtest.lean import generate
-from loadtest.mix import Mix
 from tests.e2e.harness import RunningServer
 from tests.loadtest.test_mix import SMALL, options
+from vitscope.loadtest.calls import Caller
+from vitscope.loadtest.lean import generate
+from vitscope.loadtest.mix import Mix
 
 
 @pytest.fixture(scope="module")

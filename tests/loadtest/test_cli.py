@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.cli import main
 from tests.e2e.harness import ROOT, RunningServer
+from vitscope.loadtest.cli import main
 
 
 def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, *arguments: str) -> str:
@@ -47,7 +47,7 @@ def test_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_without_locust_it_says_what_to_install() -> None:
-    hidden = "import sys; sys.modules['locust'] = None; from client.cli import main; sys.exit(main(['loadtest']))"
+    hidden = "import sys; sys.modules['locust'] = None; from vitscope.cli import main; sys.exit(main(['loadtest']))"
     run = subprocess.run([sys.executable, "-c", hidden], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "pip install 'vitscope[load]'" in run.stderr

@@ -1,7 +1,7 @@
-from loadtest.conductor import Conductor
-from loadtest.judge import Run
-from loadtest.scenarios import course
-from loadtest.tally import Outcome, Tally
+from vitscope.loadtest.conductor import Conductor
+from vitscope.loadtest.judge import Run
+from vitscope.loadtest.scenarios import course
+from vitscope.loadtest.tally import Outcome, Tally
 
 BARS = {"step": {"error_ratio": 0.5}}
 

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from PIL import Image
 
-from loadtest.mix import Mix, Request
-from loadtest.options import OptionError, Options, add_options
+from vitscope.loadtest.mix import Mix, Request
+from vitscope.loadtest.options import OptionError, Options, add_options
 from vitscope.v1 import classifier_pb2
 
 SMALL = ("--sizes", "64x48")

@@ -6,9 +6,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.objectives import OBJECTIVES, ObjectivesError, load_objectives, parse_objectives
-from loadtest.options import DEFAULT_OBJECTIVES
-from loadtest.scenarios import SCENARIOS
+from vitscope.loadtest.objectives import OBJECTIVES, ObjectivesError, load_objectives, parse_objectives
+from vitscope.loadtest.options import DEFAULT_OBJECTIVES
+from vitscope.loadtest.scenarios import SCENARIOS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

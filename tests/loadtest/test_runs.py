@@ -13,9 +13,9 @@ from typing import Any
 import grpc
 import pytest
 
-from loadtest.channels import SERVICE
 from tests.e2e.harness import RunningServer
 from tests.loadtest.runs import Running, loadtest, locust
+from vitscope.loadtest.channels import SERVICE
 
 LOOSE = "{error_ratio: 0, refusal_ratio: 0, goodput_ratio: 1}"
 DELAY = 1.5  # seconds

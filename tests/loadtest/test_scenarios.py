@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.scenarios import SCENARIOS, Phase, course
+from vitscope.loadtest.scenarios import SCENARIOS, Phase, course
 
 
 def fixed(scenario: str) -> list[tuple[str, int, float]]:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from loadtest.tally import Outcome, Recorder, Tally, Times, slot_of
+from vitscope.loadtest.tally import Outcome, Recorder, Tally, Times, slot_of
 
 ANSWERED = Outcome("OK", 0.020, 0.001, in_time=True)
 REFUSED = Outcome("RESOURCE_EXHAUSTED", 0.002, 0.001, pushback=0.25)

@@ -3,10 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from server.api.health import Health
-from server.app import App
-from server.settings import Settings
 from tests.server.models.test_repository import bundle
+from vitscope.server.api.health import Health
+from vitscope.server.app import App
+from vitscope.server.settings import Settings
 
 
 async def test_a_version_that_still_answers_what_it_has_is_not_ready(tmp_path: Path) -> None:

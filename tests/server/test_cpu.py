@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cpu import available_cpus, cpu_share, plan_threads
+from vitscope.server.cpu import available_cpus, cpu_share, plan_threads
 
 AFFINITY = len(os.sched_getaffinity(0))
 

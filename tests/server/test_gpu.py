@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.gpu import GpuCollector, UsageCollector, watch_gpus
 from tests.server.scheduling.fakes import GatedEngine, lane
+from vitscope.server.gpu import GpuCollector, UsageCollector, watch_gpus
 
 
 class Driver:

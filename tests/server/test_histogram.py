@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition
 
-from server.histogram import Histogram
+from vitscope.server.histogram import Histogram
 
 BOUNDS = (0.05, 0.5, 1.0, 64.0, 67108864.0)
 # Exact in binary, so that sums do not depend on the order.

@@ -6,7 +6,7 @@ import pytest
 
 SCRIPT = """
 import logging, structlog
-from server.logs import configure_logging
+from vitscope.server.logs import configure_logging
 configure_logging({style!r}, {level!r})
 structlog.get_logger().info("graph ready", milliseconds={{1: 2.5}})
 try:

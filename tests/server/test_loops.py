@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from server.loops import watch_lag
+from vitscope.server.loops import watch_lag
 
 
 async def test_lag_is_by_how_much_the_loop_was_held_up() -> None:

@@ -1,10 +1,10 @@
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.engines.contract import Identity
-from server.metrics import Metrics
-from server.quality import Quality
 from tests.server.scheduling.fakes import GatedEngine, lane
+from vitscope.server.engines.contract import Identity
+from vitscope.server.metrics import Metrics
+from vitscope.server.quality import Quality
 
 ANSWER = Quality(confidence=0.4, margin=0.1, entropy=0.8, brightness=0.5, pixels=640 * 480)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from server.quality import attention_entropy, brightness
+from vitscope.server.quality import attention_entropy, brightness
 
 
 @given(hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(2, 50)), elements=st.floats(0, 1, width=32)))

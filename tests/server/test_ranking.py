@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from server.ranking import rank
+from vitscope.server.ranking import rank
 
 LABELS = tuple(f"label {index}" for index in range(40))
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsInvalid, read_settings, unknown_variables
+from vitscope.server.settings import Settings, SettingsInvalid, read_settings, unknown_variables
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

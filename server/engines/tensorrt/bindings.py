@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from server.engines.contract import Precision
+from vitscope.server.engines.contract import Precision
 
 NAME = "tensorrt"
 
@@ -40,7 +40,7 @@ def why_not(precision: Precision) -> str | None:
 
 def why_no_gpu(precision: Precision) -> str | None:
     """None where this process may use a GPU with hardware for `precision`, else the reason in one sentence."""
-    from server.engines.tensorrt import cuda
+    from vitscope.server.engines.tensorrt import cuda
 
     try:
         devices = cuda.devices()

@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 import structlog
 from pydantic import ValidationError
 
-from bundle import Bundle, GraphName
-from server.engines.cache import EngineCache, Key
-from server.engines.contract import Identity, Profile
-from server.engines.tensorrt import bindings, cuda
-from server.engines.tensorrt.builder import Options, build
-from server.engines.tensorrt.identity import PlanIdentity
-from server.engines.tensorrt.layers import fused_attention
-from server.engines.tensorrt.messages import Progress
-from server.engines.tensorrt.profiles import buckets, ranges
-from server.engines.tensorrt.runtime import TensorRtEngine
+from vitscope.bundle import Bundle, GraphName
+from vitscope.server.engines.cache import EngineCache, Key
+from vitscope.server.engines.contract import Identity, Profile
+from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.tensorrt.builder import Options, build
+from vitscope.server.engines.tensorrt.identity import PlanIdentity
+from vitscope.server.engines.tensorrt.layers import fused_attention
+from vitscope.server.engines.tensorrt.messages import Progress
+from vitscope.server.engines.tensorrt.profiles import buckets, ranges
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 log = structlog.get_logger()
 
@@ -111,7 +111,7 @@ def _retyped(path: Path, precision: str, folder: Path) -> Path:
     # Servers without a GPU need not have onnx.
     import onnx
 
-    from server.engines.tensorrt.precision import retype, write
+    from vitscope.server.engines.tensorrt.precision import retype, write
 
     written = folder / path.name
     write(retype(onnx.load(path), "bf16" if precision == "bf16" else "f16"), written)

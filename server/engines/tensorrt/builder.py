@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.engines.tensorrt.messages import Messages, Progress
-from server.engines.tensorrt.profiles import Range
+from vitscope.server.engines.tensorrt.messages import Messages, Progress
+from vitscope.server.engines.tensorrt.profiles import Range
 
 
 class BuildFailed(Exception):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from server.engines.contract import Precision
+from vitscope.server.engines.contract import Precision
 
 _WORDS = {
     "tensorrt": "TensorRT",

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import structlog
 
-from server.engines.tensorrt.layers import layers_in
+from vitscope.server.engines.tensorrt.layers import layers_in
 
 log = structlog.get_logger()
 

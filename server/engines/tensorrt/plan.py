@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.engines.tensorrt.cuda import DeviceBuffer, Stream
-from server.engines.tensorrt.layers import fused_attention, inspected
-from server.engines.tensorrt.messages import Messages
+from vitscope.server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from vitscope.server.engines.tensorrt.layers import fused_attention, inspected
+from vitscope.server.engines.tensorrt.messages import Messages
 
 
 class TensorRtError(Exception):

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from server.engines.opset import DEFAULT_DOMAIN, raised
+from vitscope.server.engines.opset import DEFAULT_DOMAIN, raised
 
 Arithmetic = Literal["f32", "f16", "bf16"]
 Message = TypeVar("Message", ModelProto, NodeProto, TensorProto)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import structlog
 
-from server.engines.contract import Identity, Outputs, Profile
-from server.engines.tensorrt import bindings, cuda
-from server.engines.tensorrt.messages import Messages
-from server.engines.tensorrt.plan import LoadedPlan, TensorRtError, demand
+from vitscope.server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.tensorrt.messages import Messages
+from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError, demand
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ no honest file comes near. A damaged file passes as far as it can be read: Pillo
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from server.images.formats import bmp, gif, jpeg, png, tiff, webp
-from server.images.limits import ImageLimits
+from vitscope.server.images.formats import bmp, gif, jpeg, png, tiff, webp
+from vitscope.server.images.limits import ImageLimits
 
 # Pillow's name of a format -> its check, which raises InvalidRequest.
 CHECKS: Final[Mapping[str, Callable[[bytes, ImageLimits], None]]] = {

@@ -2,9 +2,9 @@
 
 import struct
 
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.signatures import FIELD
 
 # Both of pixels and of bytes, since each costs time alone: 1920x1080 fits, and two million of each take about a second.
 MAX_RUN_LENGTH = 2**21

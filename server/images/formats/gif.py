@@ -3,9 +3,9 @@
 import struct
 from collections.abc import Iterator
 
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits, check_frames, check_pixels
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
+from vitscope.server.images.signatures import FIELD
 
 # Blocks and their sub-blocks. A sub-block holds up to 255 bytes and encoders fill them, so this is a file of 60 MB.
 MAX_BLOCKS = 2**18

@@ -3,9 +3,9 @@
 import re
 import struct
 
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits, check_pixels
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.signatures import FIELD
 
 # A photo has about 20; of a long colour profile or description each 64 KB are one.
 MAX_SEGMENTS = 1000

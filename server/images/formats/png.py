@@ -2,9 +2,9 @@
 
 import struct
 
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.signatures import FIELD
 
 # Encoders put 8 KB or more of pixels into each, so this is a file of 80 MB.
 MAX_CHUNKS = 10_000

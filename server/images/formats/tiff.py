@@ -3,9 +3,9 @@
 import struct
 from collections.abc import Iterator
 
-from server.errors import InvalidRequest
-from server.images.limits import ImageLimits, check_frames
-from server.images.signatures import FIELD
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits, check_frames
+from vitscope.server.images.signatures import FIELD
 
 # Entries of one directory. Files have about 20; scientific ones, some hundred.
 MAX_ENTRIES = 4096

@@ -2,8 +2,8 @@
 
 import struct
 
-from server.images.limits import ImageLimits, check_pixels
-from server.images.signatures import FIELD
+from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.signatures import FIELD
 
 
 def check(data: bytes, limits: ImageLimits) -> None:

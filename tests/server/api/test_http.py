@@ -1,8 +1,8 @@
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.api.http import http_app
-from server.metrics import Metrics
+from vitscope.server.api.http import http_app
+from vitscope.server.metrics import Metrics
 
 
 async def test_probes_follow_what_they_are_told() -> None:

@@ -8,9 +8,9 @@ import grpc
 import pytest
 from grpc import aio
 
-from server.api.interceptor import ServerInterceptor
-from server.errors import InvalidRequest, Overloaded
-from server.metrics import Metrics
+from vitscope.server.api.interceptor import ServerInterceptor
+from vitscope.server.errors import InvalidRequest, Overloaded
+from vitscope.server.metrics import Metrics
 
 
 async def unary(request: bytes, context: Any) -> bytes:

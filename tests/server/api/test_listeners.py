@@ -6,15 +6,15 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.api.admin import AdminServicer
-from server.api.health import Health
-from server.api.listeners import PortTakenError, admin_listener
-from server.engines.choose import Wanted
-from server.metrics import Metrics
-from server.models.loader import EngineSettings
-from server.models.repository import Repository
-from server.models.watch import Watcher
-from server.scheduling.scheduler import Scheduler
+from vitscope.server.api.admin import AdminServicer
+from vitscope.server.api.health import Health
+from vitscope.server.api.listeners import PortTakenError, admin_listener
+from vitscope.server.engines.choose import Wanted
+from vitscope.server.metrics import Metrics
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.watch import Watcher
+from vitscope.server.scheduling.scheduler import Scheduler
 
 
 def listening(where: str) -> AbstractAsyncContextManager[str]:

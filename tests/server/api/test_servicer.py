@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from server.api.servicer import _is_late
-from server.query import NO_DEADLINE
-from server.scheduling.timeline import Timeline
+from vitscope.server.api.servicer import _is_late
+from vitscope.server.query import NO_DEADLINE
+from vitscope.server.scheduling.timeline import Timeline
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from server import errors
-from server.api.status import CODES, code_of, status_of
-from server.errors import InvalidRequest, ModelNotFound, Overloaded, ServerError
+from vitscope.server import errors
+from vitscope.server.api.status import CODES, code_of, status_of
+from vitscope.server.errors import InvalidRequest, ModelNotFound, Overloaded, ServerError
 
 
 def test_every_domain_error_has_a_code_of_its_own() -> None:

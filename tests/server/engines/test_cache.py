@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.engines.cache import EngineCache, user_folder
+from vitscope.server.engines.cache import EngineCache, user_folder
 
 KEY = {"graph": "classify", "threads": 2, "sets": ("avx2", "fma")}
 

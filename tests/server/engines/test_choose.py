@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from bundle import CLASSIFY, FP8, INT8, Bundle, Certificate, CertificateEntry
-from server.engines import openvino
-from server.engines.choose import ENGINES, LADDER, WHY_NOT, Choice, NoEngine, Wanted, means, objections
-from server.engines.choose import choose as choose_for
 from tests.bundle.sample import MANIFEST
+from vitscope.bundle import CLASSIFY, FP8, INT8, Bundle, Certificate, CertificateEntry
+from vitscope.server.engines import openvino
+from vitscope.server.engines.choose import ENGINES, LADDER, WHY_NOT, Choice, NoEngine, Wanted, means, objections
+from vitscope.server.engines.choose import choose as choose_for
 
 HAS_BF16 = openvino.why_not("bf16") is None
 HAS_INT8 = openvino.why_not("int8") is None

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.engines import onnxruntime_cuda, processor
-from server.engines.contract import Engine, Identity, Precision, Profile
-from server.engines.onnxruntime import OnnxRuntimeEngine
-from server.engines.openvino import OpenVinoEngine, why_not
 from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
+from vitscope.server.engines import onnxruntime_cuda, processor
+from vitscope.server.engines.contract import Engine, Identity, Precision, Profile
+from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
+from vitscope.server.engines.openvino import OpenVinoEngine, why_not
 
 Open = Callable[[Path, int], Engine]
 PROFILES = (Profile(1, 2), Profile(2, 1))

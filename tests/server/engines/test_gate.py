@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.engines.contract import Identity, Outputs
-from server.engines.gate import EIGHT_BITS, REDUCED, bars_of, judge, made_up_images, run_in_batches
+from vitscope.server.engines.contract import Identity, Outputs
+from vitscope.server.engines.gate import EIGHT_BITS, REDUCED, bars_of, judge, made_up_images, run_in_batches
 
 IDENTITY = Identity("engine", "1", "f16", "a GPU")
 IMAGES = made_up_images(13, 16, 24)

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import CLASSIFY, open_bundle
-from server.engines.choose import Choice
-from server.engines.contract import Profile
-from server.engines.load import candidate_profiles, identify, open_engine
 from tests.bundle.sample import write_sample
 from tests.server.engines.graphs import write_graph
+from vitscope.bundle import CLASSIFY, open_bundle
+from vitscope.server.engines.choose import Choice
+from vitscope.server.engines.contract import Profile
+from vitscope.server.engines.load import candidate_profiles, identify, open_engine
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import onnx
 import pytest
 from onnx import ModelProto, NodeProto, helper
 
-from bundle import ATTENTION, CLASSIFY, GraphName
-from server.engines import onnxruntime_cuda
-from server.engines.contract import Identity, Precision, Profile
-from server.engines.onnxruntime_attention import NotFused, with_attention_nodes
-from server.engines.onnxruntime_cuda import OnnxRuntimeCudaEngine
-from server.engines.opset import OpsetError
 from tests.server.engines.tensorrt import vits
 from tests.server.engines.tensorrt.vits import FAMILY_NAMES, FamilyName, Shape
+from vitscope.bundle import ATTENTION, CLASSIFY, GraphName
+from vitscope.server.engines import onnxruntime_cuda
+from vitscope.server.engines.contract import Identity, Precision, Profile
+from vitscope.server.engines.onnxruntime_attention import NotFused, with_attention_nodes
+from vitscope.server.engines.onnxruntime_cuda import OnnxRuntimeCudaEngine
+from vitscope.server.engines.opset import OpsetError
 
 # Heads of a width whose root is not a whole number, so that nothing is exact by chance.
 UNEVEN = Shape(layers=3, width=48, heads=2, image=32)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from server.engines.processor import flags, has_int8, instruction_sets
+from vitscope.server.engines.processor import flags, has_int8, instruction_sets
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.engines.contract import Engine, Profile
-from server.engines.onnxruntime import OnnxRuntimeEngine
-from server.engines.replicas import Replicas
-from server.gpu import CountsUsage
 from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
+from vitscope.server.engines.contract import Engine, Profile
+from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
+from vitscope.server.engines.replicas import Replicas
+from vitscope.server.gpu import CountsUsage
 
 
 @dataclass

@@ -10,7 +10,7 @@ import skimage.data
 import sklearn.datasets
 from PIL import Image
 
-from bundle import InputContract, Resize, TokenGeometry
+from vitscope.bundle import InputContract, Resize, TokenGeometry
 
 HALF = (0.5, 0.5, 0.5)
 

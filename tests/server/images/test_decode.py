@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images.decode import decode
-from server.images.limits import ImageLimits
 from tests.server.images.samples import difference, encoded, oriented, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
+from vitscope.server.images.limits import ImageLimits
 
 LIMITS = ImageLimits()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from bundle import InputContract, TokenGeometry
-from server.images import Geometry, ImageLimits, prepare_encoded, prepare_raw
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, oriented
+from vitscope.bundle import InputContract, TokenGeometry
+from vitscope.server.images import Geometry, ImageLimits, prepare_encoded, prepare_raw
 
 LIMITS = ImageLimits()
 ODD = contract(197, mode="shortest_edge", edge=211, interpolation="bilinear")

@@ -9,10 +9,10 @@ import zlib
 import pytest
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images.header import open_image, unreadable
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.header import open_image, unreadable
+from vitscope.server.images.limits import ImageLimits
 
 
 def _png_claiming(width: int, height: int) -> bytes:
@@ -106,8 +106,8 @@ def test_odd_files_print_no_warnings_and_nothing_heavy_is_imported() -> None:
     program = """
 import io, sys
 from PIL import Image
-from server.images.decode import decode
-from server.images.limits import ImageLimits
+from vitscope.server.images.decode import decode
+from vitscope.server.images.limits import ImageLimits
 exif = Image.Exif(); exif[0x010E] = "a description that is long enough"; exif[0x0112] = 6
 damaged = bytearray(exif.tobytes()); damaged[14:18] = b"\\xff\\xff\\xff\\x7f"
 file = io.BytesIO(); Image.new("RGB", (8, 4)).save(file, "JPEG", exif=bytes(damaged))

@@ -1,6 +1,6 @@
 """The default limits let real photos through."""
 
-from server.images.limits import ImageLimits
+from vitscope.server.images.limits import ImageLimits
 
 
 def test_a_phone_photo_fits_and_a_bomb_does_not() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bundle import InputContract
-from server.errors import InvalidRequest
-from server.images import ImageLimits, prepare_encoded, prepare_raw
-from server.images.decode import decode
 from tests.server.images.samples import DINOV2, TOKENS, VIT, difference, encoded, oriented, photos
+from vitscope.bundle import InputContract
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images import ImageLimits, prepare_encoded, prepare_raw
+from vitscope.server.images.decode import decode
 
 LIMITS = ImageLimits()
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server.images import resample as module
-from server.images.resample import FILTERS, resample
 from tests.server.images.samples import difference, photos
+from vitscope.server.images import resample as module
+from vitscope.server.images.resample import FILTERS, resample
 
 SMOOTH = sorted(FILTERS.keys() - {"nearest"})
 SIZES = [(224, 224), (341, 256), (28, 28), (900, 700), (1, 300)]

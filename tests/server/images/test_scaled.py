@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from bundle import InputContract
-from server.errors import InvalidRequest
-from server.images import ImageLimits, prepare_encoded
-from server.images.decode import decode
-from server.images.header import open_image
-from server.images.scaled import HEADROOM, Scaled, decode_scaled
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, difference, encoded, photos
+from vitscope.bundle import InputContract
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images import ImageLimits, prepare_encoded
+from vitscope.server.images.decode import decode
+from vitscope.server.images.header import open_image
+from vitscope.server.images.scaled import HEADROOM, Scaled, decode_scaled
 
 LIMITS = ImageLimits()
 EXACT = ImageLimits(decoding="exact")

@@ -14,10 +14,10 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from bundle import InputContract
-from server.images import ImageLimits, prepare_encoded
-from server.images.transform import plan_fit, transform
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, difference, encoded, photos
+from vitscope.bundle import InputContract
+from vitscope.server.images import ImageLimits, prepare_encoded
+from vitscope.server.images.transform import plan_fit, transform
 
 PROCESSORS = {
     "vit": (ViTImageProcessorPil(), VIT),

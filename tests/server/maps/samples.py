@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from bundle import ATTENTION, CLASSIFY, Graph, Manifest, Output, Provenance, TokenGeometry
-from server.maps import AttentionMap
 from tests.server.images.samples import VIT
+from vitscope.bundle import ATTENTION, CLASSIFY, Graph, Manifest, Output, Provenance, TokenGeometry
+from vitscope.server.maps import AttentionMap
 
 LAYERS, HEADS = 6, 3
 TOKENS = TokenGeometry(

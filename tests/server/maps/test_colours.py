@@ -5,8 +5,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from server.maps.colours import COLOURS
-from server.maps.spec import ColourMap
+from vitscope.server.maps.colours import COLOURS
+from vitscope.server.maps.spec import ColourMap
 
 
 def test_every_name_has_a_table() -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images import Geometry, ImageLimits, Prepared, prepare_encoded
-from server.maps import AttentionMap, MapSpec, Rendered, RenderingSpec, render
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, difference, encoded, photos
 from tests.server.maps.samples import attention_map, manifest, one_hot
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images import Geometry, ImageLimits, Prepared, prepare_encoded
+from vitscope.server.maps import AttentionMap, MapSpec, Rendered, RenderingSpec, render
 
 CELLS = RenderingSpec(color_map="grey", opacity=1.0, upsampling="nearest")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from server.maps import MapSpec, select
 from tests.server.maps.samples import HEADS, LAYERS, TOKENS, manifest
+from vitscope.server.maps import MapSpec, select
 
 ROWS = np.random.default_rng(0).random((LAYERS, HEADS, TOKENS.prefix + TOKENS.patches)).astype(np.float32)
 ROWS /= ROWS.sum(axis=-1, keepdims=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bundle import ATTENTION, CLASSIFY
-from server.errors import InvalidRequest
-from server.maps import MapSpec, RenderingSpec
 from tests.server.maps.samples import HEADS, LAYERS, manifest
+from vitscope.bundle import ATTENTION, CLASSIFY
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps import MapSpec, RenderingSpec
 
 
 def test_nothing_asked_is_the_mean_of_the_last_layer() -> None:

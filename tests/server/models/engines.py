@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.engines.contract import Identity, Outputs, Profile
 
 Cost = Callable[[Profile, int], float]
 

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from bundle import CLASSIFY, Bundle, Resize, open_bundle
-from server.engines import choose, onnxruntime_cuda
-from server.engines import load as load_module
-from server.engines.onnxruntime_cuda import FUSED, NAME
-from server.models import loader as loader_module
-from server.models import tuning
-from server.models.gating import GateFailed, require
-from server.models.loader import EngineSettings, Loader
 from tests.bundle.sample import MANIFEST, write_sample
 from tests.server.engines.tensorrt import vits
 from tests.server.models.test_repository import bundle as without_attention
+from vitscope.bundle import CLASSIFY, Bundle, Resize, open_bundle
+from vitscope.server.engines import choose, onnxruntime_cuda
+from vitscope.server.engines import load as load_module
+from vitscope.server.engines.onnxruntime_cuda import FUSED, NAME
+from vitscope.server.models import loader as loader_module
+from vitscope.server.models import tuning
+from vitscope.server.models.gating import GateFailed, require
+from vitscope.server.models.loader import EngineSettings, Loader
 
 SQUASH = Resize(mode="squash", height=64, width=64, interpolation="bilinear")
 SETTINGS = EngineSettings(choose.Wanted(NAME, "f32", False), threads=1, max_batch=2)

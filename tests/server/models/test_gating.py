@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import CLASSIFY, Bundle, open_bundle
-from server.engines.cache import EngineCache
-from server.engines.contract import Identity, Outputs, Profile
-from server.engines.onnxruntime import OnnxRuntimeEngine
-from server.engines.tensorrt.profiles import buckets
-from server.models.gating import GateFailed, has_own, require
 from tests.server.models.test_repository import bundle as write_bundle
+from vitscope.bundle import CLASSIFY, Bundle, open_bundle
+from vitscope.server.engines.cache import EngineCache
+from vitscope.server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
+from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.models.gating import GateFailed, has_own, require
 
 
 class Skewed:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.models.ledger import Ledger
-from server.models.survey import Key, Stamp
+from vitscope.server.models.ledger import Ledger
+from vitscope.server.models.survey import Key, Stamp
 
 
 def stamp(content: int) -> Stamp:

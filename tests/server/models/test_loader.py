@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
-from server.engines.choose import NoEngine, Wanted
-from server.engines.contract import Profile
-from server.errors import NotReady
-from server.models import loader as loader_module
-from server.models.gating import GateFailed
-from server.models.loader import EngineSettings, Loader
-from server.models.measure import LoadAbandoned
 from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.models.test_repository import bundle
+from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
+from vitscope.server.engines.choose import NoEngine, Wanted
+from vitscope.server.engines.contract import Profile
+from vitscope.server.errors import NotReady
+from vitscope.server.models import loader as loader_module
+from vitscope.server.models.gating import GateFailed
+from vitscope.server.models.loader import EngineSettings, Loader
+from vitscope.server.models.measure import LoadAbandoned
 
 
 def settings(cache: Path | None = None) -> EngineSettings:

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.engines.contract import Outputs, Profile
-from server.engines.openvino import OpenVinoEngine
-from server.models.measure import Bench, LoadAbandoned, lone_run, measure
 from tests.server.engines.graphs import write_graph
 from tests.server.models.engines import Clock, Cost, TimedEngine
+from vitscope.server.engines.contract import Outputs, Profile
+from vitscope.server.engines.openvino import OpenVinoEngine
+from vitscope.server.models.measure import Bench, LoadAbandoned, lone_run, measure
 
 
 def bench(clock: Clock, cost: Cost, max_batch: int = 64, profile: Profile = Profile(1, 1)) -> Bench:  # noqa: B008

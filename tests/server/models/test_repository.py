@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from bundle import ATTENTION, CLASSIFY, Graph, Output
-from server.engines.choose import Wanted
-from server.errors import InvalidRequest, ModelNotFound, NotReady
-from server.models.loader import EngineSettings
-from server.models.repository import Repository
-from server.models.served import ServedModel, State
-from server.models.watch import Watcher
-from server.scheduling.scheduler import Scheduler
 from tests.bundle.sample import MANIFEST, write_sample
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
+from vitscope.bundle import ATTENTION, CLASSIFY, Graph, Output
+from vitscope.server.engines.choose import Wanted
+from vitscope.server.errors import InvalidRequest, ModelNotFound, NotReady
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.watch import Watcher
+from vitscope.server.scheduling.scheduler import Scheduler
 
 SETTINGS = EngineSettings(Wanted("onnxruntime", "auto", False), threads=1, max_batch=2)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError
-from server.models.survey import survey
 from tests.bundle.sample import write_sample
+from vitscope.bundle import BundleError
+from vitscope.server.models.survey import survey
 
 
 def test_a_version_is_there_when_its_manifest_is(tmp_path: Path) -> None:

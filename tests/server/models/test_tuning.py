@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bundle import Bundle, open_bundle
-from server.engines.cache import EngineCache
-from server.engines.choose import Choice
-from server.engines.contract import Profile
-from server.models.measure import LoadAbandoned
-from server.models.tuning import Tuner, Tuning, find_fastest
 from tests.bundle.sample import write_sample
 from tests.server.engines.graphs import write_graph
 from tests.server.models.engines import Clock, Cost, TimedEngine
+from vitscope.bundle import Bundle, open_bundle
+from vitscope.server.engines.cache import EngineCache
+from vitscope.server.engines.choose import Choice
+from vitscope.server.engines.contract import Profile
+from vitscope.server.models.measure import LoadAbandoned
+from vitscope.server.models.tuning import Tuner, Tuning, find_fastest
 
 BF16 = Choice("openvino", "bf16", "bf16", "", certified=True)
 INT8 = Choice("openvino", "int8", "bf16", "", certified=True)

@@ -13,32 +13,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.classifier import Classifier
-from server.engines import choose
-from server.engines import load as load_module
-from server.engines.contract import Identity
-from server.engines.onnxruntime import OnnxRuntimeEngine
-from server.engines.tensorrt.builder import BuildFailed
-from server.images.limits import ImageLimits
-from server.images.prepare import prepare_raw
-from server.loops import call_soon
-from server.metrics import Metrics
-from server.models import loader as loader_module
-from server.models import served
-from server.models.gating import GateFailed
-from server.models.loader import EngineSettings
-from server.models.measure import LoadAbandoned
-from server.models.repository import Repository
-from server.models.served import ServedModel, State
-from server.models.watch import Watcher
-from server.query import Query
-from server.scheduling.admission import Admission
-from server.scheduling.callers import Caller
-from server.scheduling.decoders import DecodePool
-from server.scheduling.scheduler import Scheduler
-from server.scheduling.timeline import Timeline
 from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.models.test_repository import bundle
+from vitscope.server.classifier import Classifier
+from vitscope.server.engines import choose
+from vitscope.server.engines import load as load_module
+from vitscope.server.engines.contract import Identity
+from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
+from vitscope.server.engines.tensorrt.builder import BuildFailed
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import prepare_raw
+from vitscope.server.loops import call_soon
+from vitscope.server.metrics import Metrics
+from vitscope.server.models import loader as loader_module
+from vitscope.server.models import served
+from vitscope.server.models.gating import GateFailed
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.measure import LoadAbandoned
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.watch import Watcher
+from vitscope.server.query import Query
+from vitscope.server.scheduling.admission import Admission
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.timeline import Timeline
 
 LIMITS = ImageLimits(max_bytes=10**6, max_pixels=10**6, max_frames=10)
 

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import BundleError, Graph, Output
-from server.engines.contract import Engine, Outputs, Profile
-from server.engines.onnxruntime import OnnxRuntimeEngine
-from server.models.warmup import check_contract, open_slots, slots_needed, warm_up
 from tests.bundle.sample import MANIFEST
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
+from vitscope.bundle import BundleError, Graph, Output
+from vitscope.server.engines.contract import Engine, Outputs, Profile
+from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
+from vitscope.server.models.warmup import check_contract, open_slots, slots_needed, warm_up
 
 PROFILES = (Profile(1, 2), Profile(2, 1))
 INPUT = MANIFEST.input.model_copy(update={"height": HEIGHT, "width": WIDTH})

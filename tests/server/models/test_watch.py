@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bundle import Bundle, BundleError, open_bundle
-from server.engines.choose import Wanted
-from server.errors import InvalidRequest, LoadFailed, ModelNotFound, NotReady
-from server.models import served
-from server.models.loader import EngineSettings
-from server.models.repository import Repository
-from server.models.served import ServedModel, State
-from server.models.survey import Key
-from server.models.watch import Watcher
-from server.scheduling.scheduler import Scheduler
 from tests.bundle.copies import copy_bundle
 from tests.server.models.test_repository import bundle
+from vitscope.bundle import Bundle, BundleError, open_bundle
+from vitscope.server.engines.choose import Wanted
+from vitscope.server.errors import InvalidRequest, LoadFailed, ModelNotFound, NotReady
+from vitscope.server.models import served
+from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.survey import Key
+from vitscope.server.models.watch import Watcher
+from vitscope.server.scheduling.scheduler import Scheduler
 
 
 class House:

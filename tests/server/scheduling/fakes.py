@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from server.engines.contract import Identity, Outputs, Profile
-from server.scheduling.callers import Caller
-from server.scheduling.cost import CostModel
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
-from server.scheduling.timeline import Timeline
-from server.scheduling.work import Work
+from vitscope.server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.cost import CostModel
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.timeline import Timeline
+from vitscope.server.scheduling.work import Work
 
 SIZE = 4
 ANYBODY = Caller("anybody", bulk=False)

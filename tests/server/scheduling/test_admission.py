@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import DeadlineExpired, Overloaded
-from server.scheduling.admission import Admission
-from server.scheduling.callers import Caller
-from server.scheduling.decoders import DecodePool
-from server.scheduling.scheduler import Scheduler
 from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, submit
+from vitscope.server.errors import DeadlineExpired, Overloaded
+from vitscope.server.scheduling.admission import Admission
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.scheduler import Scheduler
 
 OTHER, STREAM = Caller("other", bulk=False), Caller("stream", bulk=True)
 

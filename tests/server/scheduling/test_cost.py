@@ -1,6 +1,6 @@
 import pytest
 
-from server.scheduling.cost import CostModel
+from vitscope.server.scheduling.cost import CostModel
 
 
 def test_it_interpolates_between_measured_sizes_and_extrapolates_beyond() -> None:

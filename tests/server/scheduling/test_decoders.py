@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.scheduling.callers import Caller
-from server.scheduling.decoders import DecodePool
 from tests.server.scheduling.fakes import ANYBODY
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.decoders import DecodePool
 
 
 @pytest.fixture

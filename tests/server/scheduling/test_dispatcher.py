@@ -2,9 +2,9 @@
 
 import pytest
 
-from server.errors import DeadlineExpired
 from tests.server.scheduling.fakes import GatedEngine, lane
 from tests.server.scheduling.world import World, callers, one_stream, two_streams
+from vitscope.server.errors import DeadlineExpired
 
 
 def test_a_lone_image_gets_the_whole_machine_and_several_get_a_stream_each() -> None:

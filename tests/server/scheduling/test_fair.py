@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.scheduling.fair import FairQueue, turns_ahead
+from vitscope.server.scheduling.fair import FairQueue, turns_ahead
 
 
 def test_callers_take_turns_and_each_is_first_in_first_out() -> None:

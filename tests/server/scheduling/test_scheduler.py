@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.engines.contract import Outputs
-from server.errors import DeadlineExpired, NotReady
-from server.scheduling.callers import Caller
-from server.scheduling.scheduler import Scheduler
 from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, pixels, submit
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.errors import DeadlineExpired, NotReady
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.scheduler import Scheduler
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.scheduling.callers import Caller
-from server.scheduling.work import Stage
 from tests.server.scheduling.fakes import GatedEngine, lane
 from tests.server.scheduling.invariants import check_work_conserving
 from tests.server.scheduling.world import RUN, World, callers
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.work import Stage
 
 # -- every schedule of small cases --------------------------------------------------------------------------------------
 

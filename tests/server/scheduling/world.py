@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from server.errors import NotReady
-from server.scheduling.callers import Caller
-from server.scheduling.dispatcher import Dispatcher
-from server.scheduling.lane import Lane
-from server.scheduling.work import Batch, Work
 from tests.server.scheduling.fakes import Answers, GatedEngine, lane, pixels
 from tests.server.scheduling.invariants import check
+from vitscope.server.errors import NotReady
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.dispatcher import Dispatcher
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.work import Batch, Work
 
 RUN = 1.0
 """Seconds of a lone image's run."""

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.sharing.cache import ENTRY_BYTES, AnswerCache, nbytes, owned
+from vitscope.server.sharing.cache import ENTRY_BYTES, AnswerCache, nbytes, owned
 
 Step = tuple[str, int, int]
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import DeadlineExpired, InvalidRequest, Overloaded
-from server.sharing.cache import ENTRY_BYTES, AnswerCache
-from server.sharing.calls import Patience, SharedCalls
+from vitscope.server.errors import DeadlineExpired, InvalidRequest, Overloaded
+from vitscope.server.sharing.cache import ENTRY_BYTES, AnswerCache
+from vitscope.server.sharing.calls import Patience, SharedCalls
 
 SIZE = 100
 

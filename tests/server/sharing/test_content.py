@@ -3,7 +3,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.sharing.content import Content, digest
+from vitscope.server.sharing.content import Content, digest
 
 # Few different bytes and long runs, so that equal samples in different bytes come up.
 images = st.lists(st.tuples(st.sampled_from(b"ab"), st.integers(1, 600)), max_size=6).map(

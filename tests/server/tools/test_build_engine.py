@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from server.engines.cache import EngineCache
-from server.engines.openvino import OpenVinoSlot
-from server.tools.build_engine import main
 from tests.server.models.test_repository import bundle
 from tests.server.tools.test_images import photos
+from vitscope.server.engines.cache import EngineCache
+from vitscope.server.engines.openvino import OpenVinoSlot
+from vitscope.server.tools.build_engine import main
 
 
 @pytest.fixture(autouse=True)

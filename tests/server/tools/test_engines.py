@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from server.tools.engines import main
 from tests.server.models.test_repository import bundle
+from vitscope.server.tools.engines import main
 
 
 def test_every_engine_is_there_with_yes_or_a_reason(capsys: pytest.CaptureFixture[str]) -> None:

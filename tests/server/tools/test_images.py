@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle import Manifest
-from server.images.limits import ImageLimits
-from server.images.prepare import prepare_encoded
-from server.tools import images as images_module
-from server.tools.images import UnusableImages, read_images
 from tests.bundle.sample import MANIFEST
+from vitscope.bundle import Manifest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import prepare_encoded
+from vitscope.server.tools import images as images_module
+from vitscope.server.tools.images import UnusableImages, read_images
 
 
 def photos(folder: Path, count: int) -> list[Path]:

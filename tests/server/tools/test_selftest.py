@@ -3,17 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import CLASSIFY, open_bundle
-from server.engines.contract import Outputs
-from server.engines.onnxruntime import OnnxRuntimeSlot
-from server.engines.openvino import OpenVinoSlot
-from server.tools import selftest
-from server.tools.images import read_images
-from server.tools.limit import OPERATIONS, limit_bundle
-from server.tools.selftest import arithmetic, main
 from tests.bundle.sample import MANIFEST
 from tests.server.models.test_repository import bundle
 from tests.server.tools.test_images import photos
+from vitscope.bundle import CLASSIFY, open_bundle
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.engines.onnxruntime import OnnxRuntimeSlot
+from vitscope.server.engines.openvino import OpenVinoSlot
+from vitscope.server.tools import selftest
+from vitscope.server.tools.images import read_images
+from vitscope.server.tools.limit import OPERATIONS, limit_bundle
+from vitscope.server.tools.selftest import arithmetic, main
 
 
 def test_each_engine_is_compared_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from server.engines.tensorrt.builder import Built, Options, build
-from server.engines.tensorrt.messages import Progress
-from server.engines.tensorrt.profiles import Range, buckets, ranges
 from tests.server.engines.tensorrt import wheels
 from tests.server.engines.tensorrt.stubs import Api, describe
+from vitscope.server.engines.tensorrt.builder import Built, Options, build
+from vitscope.server.engines.tensorrt.messages import Progress
+from vitscope.server.engines.tensorrt.profiles import Range, buckets, ranges
 
 PACKAGE, MODULE = "tensorrt-rtx-cu13-bindings", "tensorrt_rtx_bindings"
 _LIBRARIES = "onnxruntime-ep-nv-tensorrt-rtx-cu13"

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.engines.contract import Precision
-from server.engines.tensorrt import bindings, cuda
 from tests.server.engines.tensorrt import stubs
+from vitscope.server.engines.contract import Precision
+from vitscope.server.engines.tensorrt import bindings, cuda
 
 
 def present(monkeypatch: pytest.MonkeyPatch, version: str, *capabilities: tuple[int, int]) -> None:

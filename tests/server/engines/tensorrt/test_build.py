@@ -10,17 +10,17 @@ import pytest
 import structlog
 from onnx import TensorProto
 
-from bundle import CLASSIFY, Bundle, open_bundle
-from server.engines.cache import EngineCache
-from server.engines.contract import Profile
-from server.engines.tensorrt import bindings, build
-from server.engines.tensorrt.builder import Built
-from server.engines.tensorrt.identity import PlanIdentity
-from server.engines.tensorrt.runtime import TensorRtEngine
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH
 from tests.server.engines.tensorrt.recording import Recipe, TensorRt, answers
 from tests.server.engines.tensorrt.test_runtime import machine
 from tests.server.models.test_repository import bundle as write_bundle
+from vitscope.bundle import CLASSIFY, Bundle, open_bundle
+from vitscope.server.engines.cache import EngineCache
+from vitscope.server.engines.contract import Profile
+from vitscope.server.engines.tensorrt import bindings, build
+from vitscope.server.engines.tensorrt.builder import Built
+from vitscope.server.engines.tensorrt.identity import PlanIdentity
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 OUTPUTS = {"logits": (CLASSES,)}
 

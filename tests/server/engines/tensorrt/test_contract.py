@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from server.engines.tensorrt import builder
 from tests.server.engines.tensorrt import rtx, stubs
 from tests.server.engines.tensorrt.signatures import mismatch, result
 from tests.server.engines.tensorrt.uses import uses
+from vitscope.server.engines.tensorrt import builder
 
 pytestmark = pytest.mark.rtx
 

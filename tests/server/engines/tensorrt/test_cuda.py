@@ -11,8 +11,9 @@ import pytest
 import structlog
 from cuda.bindings import runtime as real
 
-from server.engines.tensorrt import cuda
-from server.engines.tensorrt.cuda import (
+from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
+from vitscope.server.engines.tensorrt import cuda
+from vitscope.server.engines.tensorrt.cuda import (
     CudaError,
     DeviceBuffer,
     Event,
@@ -22,7 +23,6 @@ from server.engines.tensorrt.cuda import (
     devices,
     driver_version,
 )
-from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
 
 _, DRIVER = real.cudaDriverGetVersion()
 driverless = pytest.mark.skipif(bool(DRIVER), reason="this machine has an NVIDIA driver")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from server.engines.tensorrt.layers import fused_attention, inspected, layers_in
+from vitscope.server.engines.tensorrt.layers import fused_attention, inspected, layers_in
 
 NAMES = ["_gemm_mha_v2_myl0_7", "node_MatMul_28+node_MatMul_20_myl0_3", "_gemm_mha_v2_myl0_26"]
 

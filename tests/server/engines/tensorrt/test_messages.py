@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from server.engines.tensorrt.messages import Messages, Progress
 from tests.server.engines.tensorrt import rtx, stubs
+from vitscope.server.engines.tensorrt.messages import Messages, Progress
 
 pytestmark = pytest.mark.rtx
 

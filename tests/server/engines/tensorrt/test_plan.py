@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from server.engines.tensorrt.cuda import DeviceBuffer, Stream
-from server.engines.tensorrt.plan import LoadedPlan, TensorRtError
 from tests.server.engines.tensorrt.host_cuda import installed
 from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, ICudaEngine, IExecutionContext, Recipe, TensorRt
+from vitscope.server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError
 
 BUCKETS = (1, 2, 4, 8, 16)
 

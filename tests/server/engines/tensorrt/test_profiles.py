@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.engines.tensorrt.profiles import Range, buckets, ranges
+from vitscope.server.engines.tensorrt.profiles import Range, buckets, ranges
 
 LARGEST = st.integers(1, 1000)
 

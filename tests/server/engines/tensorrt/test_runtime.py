@@ -13,17 +13,17 @@ from cuda.bindings import runtime as real
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.engines.contract import Engine, Identity, Outputs, Profile
-from server.engines.tensorrt import bindings
-from server.engines.tensorrt.cuda import CudaError
-from server.engines.tensorrt.plan import TensorRtError
-from server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot, Usage
-from server.scheduling.cost import CostModel
-from server.scheduling.lane import Lane
-from server.scheduling.scheduler import Scheduler
 from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
 from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, Recipe, TensorRt, answers
 from tests.server.scheduling.fakes import ANYBODY, ToldWork
+from vitscope.server.engines.contract import Engine, Identity, Outputs, Profile
+from vitscope.server.engines.tensorrt import bindings
+from vitscope.server.engines.tensorrt.cuda import CudaError
+from vitscope.server.engines.tensorrt.plan import TensorRtError
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot, Usage
+from vitscope.server.scheduling.cost import CostModel
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
 
 BUCKETS = (1, 2, 4, 8, 12)
 IDENTITY = Identity("tensorrt", "11.4", "bf16", "Host GPU")

@@ -12,12 +12,12 @@ import torch
 import transformers
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from bundle import CLASSIFY, Graph, GraphName, InputContract, Resize, TokenGeometry
-from export.families import FAMILIES
-from export.graph import PixelClassifier, cut, describe_graphs, trace
-from export.positions import freeze_positions, grid
-from export.preprocess import Size
-from export.weights import write_graphs
+from vitscope.bundle import CLASSIFY, Graph, GraphName, InputContract, Resize, TokenGeometry
+from vitscope.export.families import FAMILIES
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
+from vitscope.export.positions import freeze_positions, grid
+from vitscope.export.preprocess import Size
+from vitscope.export.weights import write_graphs
 
 FamilyName = Literal["vit", "deit", "deit-distilled", "dinov2", "dinov2-with-registers"]
 FAMILY_NAMES: tuple[FamilyName, ...] = ("vit", "deit", "deit-distilled", "dinov2", "dinov2-with-registers")

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from server.errors import InvalidRequest
-from server.images.decode import decode
-from server.images.formats.bmp import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
+from vitscope.server.images.formats.bmp import check
+from vitscope.server.images.limits import ImageLimits
 
 
 def _run_length_encoded(width: int, height: int, runs: bytes, header: int = 40) -> bytes:

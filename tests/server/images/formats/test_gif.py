@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images.formats.gif import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.gif import check
+from vitscope.server.images.limits import ImageLimits
 
 HEADER = b"GIF89a" + struct.pack("<HH", 1, 1) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff"
 DISPOSAL = b"\x21\xf9\x04" + bytes([2 << 2]) + b"\0\0\0\0"

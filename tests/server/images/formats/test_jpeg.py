@@ -6,11 +6,11 @@ import time
 import pytest
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images.decode import decode
-from server.images.formats.jpeg import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
+from vitscope.server.images.formats.jpeg import check
+from vitscope.server.images.limits import ImageLimits
 
 SMALL = encoded(Image.new("RGB", (16, 16)), "JPEG")
 

@@ -6,11 +6,11 @@ import zlib
 
 import pytest
 
-from server.errors import InvalidRequest
-from server.images.decode import decode
-from server.images.formats.png import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
+from vitscope.server.images.formats.png import check
+from vitscope.server.images.limits import ImageLimits
 
 
 def _chunk(kind: bytes, body: bytes = b"") -> bytes:

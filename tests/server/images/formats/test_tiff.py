@@ -10,11 +10,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from server.errors import InvalidRequest
-from server.images.decode import decode
-from server.images.formats.tiff import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import difference, encoded, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
+from vitscope.server.images.formats.tiff import check
+from vitscope.server.images.limits import ImageLimits
 
 
 def _pages(count: int, **options: bool) -> bytes:

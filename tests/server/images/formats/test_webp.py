@@ -2,10 +2,10 @@
 
 import pytest
 
-from server.errors import InvalidRequest
-from server.images.formats.webp import check
-from server.images.limits import ImageLimits
 from tests.server.images.samples import encoded, oriented, photos
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.webp import check
+from vitscope.server.images.limits import ImageLimits
 
 
 def test_a_bomb_is_refused_before_its_canvas_is_allocated() -> None:

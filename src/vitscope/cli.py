@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from client.streams import OutputError, discard_output, flush, never_fail_to_encode
+from vitscope.client.streams import OutputError, discard_output, flush, never_fail_to_encode
 
 PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -22,18 +22,24 @@ class Subcommand:
 
 
 SUBCOMMANDS = {
-    "finetune": Subcommand("finetune.cli", "finetune", "fine-tune a Vision Transformer on a folder of labelled images"),
-    "export": Subcommand("export.cli", "export", "turn a checkpoint into a bundle that can be served"),
-    "serve": Subcommand("server.__main__", "serve", "serve bundles over gRPC"),
-    "engines": Subcommand("server.tools.engines", "serve", "what this machine can run, and why not the rest"),
-    "build-engine": Subcommand(
-        "server.tools.build_engine", "serve", "compile and check a bundle's engines ahead of time"
+    "finetune": Subcommand(
+        "vitscope.finetune.cli", "finetune", "fine-tune a Vision Transformer on a folder of labelled images"
     ),
-    "selftest": Subcommand("server.tools.selftest", "serve", "check and measure engines on this machine, in one table"),
-    "classify": Subcommand("client.classify", "client", "classify images on a server, with attention overlays"),
-    "models": Subcommand("client.models", "client", "list or describe the models of a server"),
-    "admin": Subcommand("client.admin", "client", "load and unload the models of a server"),
-    "loadtest": Subcommand("loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
+    "export": Subcommand("vitscope.export.cli", "export", "turn a checkpoint into a bundle that can be served"),
+    "serve": Subcommand("vitscope.server.__main__", "serve", "serve bundles over gRPC"),
+    "engines": Subcommand("vitscope.server.tools.engines", "serve", "what this machine can run, and why not the rest"),
+    "build-engine": Subcommand(
+        "vitscope.server.tools.build_engine", "serve", "compile and check a bundle's engines ahead of time"
+    ),
+    "selftest": Subcommand(
+        "vitscope.server.tools.selftest", "serve", "check and measure engines on this machine, in one table"
+    ),
+    "classify": Subcommand(
+        "vitscope.client.classify", "client", "classify images on a server, with attention overlays"
+    ),
+    "models": Subcommand("vitscope.client.models", "client", "list or describe the models of a server"),
+    "admin": Subcommand("vitscope.client.admin", "client", "load and unload the models of a server"),
+    "loadtest": Subcommand("vitscope.loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }
 
 
@@ -75,15 +81,12 @@ def _run(name: str, arguments: list[str]) -> int:
         status: int = import_module(subcommand.module).main(arguments)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in _OWN_PACKAGES:
+        if missing == "vitscope":
             raise
         return _fail(
             f"vitscope {name} needs {missing}, which is not installed: pip install 'vitscope[{subcommand.extra}]'"
         )
     return status
-
-
-_OWN_PACKAGES = {"bundle", "client", "export", "finetune", "loadtest", "server", "vitscope"}
 
 
 def _help() -> str:
@@ -117,7 +120,3 @@ def _version() -> str:
 def _fail(message: str) -> int:
     print(message, file=sys.stderr)
     return USAGE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

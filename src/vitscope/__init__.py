@@ -1,0 +1,69 @@
+"""Serve fine-tuned Vision Transformers over gRPC, and show what the model looked at.
+
+    from vitscope import Client
+
+    with Client("localhost:8500") as client:
+        result = client.classify("photo.jpg", top_k=3, attention="last")
+        print(result.classes[0].label, result.classes[0].probability)
+        print(result.maps[0].values.shape)
+
+`AsyncClient` has the same methods for asyncio. Each stage is a package of its own: `vitscope.finetune`, `vitscope.export`,
+`vitscope.bundle`, `vitscope.server`, `vitscope.client`, `vitscope.loadtest`; `vitscope.v1` holds the stubs of the protos.
+The names below are imported when they are first used, so that `import vitscope` loads neither grpc nor torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vitscope.bundle import Bundle, BundleError, open_bundle
+    from vitscope.client.asyncio import AsyncClient
+    from vitscope.client.errors import (
+        ClientError,
+        DeadlineExceeded,
+        InvalidImage,
+        InvalidRequest,
+        NotFound,
+        Overloaded,
+        Unavailable,
+    )
+    from vitscope.client.request import RenderingOptions
+    from vitscope.client.result import Result
+    from vitscope.client.sync import Client
+
+__all__ = [
+    "AsyncClient",
+    "Bundle",
+    "BundleError",
+    "Client",
+    "ClientError",
+    "DeadlineExceeded",
+    "InvalidImage",
+    "InvalidRequest",
+    "NotFound",
+    "Overloaded",
+    "RenderingOptions",
+    "Result",
+    "Unavailable",
+    "open_bundle",
+]
+
+_MODULES = {
+    "AsyncClient": "vitscope.client.asyncio",
+    "Bundle": "vitscope.bundle",
+    "BundleError": "vitscope.bundle",
+    "Client": "vitscope.client.sync",
+    "RenderingOptions": "vitscope.client.request",
+    "Result": "vitscope.client.result",
+    "open_bundle": "vitscope.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'vitscope' has no attribute {name!r}")
+    return getattr(import_module(_MODULES.get(name, "vitscope.client.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
