@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.timing import rate_between
 from vitscope.bundle import Bundle, open_bundle
-from vitscope.server.cpu import available_cpus
+from vitscope.server.host.cpu import available_cpus
 from vitscope.server.images import ImageLimits, prepare_encoded
 
 CORES = available_cpus()

@@ -180,6 +180,11 @@ class Manifest(Strict):
         return frozenset(self.graphs[CLASSIFY].variants)
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The explanation methods that this bundle can serve."""
+        return ("attention",) if self.has_attention else ()
+
+    @property
     def has_attention(self) -> bool:
         """Whether maps can be asked for: the last layer's rows are in the `classify` graph."""
         return any(output.name == "attention" for output in self.graphs[CLASSIFY].outputs)

@@ -5,7 +5,7 @@ import sys
 import structlog
 
 from vitscope.server.app import StartupError, run
-from vitscope.server.logs import configure_logging
+from vitscope.server.host.logs import configure_logging
 from vitscope.server.settings import SettingsInvalid, read_settings, unknown_variables
 
 log = structlog.get_logger()

@@ -12,19 +12,20 @@ import structlog
 import uvloop
 from grpc import aio
 
-from vitscope.bundle import CLASSIFY, BundleError
-from vitscope.server.api.admin import AdminServicer
+from vitscope.bundle import BundleError
+from vitscope.server.answer.classifier import Classifier
+from vitscope.server.answer.service import Limits, Service
+from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
-from vitscope.server.api.http import http_app
+from vitscope.server.api.http.pages import pages
 from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
-from vitscope.server.api.servicer import ClassifierServicer, ServiceLimits
-from vitscope.server.classifier import Classifier
-from vitscope.server.cpu import plan_threads
 from vitscope.server.engines.choose import Wanted
-from vitscope.server.gpu import watch_gpus
+from vitscope.server.host.cpu import plan_threads
+from vitscope.server.host.loops import call_soon, watch_lag
+from vitscope.server.host.version import service_version
 from vitscope.server.images.limits import ImageLimits
-from vitscope.server.loops import call_soon, watch_lag
-from vitscope.server.metrics import Metrics, service_version
+from vitscope.server.metrics import Metrics
+from vitscope.server.metrics.gpus import watch_gpus
 from vitscope.server.models.loader import EngineSettings
 from vitscope.server.models.repository import Repository
 from vitscope.server.models.served import ServedModel, State
@@ -55,7 +56,7 @@ class App:
         self.metrics = Metrics(settings.low_confidence)
         self.scheduler = Scheduler(
             max_batch_wait=settings.max_batch_wait_ms / 1000,
-            observe=self.metrics.batch_ran,
+            observe=self.metrics.engines.batch_ran,
             hand_over=partial(call_soon, asyncio.get_running_loop()),
         )
         self.decoders = DecodePool(self.threads.decode)
@@ -65,21 +66,22 @@ class App:
             settings.max_in_flight,
             settings.max_in_flight_mib * 2**20,
             settings.max_queue_wait,
-            refused=lambda reason: self.metrics.refusals.labels(reason).inc(),
+            refused=self.metrics.load.refused,
         )
-        self.metrics.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
-        self.metrics.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
+        self.metrics.load.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
+        self.metrics.load.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
-        self.watcher = Watcher(self.repository, settings.models, settings.keep_versions, self._load_ended)
+        self.service = self._service()
+        self.watcher = Watcher(self.repository, settings.models, settings.keep_versions, self.metrics.models.load_ended)
         watch_gpus(self.metrics.registry, self._lanes)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until a signal or `stop`. Raises StartupError when a port is taken or no model can be served."""
         self.health = Health()
-        lag = asyncio.create_task(watch_lag(self.metrics.event_loop_lag.observe))
+        lag = asyncio.create_task(watch_lag(self.metrics.load.loop_was_late))
         try:
             with self._signals():
                 await self._serve()
@@ -96,24 +98,24 @@ class App:
     async def _serve(self) -> None:
         """Listen, load, serve until told to stop, drain."""
         settings = self.settings
-        pages = http_app(
-            self.metrics,
+        routes = pages(
+            self.metrics.registry,
             alive=self._alive,
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
-        servicer = self._servicer()
+        services = [native.grpc_service(self.service, self.repository, settings.stream_window)]
         async with (
-            http_listener(settings.host, settings.http_port, pages) as http_port,
+            http_listener(settings.host, settings.http_port, routes) as http_port,
             grpc_listener(
-                settings.host, settings.grpc_port, settings.max_message_mib, servicer, self.health, self.metrics
+                settings.host, settings.grpc_port, settings.max_message_mib, services, self.health, self.metrics
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
             threads = self.threads
             log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
             if await self._load():
-                # What start-up has made stays for good; the collector need not look at it again and again.
+                # Objects made at start-up live as long as the process; the garbage collector need not visit them again.
                 gc.collect()
                 gc.freeze()
                 self.health.started()
@@ -125,7 +127,7 @@ class App:
                     self.watcher.begin(settings.watch_seconds)
                 await self._stop.wait()
                 await self.watcher.close()
-            await self._drain(server, servicer)
+            await self._drain(server)
 
     def stop(self) -> None:
         """Begin to drain, as TERM does."""
@@ -149,22 +151,23 @@ class App:
             raise StartupError(f"no model of {self.settings.models} can be served:\n{reasons}")
         return True
 
-    async def _drain(self, server: aio.Server, servicer: ClassifierServicer) -> None:
-        """Tell balancers first, keep answering while they react, then finish what is in flight."""
+    async def _drain(self, server: aio.Server) -> None:
+        """Report not serving, keep answering while balancers react, then finish what is in flight."""
         await self.health.shut_down()
         if any(model.state is State.READY for model in self.repository):
             log.info("draining", seconds=self.settings.drain_seconds, in_flight=self.admission.in_flight)
             await asyncio.sleep(self.settings.drain_seconds)
-        servicer.drain()
+        activity = self.service.activity
+        activity.draining.set()
         stopping = asyncio.create_task(server.stop(self.settings.grace_seconds))
         # Health watchers never end by themselves; only answers are worth waiting for.
-        answered = asyncio.create_task(servicer.quiet(_LAST_CALLS))
+        answered = asyncio.create_task(activity.quiet(_LAST_CALLS))
         await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
         answered.cancel()
         await server.stop(None)
         await stopping
 
-    def _servicer(self) -> ClassifierServicer:
+    def _service(self) -> Service:
         classifier = Classifier(
             self.admission, self.decoders, self.scheduler, self.metrics, self.settings.cache_mib * 2**20
         )
@@ -174,8 +177,7 @@ class App:
             max_frames=self.settings.max_image_frames,
             decoding=self.settings.image_decoding,
         )
-        service_limits = ServiceLimits(limits, self.settings.stream_window, self.settings.max_message_mib * 2**20)
-        return ClassifierServicer(self.repository, classifier, service_limits, self.metrics)
+        return Service(self.repository, classifier, Limits(limits, self.settings.max_message_mib * 2**20), self.metrics)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -202,34 +204,23 @@ class App:
         return (lane for model in self.repository for lane in model.open_lanes)
 
     def _alive(self) -> bool:
-        """False when only another process can help: a thread has ended, or an engine says that it is broken, as after an error that
-        CUDA does not recover from."""
+        """Return False when only a new process can help: a thread has ended, or an engine says that it is broken, as after an
+        error that CUDA does not recover from."""
         return self.scheduler.alive and not any(getattr(lane.engine, "broken", None) for lane in self._lanes())
 
     def _model_changed(self, model: ServedModel) -> None:
         self.health.models_changed(self.repository)
-        ready = model.state is State.READY
-        self.metrics.model_ready.labels(model.name, model.version).set(ready)
-        self.metrics.engine_degraded.labels(model.name, model.version).set(model.degraded)
-        lane = model.open_lane(CLASSIFY)
-        if ready and lane and model.choice:
-            self.metrics.served_by(model.name, model.version, lane, model.choice.certified)
-        for graph, entry in model.gates.items():
-            engine = f"{entry.engine}/{entry.precision}"
-            self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
+        self.metrics.models.changed(model)
 
     def _model_gone(self, key: Key, freed: bool) -> None:
         self.health.models_changed(self.repository)
         if freed:
-            self.metrics.forget(*key)
+            self.metrics.models.removed(*key)
         else:
-            self.metrics.model_ready.remove_by_labels({"model": key[0], "version": str(key[1])})
-
-    def _load_ended(self, ready: bool) -> None:
-        self.metrics.model_loads.labels("ready" if ready else "failed").inc()
+            self.metrics.models.retired(*key)
 
     def _remarks(self) -> Iterator[str]:
-        """A line about each model version that failed, or is not served as well as it could be."""
+        """Yield a line about each model version that failed, or is not served as well as it could be."""
         for model in self.repository:
             if model.state is State.FAILED:
                 yield f"{model}: failed: {model.detail}"
@@ -237,11 +228,11 @@ class App:
                 yield f"{model}: {model.detail}"
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:
-        """Yields the address of the admin service; empty where it is off."""
+        """Listen for the admin service; yields its address, empty where it is off."""
         if self.settings.admin_address is None:
             return contextlib.nullcontext("")
-        servicer = AdminServicer(self.watcher, self.repository)
-        return admin_listener(self.settings.admin_address, servicer, self.health, self.metrics)
+        services = [admin.grpc_service(self.watcher, self.repository)]
+        return admin_listener(self.settings.admin_address, services, self.health, self.metrics)
 
 
 def run(settings: Settings) -> None:

@@ -1,39 +1,72 @@
 """Everything that can go wrong with a request, without a word about transports.
 
-`api/status.py` is the one place where these become gRPC status codes. An exception that is not a `ServerError` is a bug.
+Each transport has one table from `Outcome` to its own codes. An exception that is not a `ServerError` is a bug.
 """
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Outcome(Enum):
+    """How a request ended. Values are the canonical status codes (google.rpc.Code), by which metrics are labelled."""
+
+    OK = "OK"
+    INVALID = "INVALID_ARGUMENT"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_LOADED = "FAILED_PRECONDITION"
+    REFUSED = "RESOURCE_EXHAUSTED"
+    LATE = "DEADLINE_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    NOT_READY = "UNAVAILABLE"
+    FAILED = "INTERNAL"
 
 
 class ServerError(Exception):
     """An expected failure. Its message is meant for the caller."""
 
+    outcome: ClassVar[Outcome]
+
 
 class InvalidRequest(ServerError):
     """The caller sent something that cannot be used.
 
-    The message reads "<field>: <found>; accepted: <accepted>". `field` is a path in the request message, such as
-    "image.encoded" or "maps.layers".
+    The message reads "<field>: <found>; accepted: <accepted>". `field` is a bare name, such as "layers" or "width"; each
+    transport puts the place of that field in its own requests instead (`described`), such as "maps.layers".
     """
 
+    outcome = Outcome.INVALID
+
     def __init__(self, field: str, found: str, accepted: str) -> None:
-        super().__init__(f"{field}: {found}; accepted: {accepted}")
-        self.field = field
+        self.field, self.found, self.accepted = field, found, accepted
+        super().__init__(self.described(field))
+
+    def described(self, field: str) -> str:
+        """Return the message, with `field` as the name of the field."""
+        return f"{field}: {self.found}; accepted: {self.accepted}"
 
 
 class ModelNotFound(ServerError):
     """There is no such model, or no such version of it."""
 
+    outcome = Outcome.NOT_FOUND
+
 
 class NotReady(ServerError):
     """The model or the server exists but cannot serve now: loading, failed or draining."""
 
+    outcome = Outcome.NOT_READY
+
 
 class LoadFailed(ServerError):
-    """A model that was asked for by hand could not be loaded."""
+    """A model that an operator asked for could not be loaded."""
+
+    outcome = Outcome.NOT_LOADED
 
 
 class Overloaded(ServerError):
     """The predicted wait is longer than the caller's deadline or the server's limit. Times are in seconds."""
+
+    outcome = Outcome.REFUSED
 
     def __init__(self, reason: str, estimated_wait: float, retry_after: float) -> None:
         super().__init__(
@@ -45,3 +78,10 @@ class Overloaded(ServerError):
 
 class DeadlineExpired(ServerError):
     """The caller's deadline passed before the request was computed."""
+
+    outcome = Outcome.LATE
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Return how a request ended that raised `error`; anything unexpected has failed."""
+    return error.outcome if isinstance(error, ServerError) else Outcome.FAILED

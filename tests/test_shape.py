@@ -86,7 +86,21 @@ def test_a_server_loads_none_of_what_makes_graphs() -> None:
 def test_in_the_server_only_the_api_knows_the_transports() -> None:
     for path in sorted((ROOT / "server").rglob("*.py")):
         knows = libraries(path) & {"grpc", "grpc_health", "grpc_reflection", "aiohttp"} or parts(path) & {"v1"}
-        assert not knows or path.parent.name == "api" or path.name == "app.py", path
+        assert not knows or ROOT / "server/api" in path.parents or path.name == "app.py", path
+
+
+def test_transports_know_the_answer_service_and_not_one_another() -> None:
+    transports = {path.name for path in (ROOT / "server/api").iterdir() if (path / "__init__.py").exists()}
+    assert transports == {"native", "admin", "http"}
+    for name in transports:
+        for path in (ROOT / "server/api" / name).rglob("*.py"):
+            others = {f"vitscope.server.api.{other}" for other in transports - {name}}
+            assert not {one for one in imported(path) if one.startswith(tuple(others))}, path
+
+
+def test_the_server_has_no_loose_modules() -> None:
+    modules = {path.stem for path in (ROOT / "server").glob("*.py")}
+    assert modules == {"__init__", "__main__", "app", "settings", "errors"}
 
 
 def test_the_stubs_are_those_of_the_protos(tmp_path: Path) -> None:

@@ -1,1 +1,4 @@
-"""Transports only: gRPC and HTTP in, domain calls out, domain errors to status codes."""
+"""Transports only: requests in, calls of the answer service, answers and errors out. One folder for each.
+
+health, interceptor, deadlines, status and listeners are what the gRPC services have in common.
+"""

@@ -1,21 +1,24 @@
-"""Around every RPC: count it, time it, and turn what it raises into a status."""
+"""Around every RPC: count it, time it, give it a deadline, and turn what it raises into a status."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 from grpc import aio
 
+from vitscope.server.answer.deadline import Deadline
+from vitscope.server.api import deadlines
 from vitscope.server.api.status import status_of
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.metrics import Metrics, RpcMetrics
+from vitscope.server.metrics.rpcs import MethodRpcs, RpcMetrics
 
 
 class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
     """Wraps the unary and the bidirectional streaming methods of every service on the server, each of them once."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: RpcMetrics) -> None:
         self._metrics = metrics
         self._wrapped: dict[str, Any] = {}
 
@@ -33,25 +36,25 @@ class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
     def _wrap(self, handler: Any, path: str) -> Any:
         _, service, method = path.split("/", 2)
         if handler.unary_unary:
-            rpcs = self._metrics.rpcs("unary", service, method)
+            rpcs = self._metrics.of("unary", service, method)
             return grpc.unary_unary_rpc_method_handler(
                 _unary(handler.unary_unary, rpcs), _reader(handler), handler.response_serializer
             )
         if handler.stream_stream:
-            rpcs = self._metrics.rpcs("bidi_stream", service, method)
+            rpcs = self._metrics.of("bidi_stream", service, method)
             return grpc.stream_stream_rpc_method_handler(
                 _stream(handler.stream_stream, rpcs), _reader(handler), handler.response_serializer
             )
         return handler
 
 
-def _unary(behaviour: Any, rpcs: RpcMetrics) -> Any:
+def _unary(behaviour: Any, rpcs: MethodRpcs) -> Any:
     async def call(request: Any, context: Any) -> Any:
-        began = rpcs.start()
+        began, deadline = rpcs.start(), deadlines.begin(context)
         try:
             response = await behaviour(_readable(request), context)
         except BaseException as error:
-            await _end(error, rpcs, began, context)
+            await _end(error, rpcs, began, deadline, context)
             raise
         rpcs.finish(began, "OK")
         return response
@@ -59,25 +62,24 @@ def _unary(behaviour: Any, rpcs: RpcMetrics) -> Any:
     return call
 
 
-def _stream(behaviour: Any, rpcs: RpcMetrics) -> Any:
+def _stream(behaviour: Any, rpcs: MethodRpcs) -> Any:
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
-        began = rpcs.start()
+        began, deadline = rpcs.start(), deadlines.begin(context)
         try:
             async for response in behaviour(_all_readable(requests), context):
                 yield response
         except BaseException as error:
-            await _end(error, rpcs, began, context)
+            await _end(error, rpcs, began, deadline, context)
             raise
         rpcs.finish(began, "OK")
 
     return call
 
 
-async def _end(error: BaseException, rpcs: RpcMetrics, began: float, context: Any) -> None:
-    """Count an RPC that failed, and abort it with the status of its error. Returns if it has ended already."""
+async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: Deadline, context: Any) -> None:
+    """Count an RPC that failed, and abort it with the status of its error, unless it has ended already."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        left = context.time_remaining()
-        late = left is not None and left <= 0
+        late = deadline.missed(time.monotonic())
         code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         rpcs.finish(began, code.name)
     elif isinstance(error, aio.AbortError):
@@ -96,7 +98,7 @@ class _Unreadable:
 
 
 def _reader(handler: Any) -> Any:
-    """The handler's deserializer, which gRPC would let end the call with UNKNOWN and a traceback in the log."""
+    """Return the handler's deserializer; were it to raise, gRPC would end the call with UNKNOWN and log a traceback."""
     parse = handler.request_deserializer
 
     def read(data: bytes) -> Any:

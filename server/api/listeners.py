@@ -1,23 +1,22 @@
-"""The ports: gRPC with its services, HTTP, and the admin service where it is on."""
+"""The ports: gRPC, HTTP, and the admin services where they are on."""
 
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from vitscope.server.api.admin import AdminServicer
 from vitscope.server.api.health import Health
 from vitscope.server.api.interceptor import ServerInterceptor
-from vitscope.server.api.servicer import ClassifierServicer
 from vitscope.server.metrics import Metrics
-from vitscope.v1 import admin_pb2, admin_pb2_grpc, classifier_pb2, classifier_pb2_grpc
 
 _UNIX = "unix:"
 
@@ -33,19 +32,32 @@ class PortTakenError(Exception):
 
 
 def address(host: str, port: int) -> str:
-    """host:port, with an IPv6 address in brackets."""
+    """Return host:port, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass(frozen=True)
+class GrpcService:
+    """A service that a gRPC server offers. name: in full, for reflection. add: puts its methods on a server."""
+
+    name: str
+    add: Callable[[aio.Server], None]
+
+    @classmethod
+    def of(cls, messages: Any, service: str, stubs: Any, servicer: object) -> "GrpcService":
+        """Return the service called `service` in the generated modules `messages` (_pb2) and `stubs` (_pb2_grpc)."""
+        add = getattr(stubs, f"add_{service}Servicer_to_server")
+        return cls(messages.DESCRIPTOR.services_by_name[service].full_name, lambda server: add(servicer, server))
 
 
 @asynccontextmanager
 async def grpc_listener(
-    host: str, port: int, max_message_mib: int, servicer: ClassifierServicer, health: Health, metrics: Metrics
+    host: str, port: int, max_message_mib: int, services: Sequence[GrpcService], health: Health, metrics: Metrics
 ) -> AsyncIterator[tuple[aio.Server, int]]:
-    """The gRPC server, started, and its port. Raises PortTakenError."""
+    """Start the gRPC server; yields it and its port. Raises PortTakenError."""
     limit = max_message_mib * 2**20
     sizes = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
-    server = _server(health, metrics, classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name, sizes)
-    classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
+    server = _server(services, health, metrics, sizes)
     try:
         bound = server.add_insecure_port(address(host, port))
     except RuntimeError as error:
@@ -55,11 +67,12 @@ async def grpc_listener(
 
 
 @asynccontextmanager
-async def admin_listener(where: str, servicer: AdminServicer, health: Health, metrics: Metrics) -> AsyncIterator[str]:
-    """The admin service on an address of its own (host:port or unix:/path), started; yields the address, with the port that
-    was taken. Raises PortTakenError."""
-    server = _server(health, metrics, admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name)
-    admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
+async def admin_listener(
+    where: str, services: Sequence[GrpcService], health: Health, metrics: Metrics
+) -> AsyncIterator[str]:
+    """Start the admin services on an address of their own (host:port or unix:/path); yields the address, with the port
+    that was taken. Raises PortTakenError."""
+    server = _server(services, health, metrics)
     try:
         if where.startswith(_UNIX):
             _refuse_if_taken(where.removeprefix(_UNIX))
@@ -70,10 +83,12 @@ async def admin_listener(where: str, servicer: AdminServicer, health: Health, me
         yield _taken(where, bound)
 
 
-def _server(health: Health, metrics: Metrics, service: str, options: Sequence[tuple[str, int]] = ()) -> aio.Server:
-    """A server that tells of `service` by reflection, with health."""
+def _server(
+    services: Sequence[GrpcService], health: Health, metrics: Metrics, options: Sequence[tuple[str, int]] = ()
+) -> aio.Server:
+    """Return a server with these services, health, and reflection of all of them."""
     server = aio.server(
-        interceptors=[ServerInterceptor(metrics)],
+        interceptors=[ServerInterceptor(metrics.rpcs)],
         options=[
             *options,
             # Otherwise a second server would silently share the port and take half of the requests.
@@ -84,14 +99,17 @@ def _server(health: Health, metrics: Metrics, service: str, options: Sequence[tu
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
+    for service in services:
+        service.add(server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     of_health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    reflection.enable_server_reflection((service, of_health, reflection.SERVICE_NAME), server)
+    names = (*(service.name for service in services), of_health, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
     return server
 
 
 def _taken(where: str, port: int) -> str:
-    """The address with the port that was taken; a socket in the file system becomes its owner's alone."""
+    """Return the address with the port that was taken; a socket in the file system is made private to its owner."""
     if where.startswith(_UNIX):
         Path(where.removeprefix(_UNIX)).chmod(0o600)
         return where
@@ -99,8 +117,9 @@ def _taken(where: str, port: int) -> str:
 
 
 def _refuse_if_taken(path: str) -> None:
-    """Raises OSError unless nobody listens on this socket: gRPC would put its own in the place of another server's, and
-    delete it at the end. One that a killed server has left refuses connections, and may be replaced."""
+    """Raise OSError if somebody listens on this socket: gRPC would replace the other server's, and delete it at the end.
+
+    One that a killed server has left refuses connections, and may be replaced."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:
@@ -120,8 +139,10 @@ async def _running(server: aio.Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def http_listener(host: str, port: int, app: web.Application) -> AsyncIterator[int]:
-    """The HTTP server, started; yields its port. Raises PortTakenError."""
+async def http_listener(host: str, port: int, routes: Iterable[web.RouteDef]) -> AsyncIterator[int]:
+    """Start the HTTP server with these routes; yields its port. Raises PortTakenError."""
+    app = web.Application()
+    app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from vitscope.bundle import Bundle, GraphName
-from vitscope.server.cpu import give_way
 from vitscope.server.engines import onnxruntime, onnxruntime_cuda, openvino
 from vitscope.server.engines.cache import NO_CACHE, EngineCache
 from vitscope.server.engines.choose import GATED, WHY_NOT, Choice
@@ -13,6 +12,7 @@ from vitscope.server.engines.contract import Engine, Identity, Precision, Profil
 from vitscope.server.engines.replicas import Replicas
 from vitscope.server.engines.tensorrt import bindings as tensorrt
 from vitscope.server.engines.tensorrt import build, cuda
+from vitscope.server.host.cpu import give_way
 
 _IDENTIFY: Mapping[str, Callable[[Precision], Identity]] = {
     tensorrt.NAME: build.identity,

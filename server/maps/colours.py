@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from vitscope.server.maps.spec import ColourMap
+from vitscope.server.maps.rendering import ColourMap
 
 _ANCHORS: Final[dict[ColourMap, str]] = {
     "viridis": "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725",

@@ -1,10 +1,10 @@
-"""Map values -> bytes for the wire."""
+"""The values of a map as bytes for the wire."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from vitscope.server.maps.spec import Dtype
+from vitscope.server.maps.options import Dtype
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,10 @@ class Encoded:
 
 
 def encode(values: np.ndarray, dtype: Dtype) -> Encoded:
-    """float32 values of any shape as `dtype`. float16 rounds to nearest; uint8 spans min..max in 255 equal steps, so that
-    no value is off by more than half a step."""
+    """Return float32 values of any shape as `dtype`.
+
+    float16 rounds to nearest. uint8 spans min..max in 255 equal steps, so that no value is off by more than half a step.
+    """
     if dtype == "float32":
         return Encoded(values.astype("<f4").tobytes(), dtype)
     if dtype == "float16":

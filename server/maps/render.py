@@ -1,4 +1,4 @@
-"""Drawing a map, over the caller's photo or alone."""
+"""The picture of a map, over the caller's photo or alone."""
 
 import io
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vitscope.server.images import Geometry
+from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.colours import COLOURS
-from vitscope.server.maps.select import AttentionMap
-from vitscope.server.maps.spec import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec, check_picture
+from vitscope.server.maps.map import Map
+from vitscope.server.maps.rendering import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec
 
 JPEG_QUALITY = 90
 PNG_LEVEL = 2  # Pillow's default, 6, takes four times as long on a photo to save 8 % of the bytes
-# What the model did not see: the photo without colour, halfway to this grey.
+# Outside of what the model saw: the photo without colour, halfway to this grey.
 UNSEEN = 128
 
 
@@ -29,7 +29,7 @@ class Rendered:
     value_max: float
 
 
-def render(attention: AttentionMap, spec: RenderingSpec, geometry: Geometry, photo: Image.Image | None) -> Rendered:
+def render(drawn: Map, spec: RenderingSpec, geometry: Geometry, photo: Image.Image | None) -> Rendered:
     """Draw one map in colours from its own smallest to its own largest value.
 
     photo: the upright RGB photo at any resolution; only an overlay needs it. An overlay has the photo's aspect and lies
@@ -46,15 +46,15 @@ def render(attention: AttentionMap, spec: RenderingSpec, geometry: Geometry, pho
     else:
         extent, grid_to_extent = (geometry.image_width, geometry.image_height), geometry.grid_to_image
     size = _size(extent, spec.size or _default_side(geometry))
-    check_picture(size, spec)
+    spec.check(size)
     picture_to_grid = _inverse(grid_to_extent) @ np.diag([extent[0] / size[0], extent[1] / size[1], 1])
-    heat, seen = _heat(attention, spec, size, picture_to_grid)
+    heat, seen = _heat(drawn, spec, size, picture_to_grid)
     unseen = Image.new("L", size, UNSEEN)
     if photo is not None:
         background = photo.resize(size, Image.Resampling.BICUBIC)
         heat = Image.blend(background, heat, spec.opacity)
         unseen = Image.blend(background.convert("L"), unseen, 0.5)
-    return _file(Image.composite(heat, unseen.convert("RGB"), seen), spec, attention)
+    return _file(Image.composite(heat, unseen.convert("RGB"), seen), spec, drawn)
 
 
 def _default_side(geometry: Geometry) -> int:
@@ -71,11 +71,11 @@ def _inverse(affine: tuple[float, ...]) -> np.ndarray:
 
 
 def _heat(
-    attention: AttentionMap, spec: RenderingSpec, size: tuple[int, int], picture_to_grid: np.ndarray
+    drawn: Map, spec: RenderingSpec, size: tuple[int, int], picture_to_grid: np.ndarray
 ) -> tuple[Image.Image, Image.Image]:
-    """The map in colours (RGB) and the pixels that lie on the grid ("L", 255 inside)."""
-    span = attention.max - attention.min
-    shares = (attention.values - attention.min) / span if span > 0 else np.zeros_like(attention.values)
+    """Return the map in colours (RGB), and which pixels lie on the grid ("L", 255 inside)."""
+    span = drawn.max - drawn.min
+    shares = (drawn.values - drawn.min) / span if span > 0 else np.zeros_like(drawn.values)
     how = Image.Resampling.NEAREST if spec.upsampling == "nearest" else Image.Resampling.BILINEAR
     # Pillow's affine transform samples at the centres of pixels, as Geometry's edge coordinates need it. Bilinear and
     # nothing smoother: cubic filters overshoot, which shows values that the map does not hold.
@@ -87,16 +87,14 @@ def _heat(
     # Converting to "L" cuts fractions off, hence the half.
     heat = place(Image.fromarray((shares * 255 + 0.5).astype(np.float32)), how).convert("L")
     heat.putpalette(COLOURS[spec.color_map].tobytes())
-    rows, cols = attention.values.shape
+    rows, cols = drawn.values.shape
     return heat.convert("RGB"), place(Image.new("L", (cols, rows), 255), Image.Resampling.BILINEAR)
 
 
-def _file(picture: Image.Image, spec: RenderingSpec, attention: AttentionMap) -> Rendered:
+def _file(picture: Image.Image, spec: RenderingSpec, drawn: Map) -> Rendered:
     file = io.BytesIO()
     if spec.format == "png":
         picture.save(file, "PNG", compress_level=PNG_LEVEL)
     else:
         picture.save(file, "JPEG", quality=JPEG_QUALITY)
-    return Rendered(
-        f"image/{spec.format}", file.getvalue(), picture.width, picture.height, attention.min, attention.max
-    )
+    return Rendered(f"image/{spec.format}", file.getvalue(), picture.width, picture.height, drawn.min, drawn.max)

@@ -18,6 +18,7 @@ from vitscope.server.models.measure import LoadAbandoned
 from vitscope.server.models.survey import Key
 from vitscope.server.models.tuning import label
 from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.lease import Lease
 from vitscope.server.scheduling.scheduler import Scheduler
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ class ServedModel:
     ) -> None:
         self.path, self.name, self.version = path, path.parent.name, int(path.name)
         self.state, self._detail, self.outdated = State.LOADING, "waiting to be loaded", ""
-        self.users = 0
+        self._lease = Lease()
         self._scheduler, self._settings, self._on_change = scheduler, settings, on_change
         self._bundle: Bundle | None = None
         self._loader: Loader | None = None
@@ -63,6 +64,10 @@ class ServedModel:
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
+
+    def lease(self) -> Lease:
+        """Hold the model (`with`): it is not freed meanwhile."""
+        return self._lease
 
     @property
     def key(self) -> Key:
@@ -184,7 +189,7 @@ class ServedModel:
     async def retire(self) -> None:
         """Free everything when the requests that have it are answered, or the server stops. Nobody may be given it any more."""
         self._leaving = True
-        while self.users and not self._unloading:  # noqa: ASYNC110 — an event for each answer would cost every request
+        while self._lease.holders and not self._unloading:  # noqa: ASYNC110 — an event for each answer would cost every request
             await asyncio.sleep(_LOOK_AGAIN)
         self._unloading = True
         lanes, self._lanes = self._lanes, {}
@@ -198,7 +203,7 @@ class ServedModel:
         for lane in await asyncio.gather(*lanes, return_exceptions=True):
             if isinstance(lane, BaseException):
                 continue
-            while lane.users and not self._unloading:  # noqa: ASYNC110 — likewise
+            while lane.lease().holders and not self._unloading:  # noqa: ASYNC110 — likewise
                 await asyncio.sleep(_LOOK_AGAIN)
             await asyncio.to_thread(self._free, lane)
             log.info("engine retired", lane=lane.name, engine=str(lane.engine.identity))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from vitscope.server.loops import call_soon
+from vitscope.server.host.loops import call_soon
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.fair import FairQueue, turns_ahead
 

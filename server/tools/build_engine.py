@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
-from vitscope.server.cpu import available_cpus
 from vitscope.server.engines.choose import ENGINES, LADDER, NoEngine, Wanted
 from vitscope.server.errors import NotReady
-from vitscope.server.logs import configure_logging
+from vitscope.server.host.cpu import available_cpus
+from vitscope.server.host.logs import configure_logging
 from vitscope.server.models.loader import EngineSettings, Loader
 from vitscope.server.tools.images import HELP, UnusableImages, read_images
 

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
-from vitscope.server.cpu import available_cpus
 from vitscope.server.engines import onnxruntime
 from vitscope.server.engines.choose import ENGINES, Choice, choice_of, means, objections, plain_form
 from vitscope.server.engines.contract import Engine
 from vitscope.server.engines.gate import bars_of, judge, made_up_images, through
 from vitscope.server.engines.load import candidate_profiles, open_engine
 from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.host.cpu import available_cpus
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.tools.images import HELP, UnusableImages, read_images
 from vitscope.server.tools.limit import OPERATIONS, limit_bundle

@@ -12,12 +12,13 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
 
 from tests.deploy.dockerfile import DOCKERFILE, environment, image, last, stages
 from tests.e2e.harness import ROOT
-from vitscope.server.api.http import http_app
-from vitscope.server.metrics import Metrics
+from vitscope.server.api.http.pages import pages
 from vitscope.server.settings import Settings
 
 SERVERS = {"cpu": "serve.txt", "gpu": "gpu.txt"}
@@ -106,7 +107,8 @@ async def test_the_health_check_asks_whether_the_server_is_ready() -> None:
     command = json.loads(last("cpu", "HEALTHCHECK").value.removeprefix("CMD "))
     assert command[0] == "python"
     ready = False
-    app = http_app(Metrics(), alive=lambda: True, ready=lambda: ready)
+    app = web.Application()
+    app.add_routes(pages(CollectorRegistry(), alive=lambda: True, ready=lambda: ready))
     async with TestServer(app) as server:
         assert await _status([sys.executable, *command[1:]], str(server.port)) != 0
         ready = True

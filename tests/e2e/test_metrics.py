@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.harness import ROOT, RunningServer, numbered
-from tests.server.test_gpu import Driver
+from tests.server.metrics.test_gpus import Driver
 from vitscope import Client, ClientError
-from vitscope.server.gpu import GpuCollector, UsageCollector
 from vitscope.server.metrics import Metrics
+from vitscope.server.metrics.gpus import GpuCollector, UsageCollector
 
 PAGE = ROOT / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[\w, ]*?) ?\| (?P<meaning>.+) \|$", re.M)

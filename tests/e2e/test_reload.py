@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from vitscope.client.cli import main
+from vitscope.cli import main
 
 from tests.bundle.copies import copy_bundle
 from tests.e2e.harness import RunningServer, numbered

@@ -38,7 +38,7 @@ async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[aio.Channel, Metrics]]:
     metrics = Metrics()
-    server = aio.server(interceptors=[ServerInterceptor(metrics)])
+    server = aio.server(interceptors=[ServerInterceptor(metrics.rpcs)])
     methods = {
         "Unary": grpc.unary_unary_rpc_method_handler(unary),
         "Stream": grpc.stream_stream_rpc_method_handler(stream),

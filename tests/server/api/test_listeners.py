@@ -6,7 +6,7 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from vitscope.server.api.admin import AdminServicer
+from vitscope.server.api.admin import grpc_service
 from vitscope.server.api.health import Health
 from vitscope.server.api.listeners import PortTakenError, admin_listener
 from vitscope.server.engines.choose import Wanted
@@ -21,7 +21,7 @@ def listening(where: str) -> AbstractAsyncContextManager[str]:
     """The admin service of a server without models."""
     settings = EngineSettings(Wanted("auto", "auto", False), threads=1, max_batch=1)
     repository = Repository(Scheduler(), settings, lambda model: None, lambda key, freed: None)
-    return admin_listener(where, AdminServicer(Watcher(repository, Path()), repository), Health(), Metrics())
+    return admin_listener(where, [grpc_service(Watcher(repository, Path()), repository)], Health(), Metrics())
 
 
 async def answers(where: str) -> bool:

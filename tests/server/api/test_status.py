@@ -1,3 +1,5 @@
+"""Domain errors become status codes in one place."""
+
 import inspect
 
 import grpc
@@ -5,18 +7,21 @@ import pytest
 from structlog.testing import capture_logs
 
 from vitscope.server import errors
-from vitscope.server.api.status import CODES, code_of, status_of
-from vitscope.server.errors import InvalidRequest, ModelNotFound, Overloaded, ServerError
+from vitscope.server.api.status import CODES, status_of
+from vitscope.server.errors import InvalidRequest, ModelNotFound, Outcome, Overloaded, ServerError, outcome_of
 
 
-def test_every_domain_error_has_a_code_of_its_own() -> None:
+def test_every_domain_error_has_an_outcome_of_its_own_and_every_outcome_a_code() -> None:
     kinds = {
         kind
         for _, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, ServerError) and kind is not ServerError
     }
-    assert set(CODES) == kinds
-    assert len(set(CODES.values())) == len(kinds)
+    outcomes = {kind.outcome for kind in kinds}
+    assert len(outcomes) == len(kinds)
+    assert outcomes == set(Outcome) - {Outcome.OK, Outcome.CANCELLED, Outcome.FAILED}
+    assert CODES.keys() == set(Outcome)
+    assert len(set(CODES.values())) == len(Outcome)
 
 
 def test_an_expected_error_keeps_its_message() -> None:
@@ -38,7 +43,7 @@ def test_a_bug_tells_an_id_and_logs_the_rest() -> None:
     except KeyError as bug:
         with capture_logs() as logs:
             status = status_of(bug)
-    assert status.code is code_of(KeyError()) is grpc.StatusCode.INTERNAL
+    assert status.code is grpc.StatusCode.INTERNAL
     assert "secret" not in status.message
     (entry,) = logs
     assert entry["error_id"] in status.message
@@ -47,4 +52,4 @@ def test_a_bug_tells_an_id_and_logs_the_rest() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("y")])
 def test_what_is_not_a_domain_error_is_internal(error: Exception) -> None:
-    assert code_of(error) is grpc.StatusCode.INTERNAL
+    assert outcome_of(error) is Outcome.FAILED

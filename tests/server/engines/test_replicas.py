@@ -8,7 +8,7 @@ from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
 from vitscope.server.engines.contract import Engine, Profile
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.replicas import Replicas
-from vitscope.server.gpu import CountsUsage
+from vitscope.server.metrics.gpus import CountsUsage
 
 
 @dataclass

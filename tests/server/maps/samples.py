@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.server.images.samples import VIT
 from vitscope.bundle import ATTENTION, CLASSIFY, Graph, Manifest, Output, Provenance, TokenGeometry
-from vitscope.server.maps import AttentionMap
+from vitscope.server.maps.map import Map
 
 LAYERS, HEADS = 6, 3
 TOKENS = TokenGeometry(
@@ -45,12 +45,11 @@ def manifest(graphs: tuple[Any, ...] = (CLASSIFY, ATTENTION), attention: bool = 
     )
 
 
-def attention_map(values: Any) -> AttentionMap:
-    array = np.asarray(values, np.float32)
-    return AttentionMap(5, -1, array, float(array.min()), float(array.max()), float(array.sum()), 0.1, 0.0, 0.0)
+def attention_map(values: Any) -> Map:
+    return Map.of("attention", 5, -1, np.asarray(values, np.float32))
 
 
-def one_hot(row: int, column: int, rows: int = 14, cols: int = 14) -> AttentionMap:
+def one_hot(row: int, column: int, rows: int = 14, cols: int = 14) -> Map:
     values = np.zeros((rows, cols), np.float32)
     values[row, column] = 1
     return attention_map(values)

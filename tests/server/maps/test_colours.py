@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitscope.server.maps.colours import COLOURS
-from vitscope.server.maps.spec import ColourMap
+from vitscope.server.maps.rendering import ColourMap
 
 
 def test_every_name_has_a_table() -> None:

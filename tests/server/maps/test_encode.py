@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vitscope.server.maps import Encoded, encode
+from vitscope.server.maps.encode import Encoded, encode
 
 SHARES = arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32))
 

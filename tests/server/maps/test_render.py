@@ -10,10 +10,14 @@ import pytest
 from PIL import Image
 
 from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, difference, encoded, photos
-from tests.server.maps.samples import attention_map, manifest, one_hot
+from tests.server.maps.samples import attention_map, one_hot
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.images import Geometry, ImageLimits, Prepared, prepare_encoded
-from vitscope.server.maps import AttentionMap, MapSpec, Rendered, RenderingSpec, render
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import Prepared, prepare_encoded
+from vitscope.server.maps.map import Map
+from vitscope.server.maps.render import Rendered, render
+from vitscope.server.maps.rendering import RenderingSpec
 
 CELLS = RenderingSpec(color_map="grey", opacity=1.0, upsampling="nearest")
 
@@ -30,7 +34,7 @@ def _picture(rendered: Rendered) -> np.ndarray:
     return np.asarray(image.convert("RGB")).astype(int)
 
 
-def _drawn(attention: AttentionMap, prepared: Prepared, **changes: Any) -> np.ndarray:
+def _drawn(attention: Map, prepared: Prepared, **changes: Any) -> np.ndarray:
     return _picture(render(attention, dataclasses.replace(CELLS, **changes), prepared.geometry, prepared.photo))
 
 
@@ -122,15 +126,14 @@ def test_sizes(photo: tuple[int, int], asked: int | None, drawn: tuple[int, int]
 
 
 def test_pictures_of_the_photos_own_size_share_the_pixels_of_a_reply() -> None:
-    everything = MapSpec.from_request(manifest(), all_layers=True, all_heads=True, rendering=RenderingSpec())
-    assert everything.rendering is not None
+    shared = RenderingSpec().shared_by(18)
     for size in ((28, 28), (900, 900), (1024, 900)):  # 18 squares of 1024 are too many
         prepared = _prepared(size, VIT)
-        assert render(one_hot(3, 3), everything.rendering, prepared.geometry, prepared.photo).width >= 224
+        assert render(one_hot(3, 3), shared, prepared.geometry, prepared.photo).width >= 224
     large = _prepared((1024, 1024), VIT)
     with pytest.raises(InvalidRequest, match=r"18 pictures of up to 1024x1024 pixels.*size 965 for 18") as refused:
-        render(one_hot(3, 3), everything.rendering, large.geometry, large.photo)
-    assert refused.value.field == "maps.rendering.size"
+        render(one_hot(3, 3), shared, large.geometry, large.photo)
+    assert refused.value.field == "size"
 
 
 def test_a_heat_map_alone_has_the_aspect_of_the_input_and_needs_no_photo() -> None:

@@ -15,15 +15,16 @@ import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.models.test_repository import bundle
-from vitscope.server.classifier import Classifier
+from vitscope.server.answer.classifier import Classifier
+from vitscope.server.answer.query import Query
 from vitscope.server.engines import choose
 from vitscope.server.engines import load as load_module
 from vitscope.server.engines.contract import Identity
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.tensorrt.builder import BuildFailed
+from vitscope.server.host.loops import call_soon
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import prepare_raw
-from vitscope.server.loops import call_soon
 from vitscope.server.metrics import Metrics
 from vitscope.server.models import loader as loader_module
 from vitscope.server.models import served
@@ -33,7 +34,6 @@ from vitscope.server.models.measure import LoadAbandoned
 from vitscope.server.models.repository import Repository
 from vitscope.server.models.served import ServedModel, State
 from vitscope.server.models.watch import Watcher
-from vitscope.server.query import Query
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.decoders import DecodePool

@@ -1,0 +1,71 @@
+"""What comes of an `Ask`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vitscope.server.answer.ranking import Ranked
+from vitscope.server.engines.contract import Identity
+from vitscope.server.errors import Outcome
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.encode import Encoded
+from vitscope.server.maps.map import Map
+from vitscope.server.maps.render import Rendered
+from vitscope.server.sharing.calls import How
+
+# Upper bounds of what a transport adds to the bytes of labels, maps and pictures: field tags, lengths, numbers.
+_CLASS_BYTES, _MAP_BYTES, _REST_BYTES = 48, 256, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredMap:
+    """A map, its values in the type that was asked for, and its picture where one was asked for."""
+
+    map: Map
+    encoded: Encoded
+    picture: Rendered | None
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The result for one image. how: whether it was computed for this request, shared with an equal one in flight, or kept
+    from an earlier one."""
+
+    classes: list[Ranked]
+    maps: list[AnsweredMap]
+    geometry: Geometry
+    engine: Identity
+    how: How
+
+    def size(self) -> int:
+        """Return an upper bound of the bytes of a reply."""
+        maps = sum(
+            _MAP_BYTES + len(item.encoded.data) + (len(item.picture.data) if item.picture else 0) for item in self.maps
+        )
+        classes = sum(_CLASS_BYTES + 4 * len(ranked.label) for ranked in self.classes)  # UTF-8: four bytes a character
+        return _REST_BYTES + maps + classes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A classification, which model version made it, and where the time went: seconds by stage, size of its batch."""
+
+    model: str
+    version: int
+    classification: Classification
+    durations: Mapping[str, float]
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a request ended. With outcome OK there is a result, with any other an error: a ServerError, or a bug (FAILED)."""
+
+    outcome: Outcome
+    result: Result | None = None
+    error: Exception | None = None
+
+    def unwrap(self) -> Result:
+        """Return the result, or raise the error."""
+        if self.result is None:
+            raise self.error or AssertionError(f"an answer that is {self.outcome} without an error")
+        return self.result

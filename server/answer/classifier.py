@@ -1,0 +1,122 @@
+"""The stages of one image, in order: admit, decode, queue, batch, engine, maps."""
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import replace
+from functools import partial
+
+from vitscope.bundle import CLASSIFY
+from vitscope.server.answer.answer import AnsweredMap, Classification
+from vitscope.server.answer.image_task import ImageTask, Inference
+from vitscope.server.answer.quality import quality_of
+from vitscope.server.answer.query import Query
+from vitscope.server.answer.ranking import rank
+from vitscope.server.maps import methods
+from vitscope.server.maps.encode import encode
+from vitscope.server.maps.map import Map
+from vitscope.server.maps.render import Rendered, render
+from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.metrics import Metrics
+from vitscope.server.metrics.quality import Quality
+from vitscope.server.models.served import ServedModel
+from vitscope.server.scheduling.admission import Admission
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
+from vitscope.server.sharing.calls import How, Patience, SharedCalls
+from vitscope.server.sharing.content import Content, digest
+
+# Bytes from which hashing an image would hold up the event loop for more than about a millisecond.
+_HASHED_ON_THE_LOOP = 2**20
+
+InferenceKey = tuple[str, int, bool, Content | bytes, tuple[Hashable, ...]]
+
+
+class Classifier:
+    """Carries images through the stages. Used on the event loop; decoding and running happen on threads."""
+
+    def __init__(
+        self, admission: Admission, decoders: DecodePool, scheduler: Scheduler, metrics: Metrics, cache_bytes: int = 0
+    ) -> None:
+        self._admission, self._decoders, self._scheduler = admission, decoders, scheduler
+        self._metrics = metrics.requests
+        self._keeps = cache_bytes > 0
+        cache: AnswerCache[InferenceKey, Inference] = AnswerCache(cache_bytes, _pack, metrics.cache.evicted)
+        metrics.cache.watch(lambda: cache.bytes)
+        self._shared = SharedCalls(cache)
+
+    async def classify(self, model: ServedModel, query: Query) -> tuple[Classification, Quality]:
+        """Answer one image. Raises ServerError; cancelling frees its place at once."""
+        caller = query.caller
+        graph = query.maps.graph if query.maps else CLASSIFY
+        if caller.bulk:
+            await self._admission.wait_for_place(caller, query.size)
+        with self._admission.place(caller, query.size):
+            # The graph may have to be compiled first; the place bounds how many wait for that.
+            lane = model.open_lane(graph) or await model.lane(graph)
+            with lane.lease():  # a better engine may take over meanwhile; this one is not freed before
+                return await self._answer(model, lane, query)
+
+    async def _answer(self, model: ServedModel, lane: Lane, query: Query) -> tuple[Classification, Quality]:
+        spec, timeline = query.maps, query.timeline
+        inference, how = await self._infer(lane, query)
+        if how != "computed":
+            timeline.end("receive")
+            timeline.follow(inference.timeline)
+            self._metrics.repeated(model.name, model.version, how)
+        ranking = rank(inference.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
+        maps = await self._maps(model, query, inference) if spec else []
+        timeline.end("maps")
+        if spec:
+            self._metrics.explained(model.name, model.version, spec.method)
+        classification = Classification(ranking.classes, maps, inference.geometry, lane.engine.identity, how)
+        return classification, quality_of(ranking, inference)
+
+    async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, How]:
+        """Return what decoding and the engine make of the image, shared with equal requests."""
+        key = await self._key(lane, query)
+        if query.caller.bulk and not self._shared.knows(key):
+            await self._admission.line_up(lane, query.caller)
+        return await self._shared.run(key, partial(self._begin, lane, query), query.deadline.at)
+
+    async def _key(self, lane: Lane, query: Query) -> InferenceKey:
+        """Return the bytes of the image as a key, or their digest where the answer is kept for longer than they are."""
+        image: Content | bytes
+        if not self._keeps:
+            image = Content(query.image)
+        elif len(query.image) < _HASHED_ON_THE_LOOP:
+            image = digest(query.image)
+        else:
+            image = await asyncio.to_thread(digest, query.image)
+        # Streams apart: a single request must not wait in the queue of a stream's item.
+        return lane.name, lane.serial, query.caller.bulk, image, query.form
+
+    def _begin(self, lane: Lane, query: Query, patience: Patience) -> asyncio.Future[Inference]:
+        self._admission.admit(lane, query.caller, query.deadline.at)
+        query.timeline.end("receive")
+        task = ImageTask(query, lane, self._decoders, self._scheduler)
+        patience.follow(task.extend_deadline)
+        return task.begin()
+
+    async def _maps(self, model: ServedModel, query: Query, inference: Inference) -> list[AnsweredMap]:
+        spec = query.maps
+        assert spec is not None
+        maps = methods.make(spec, model.bundle.manifest, inference.outputs)
+        pictures: list[Rendered | None] = [None] * len(maps)
+        if spec.rendering is not None:
+            pictures = await self._decoders.run(query.caller, partial(_draw, maps, spec.rendering, inference))
+        return [
+            AnsweredMap(item, encode(item.values, spec.dtype), picture)
+            for item, picture in zip(maps, pictures, strict=True)
+        ]
+
+
+def _draw(maps: list[Map], rendering: RenderingSpec, inference: Inference) -> list[Rendered | None]:
+    return [render(item, rendering, inference.geometry, inference.photo) for item in maps]
+
+
+def _pack(inference: Inference) -> tuple[Inference, int]:
+    """Return what is kept of an answer, and its bytes. Pillow stores four bytes a pixel."""
+    photo = 4 * inference.photo.width * inference.photo.height if inference.photo else 0
+    return replace(inference, outputs=owned(inference.outputs)), nbytes(inference.outputs) + photo

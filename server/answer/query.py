@@ -1,0 +1,60 @@
+"""An `Ask` that has been checked against the model that is to answer it."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+
+from vitscope.bundle import Manifest
+from vitscope.server.answer.ask import Ask, EncodedImage
+from vitscope.server.answer.deadline import Deadline
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import Prepared, prepare_encoded, prepare_raw
+from vitscope.server.maps.methods import plan
+from vitscope.server.maps.spec import MapSpec
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One image on its way through the stages.
+
+    caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the message. image: the
+    bytes of the image. form: whatever else decides what `prepare` makes of them; queries in which both are equal share one
+    decode and one inference. prepare: turns the bytes into pixels, on a decode thread unless that takes next to no time
+    (`at_once`). top_k, min_probability: see `Ask`. maps: None asks for none.
+    """
+
+    caller: Caller
+    size: int
+    image: bytes
+    form: tuple[Hashable, ...]
+    prepare: Callable[[], Prepared]
+    at_once: bool
+    top_k: int
+    min_probability: float
+    maps: MapSpec | None
+    deadline: Deadline
+    timeline: Timeline
+
+
+def to_query(
+    ask: Ask, manifest: Manifest, limits: ImageLimits, caller: Caller, deadline: Deadline, timeline: Timeline
+) -> Query:
+    """Check what can be checked without decoding the image. Raises InvalidRequest naming the field that cannot be used."""
+    if not 0 <= ask.min_probability <= 1:
+        raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0 to 1")
+    spec = None if ask.maps is None else plan(ask.maps, manifest)
+    keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
+    image, form, at_once = ask.image, tuple[Hashable, ...](), False
+    if isinstance(image, EncodedImage):
+        data, form = image.data, (keep_photo,)
+        prepare = partial(prepare_encoded, data, manifest.input, manifest.tokens, limits, keep_photo)
+    else:
+        data, shape, at_once = image.rgb, (image.width, image.height, image.preprocessed), image.preprocessed
+        form = (*shape, keep_photo)
+        prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
+    return Query(
+        caller, ask.size, data, form, prepare, at_once, ask.top_k, ask.min_probability, spec, deadline, timeline
+    )

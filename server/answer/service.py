@@ -1,0 +1,82 @@
+"""The one way to an answer: every transport calls `Service.answer`, and says what comes of it in its own words."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from vitscope.server.answer.activity import Activity
+from vitscope.server.answer.answer import Answer, Classification, Result
+from vitscope.server.answer.ask import Ask
+from vitscope.server.answer.classifier import Classifier
+from vitscope.server.answer.deadline import Deadline
+from vitscope.server.answer.query import to_query
+from vitscope.server.errors import InvalidRequest, Outcome, outcome_of
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.metrics import Metrics
+from vitscope.server.models.repository import Repository
+from vitscope.server.scheduling.callers import Caller, Callers
+from vitscope.server.scheduling.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what a caller may send and get: images, and bytes of a reply."""
+
+    images: ImageLimits
+    reply_bytes: int
+
+
+class Service:
+    """Answers questions about images. On the event loop only.
+
+    activity: the calls that are open, which each transport counts. callers: who asks, for fairness between them.
+    """
+
+    def __init__(self, repository: Repository, classifier: Classifier, limits: Limits, metrics: Metrics) -> None:
+        self._repository, self._classifier, self._limits = repository, classifier, limits
+        self._metrics = metrics.requests
+        self.activity, self.callers = Activity(), Callers()
+
+    async def answer(self, ask: Ask, caller: Caller, deadline: Deadline) -> Answer:
+        """Answer one image, and count how that ended. Raises nothing but CancelledError: other failures are outcomes."""
+        timeline, metrics = Timeline(), self._metrics.of_no_model
+        try:
+            model = self._repository.ready(ask.model, ask.version)
+            metrics = self._metrics.of(model.name, model.version, model.identity)
+            query = to_query(ask, model.bundle.manifest, self._limits.images, caller, deadline, timeline)
+            with model.lease():
+                classification, quality = await self._classifier.classify(model, query)
+            if classification.maps:
+                self._check_size(classification)
+        except asyncio.CancelledError:
+            metrics.ended(Outcome.LATE if deadline.missed(time.monotonic()) else Outcome.CANCELLED)
+            raise
+        except Exception as error:
+            metrics.ended(outcome_of(error))
+            return Answer(outcome_of(error), error=error)
+        durations = timeline.durations()
+        metrics.answered(durations, quality, deadline.share_used(timeline.received, durations["total"]))
+        result = Result(model.name, model.version, classification, durations, timeline.batch_size)
+        return Answer(Outcome.OK, result)
+
+    def invalid(self, model: str, version: int, error: InvalidRequest) -> Answer:
+        """Answer a request that its transport cannot read, and count it. An unknown model is the first thing to tell."""
+        metrics = self._metrics.of_no_model
+        problem: Exception = error
+        try:
+            found = self._repository.ready(model, version)
+            metrics = self._metrics.of(found.name, found.version, found.identity)
+        except Exception as other:
+            problem = other
+        metrics.ended(outcome_of(problem))
+        return Answer(outcome_of(problem), error=problem)
+
+    def _check_size(self, classification: Classification) -> None:
+        """Refuse a reply that is too large to send: gRPC, for one, would end a whole stream over it."""
+        size, limit = classification.size(), self._limits.reply_bytes
+        if size > limit:
+            raise InvalidRequest(
+                "maps",
+                f"a reply of {size / 2**20:.1f} MiB",
+                f"up to {limit / 2**20:.1f} MiB: fewer maps, or smaller pictures or JPEG ones",
+            )

@@ -1,0 +1,1 @@
+"""Pages over HTTP: metrics, and the probes of orchestrators."""

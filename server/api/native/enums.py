@@ -1,0 +1,28 @@
+"""Enums of the protos as the names that the domain uses: MAP_METHOD_ATTENTION is "attention"."""
+
+from typing import Any
+
+from vitscope.server.errors import InvalidRequest
+
+
+class Names:
+    """Translates one enum (its wrapper, as generated). Names are the values' without their prefix, in lower case; UNSPECIFIED stands for `default`."""
+
+    def __init__(self, enum: Any, default: str) -> None:
+        self._enum = enum
+        (prefix,) = (name.removesuffix("UNSPECIFIED") for name, _ in enum.items() if name.endswith("_UNSPECIFIED"))
+        self._names = {number: name.removeprefix(prefix).lower() for name, number in enum.items()}
+        self._numbers = {name: number for number, name in self._names.items()}
+        self._names[enum.Value(f"{prefix}UNSPECIFIED")] = default
+
+    def name(self, field: str, number: int) -> Any:
+        """Return the name of a number. Raises InvalidRequest for one that this version does not know: proto3 enums are open."""
+        if number not in self._names:
+            raise InvalidRequest(
+                field, str(number), ", ".join(f"{name} = {value}" for name, value in self._enum.items())
+            )
+        return self._names[number]
+
+    def number(self, name: str) -> Any:
+        """Return the number of a name. Raises KeyError for one that the protos do not have."""
+        return self._numbers[name]

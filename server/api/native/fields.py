@@ -1,0 +1,30 @@
+"""Where the fields that domain errors name stand in vitscope.v1.ClassifyRequest."""
+
+from vitscope.server.errors import InvalidRequest
+
+PATHS = {
+    "encoded": "image.encoded",
+    "raw": "image.raw",
+    "rgb": "image.raw.rgb",
+    "width": "image.raw.width",
+    "height": "image.raw.height",
+    "preprocessed": "image.raw.preprocessed",
+    "method": "maps.method",
+    "layers": "maps.layers",
+    "heads": "maps.heads",
+    "dtype": "maps.dtype",
+    "kind": "maps.rendering.kind",
+    "color_map": "maps.rendering.color_map",
+    "opacity": "maps.rendering.opacity",
+    "size": "maps.rendering.size",
+    "format": "maps.rendering.format",
+    "upsampling": "maps.rendering.upsampling",
+}
+"""Bare name -> path. A name that is not here is a field of the request itself."""
+
+
+def in_request(error: Exception) -> Exception:
+    """Return the error with the path of its field in the request, where it names one."""
+    if isinstance(error, InvalidRequest) and error.field in PATHS:
+        return InvalidRequest(PATHS[error.field], error.found, error.accepted)
+    return error

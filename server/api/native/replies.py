@@ -1,0 +1,92 @@
+"""Answers to messages."""
+
+from functools import lru_cache
+
+from vitscope.server.answer.answer import AnsweredMap, Result
+from vitscope.server.api.models import RESIZE_MODES
+from vitscope.server.api.native.requests import DTYPES, METHODS
+from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.render import Rendered
+from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
+
+_ORIGINS = {
+    "computed": timing_pb2.ORIGIN_COMPUTED,
+    "shared": timing_pb2.ORIGIN_SHARED,
+    "cached": timing_pb2.ORIGIN_CACHED,
+}
+
+
+def to_response(result: Result) -> classifier_pb2.ClassifyResponse:
+    """Return the reply to one image."""
+    found = result.classification
+    return classifier_pb2.ClassifyResponse(
+        classes=[
+            classifier_pb2.Class(index=c.index, label=c.label, probability=c.probability, logit=c.logit)
+            for c in found.classes
+        ],
+        maps=[_to_map(item) for item in found.maps],
+        geometry=_to_geometry(found.geometry),
+        model=result.model,
+        version=result.version,
+        timing=_to_timing(result),
+    )
+
+
+def _to_map(answered: AnsweredMap) -> maps_pb2.Map:
+    item, encoded = answered.map, answered.encoded
+    rows, cols = item.values.shape
+    return maps_pb2.Map(
+        method=METHODS.number(item.method),
+        layer=item.layer,
+        head=item.head,
+        rows=rows,
+        cols=cols,
+        dtype=DTYPES.number(encoded.dtype),
+        values=encoded.data,
+        scale=encoded.scale,
+        offset=encoded.offset,
+        stats=maps_pb2.MapStats(min=item.min, max=item.max, sum=item.sum),
+        prefix=maps_pb2.PrefixMass(
+            cls=item.prefix.cls, distillation=item.prefix.distillation, registers=item.prefix.registers
+        ),
+        rendering=_to_rendering(answered.picture) if answered.picture else None,
+    )
+
+
+def _to_rendering(picture: Rendered) -> maps_pb2.Rendering:
+    return maps_pb2.Rendering(
+        media_type=picture.media_type,
+        data=picture.data,
+        width=picture.width,
+        height=picture.height,
+        value_min=picture.value_min,
+        value_max=picture.value_max,
+    )
+
+
+@lru_cache(maxsize=256)
+def _to_geometry(geometry: Geometry) -> image_pb2.Geometry:
+    """Return a message that is copied wherever it is used. Photos of one camera have one geometry."""
+    x0, y0, x1, y1 = geometry.seen
+    return image_pb2.Geometry(
+        image_width=geometry.image_width,
+        image_height=geometry.image_height,
+        exif_orientation=geometry.exif_orientation,
+        model_width=geometry.model_width,
+        model_height=geometry.model_height,
+        patch_width=geometry.patch_width,
+        patch_height=geometry.patch_height,
+        grid_rows=geometry.grid_rows,
+        grid_cols=geometry.grid_cols,
+        grid_to_image=geometry.grid_to_image,
+        seen=image_pb2.Box(x0=x0, y0=y0, x1=x1, y1=y1),
+        resize_mode=RESIZE_MODES[geometry.resize_mode],
+    )
+
+
+def _to_timing(result: Result) -> timing_pb2.Timing:
+    seconds = {f"{stage}_seconds": value for stage, value in result.durations.items()}
+    found = result.classification
+    return timing_pb2.Timing(
+        **seconds, batch_size=result.batch_size, engine=str(found.engine), origin=_ORIGINS[found.how]
+    )

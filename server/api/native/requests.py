@@ -1,0 +1,69 @@
+"""Messages to questions. Nothing is decided here but what a field's absence means."""
+
+from collections.abc import Sequence
+
+from vitscope.server.answer.ask import DEFAULT_TOP_K, Ask, EncodedImage, RawImage
+from vitscope.server.api.native.enums import Names
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.options import Chosen, MapOptions
+from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
+
+METHODS = Names(maps_pb2.MapMethod, "attention")
+DTYPES = Names(maps_pb2.DataType, "float32")
+_KINDS = Names(maps_pb2.RenderingKind, "overlay")
+_COLOUR_MAPS = Names(maps_pb2.ColorMap, "viridis")
+_FORMATS = Names(maps_pb2.PictureFormat, "png")
+_UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
+
+
+def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
+    """Return what a request asks. Raises InvalidRequest for a message that cannot be understood."""
+    return Ask(
+        _to_image(request.image),
+        request.ByteSize(),
+        request.model,
+        request.version,
+        request.top_k or DEFAULT_TOP_K,
+        request.min_probability,
+        _to_map_options(request.maps) if request.HasField("maps") else None,
+    )
+
+
+def _to_image(image: image_pb2.Image) -> EncodedImage | RawImage:
+    """Return the image. Each access to a bytes field copies it, so there is one."""
+    source = image.WhichOneof("source")
+    if source == "encoded":
+        return EncodedImage(image.encoded)
+    if source == "raw":
+        raw = image.raw
+        return RawImage(raw.rgb, raw.width, raw.height, raw.preprocessed)
+    raise InvalidRequest("image", "not set", "image.encoded (a JPEG, PNG, WebP, GIF, BMP or TIFF file) or image.raw")
+
+
+def _to_map_options(options: maps_pb2.MapOptions) -> MapOptions:
+    return MapOptions(
+        METHODS.name("method", options.method),
+        _chosen("layers", options.layers, options.all_layers),
+        _chosen("heads", options.heads, options.all_heads),
+        DTYPES.name("dtype", options.dtype),
+        _to_rendering_spec(options.rendering) if options.HasField("rendering") else None,
+    )
+
+
+def _chosen(field: str, wanted: Sequence[int], everything: bool) -> Chosen:
+    if everything and wanted:
+        raise InvalidRequest(field, f"{len(wanted)} of them beside all_{field}", f"{field} or all_{field}")
+    return "all" if everything else wanted
+
+
+def _to_rendering_spec(options: maps_pb2.RenderingOptions) -> RenderingSpec:
+    """Return the options, where 0 stands for a default."""
+    return RenderingSpec(
+        _KINDS.name("kind", options.kind),
+        _COLOUR_MAPS.name("color_map", options.color_map),
+        options.opacity or 0.5,
+        options.size or None,
+        _FORMATS.name("format", options.format),
+        _UPSAMPLINGS.name("upsampling", options.upsampling),
+    )

@@ -1,0 +1,1 @@
+"""The machine and the process: processors, the event loop, the log."""

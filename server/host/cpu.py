@@ -1,0 +1,74 @@
+"""Processors: how many this process may use, and how many threads it runs on them."""
+
+import math
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+# A tenth of the weight of a thread that is not nice (see sched(7)).
+_NICE = 10
+
+
+@dataclass(frozen=True)
+class ThreadPlan:
+    """How many threads to run. engine: threads of the engine, divided among its streams. decode: threads of the decode pool.
+    cpus: processors that they share. reason: where the numbers come from."""
+
+    engine: int
+    decode: int
+    cpus: float
+    reason: str
+
+
+def plan_threads(engine: int, decode: int) -> ThreadPlan:
+    """Return the numbers from the settings, or the CPU quota where they are 0.
+
+    Engine and decode threads overlap on purpose: images are decoded while a batch runs, and the system shares the cores.
+    """
+    share, reason = cpu_share()
+    cpus = math.ceil(share)
+    return ThreadPlan(engine or cpus, decode or cpus, share, reason)
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use, rounded up."""
+    return math.ceil(cpu_share()[0])
+
+
+def cpu_share(cgroup: Path = CGROUP) -> tuple[float, str]:
+    """Return the CPUs that this process may use, more than 0, and why: the smaller of affinity mask and cgroup quota."""
+    affinity = len(os.sched_getaffinity(0))
+    quota = _quota(cgroup)
+    if quota is not None and 0 < quota < affinity:
+        return quota, f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
+    return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
+
+
+def give_way() -> None:
+    """Lower the priority of the calling thread, and of the threads that it starts from now on.
+
+    Engines compute for milliseconds without a pause. A thread that needs the processor for a moment, such as the event loop,
+    would wait behind them again and again, and all others with it while it holds the interpreter's lock. On Linux only, where
+    priorities belong to threads.
+    """
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """Return the CFS quota in CPUs, from cpu.max of cgroup v2 or cpu.cfs_* of v1; None without one."""
+    try:
+        limit, period = (cgroup / "cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        v1 = cgroup / "cpu"
+        limit, period = ((v1 / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,41 @@
+"""One map over the grid of patches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MEAN = -1
+"""In the place of a head: the mean over all heads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixShares:
+    """What lies on the tokens before the patches, in the map's own unit."""
+
+    cls: float = 0.0
+    distillation: float = 0.0
+    registers: float = 0.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Map:
+    """What a method says of each patch, in one layer and one head (from 0) or on average over the heads (-1).
+
+    values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of the
+    prefix tokens are 1 together.
+    """
+
+    method: str
+    layer: int
+    head: int
+    values: np.ndarray
+    min: float
+    max: float
+    sum: float
+    prefix: PrefixShares
+
+    @classmethod
+    def of(cls, method: str, layer: int, head: int, values: np.ndarray, prefix: PrefixShares = PrefixShares()) -> "Map":
+        """Return a map with the statistics of `values`."""
+        low, high, total = float(values.min()), float(values.max()), float(values.sum())
+        return cls(method, layer, head, values, low, high, total, prefix)

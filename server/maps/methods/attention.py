@@ -1,0 +1,93 @@
+"""Attention: what the class token of a layer attends to, softmax(q_cls k^T / sqrt(d)) (Dosovitskiy et al. 2021)."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from vitscope.bundle import ATTENTION, CLASSIFY, Manifest, TokenGeometry
+from vitscope.server.engines.contract import Outputs
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.map import MEAN, Map, PrefixShares
+from vitscope.server.maps.options import MapOptions
+from vitscope.server.maps.spec import MapSpec, choose
+
+NAME = "attention"
+PATCHES, PREFIX = "attention", "attention_prefix"
+"""Outputs: rows over the patches and over the tokens before them, float32 [heads, ...] of the last layer in the `classify`
+graph, [layers, heads, ...] in the `attention` graph."""
+
+_TINY = np.float32(1e-30)
+
+
+class Attention:
+    """A row of the attention matrix for each layer and head. Values and prefix shares sum to 1."""
+
+    name = NAME
+
+    def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
+        """Return the spec: no layers mean the last one, no heads mean their mean. Raises InvalidRequest when a layer or head
+        does not exist, the bundle lacks the graph, or the pictures are too many."""
+        last = manifest.layers - 1
+        layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
+        heads = choose("heads", options.heads, manifest.heads) or None
+        graph = CLASSIFY if layers == (last,) else ATTENTION
+        if graph not in manifest.graphs:
+            raise InvalidRequest("layers", str(list(layers)), f"{last}; this model has only its last layer")
+        rendering = options.rendering and options.rendering.shared_by(len(layers) * len(heads or (MEAN,)))
+        return MapSpec(self.name, graph, layers, heads, options.dtype, rendering)
+
+    def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
+        """Return the maps by layer, and then by head."""
+        patches, prefix = outputs[PATCHES], outputs[PREFIX]
+        if patches.ndim == 2:  # the last layer alone
+            patches, prefix = patches[None], prefix[None]
+        else:
+            patches, prefix = patches[list(spec.layers)], prefix[list(spec.layers)]
+        tokens = manifest.tokens
+        return [
+            Map.of(self.name, layer, head, row.reshape(tokens.grid_rows, tokens.grid_cols), _shares(before, tokens))
+            for layer, rows, prefixes in zip(spec.layers, patches, prefix, strict=True)
+            for head, row, before in _by_head(spec, rows, prefixes)
+        ]
+
+    def entropy(self, outputs: Outputs) -> float | None:
+        """Return how evenly the class token of the last layer attends to the patches; None where the graph gives no attention.
+
+        Shannon's entropy of the mean over the heads, divided by the largest possible, log(patches): 0 all on one patch, 1 all
+        alike. 1 also where it attends to no patch at all.
+        """
+        attention = outputs.get(PATCHES)
+        if attention is None:
+            return None
+        heads = attention if attention.ndim == 2 else attention[-1]
+        patches = heads.shape[-1]
+        if patches == 1:
+            return 0.0
+        weights = np.add.reduce(heads, axis=0)
+        total = float(np.add.reduce(weights))
+        if not total > 0:  # all of it is on the prefix tokens, and the rest has vanished in 8 or 16 bits
+            return 1.0
+        # -sum(p log p) for p = w / total, without dividing.
+        nats = math.log(total) - float(np.dot(weights, np.log(np.maximum(weights, _TINY)))) / total
+        return min(1.0, max(0.0, nats / math.log(patches)))
+
+
+METHOD = Attention()
+
+
+def _by_head(spec: MapSpec, rows: np.ndarray, prefixes: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    if spec.heads is None:
+        yield MEAN, rows.mean(axis=0), prefixes.mean(axis=0)
+        return
+    for head in spec.heads:
+        yield head, rows[head], prefixes[head]
+
+
+def _shares(prefix: np.ndarray, tokens: TokenGeometry) -> PrefixShares:
+    registers = tokens.cls_tokens + tokens.distillation_tokens
+    return PrefixShares(
+        cls=float(prefix[: tokens.cls_tokens].sum()),
+        distillation=float(prefix[tokens.cls_tokens : registers].sum()),
+        registers=float(prefix[registers:].sum()),
+    )

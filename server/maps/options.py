@@ -1,0 +1,28 @@
+"""What a caller asks of maps, before anything is checked against the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vitscope.server.maps.rendering import RenderingSpec
+
+Dtype = Literal["float32", "float16", "uint8"]
+Chosen = Sequence[int] | Literal["all"]
+"""Indices of layers or heads; empty takes the method's default."""
+
+DEFAULT_METHOD = "attention"
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """Which maps to make, and in what form.
+
+    method: a name in the registry (maps/methods). layers: from 0, negative ones count from the last. heads: from 0. dtype: of
+    the values on the wire. rendering: asks for a picture of each map.
+    """
+
+    method: str = DEFAULT_METHOD
+    layers: Chosen = ()
+    heads: Chosen = ()
+    dtype: Dtype = "float32"
+    rendering: RenderingSpec | None = None

@@ -1,0 +1,63 @@
+"""How a map is to be drawn."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from vitscope.server.errors import InvalidRequest
+
+Kind = Literal["overlay", "heat_map"]
+ColourMap = Literal["viridis", "inferno", "cividis", "grey"]
+PictureFormat = Literal["png", "jpeg"]
+Upsampling = Literal["bilinear", "nearest"]
+
+MIN_SIDE, MAX_SIDE = 32, 2048
+DEFAULT_MIN_SIDE, DEFAULT_MAX_SIDE = 224, 1024
+# All pictures of one reply: 4 of 2048x2048, 16 of 1024x1024, or 144 of 320x320 (12 layers x 12 heads).
+MAX_PICTURE_PIXELS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class RenderingSpec:
+    """How each map is drawn.
+
+    opacity: weight of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels, 32..2048; None: the photo's
+    own, but at least 224 and at most 1024. max_pixels: of each picture, so that all pictures of a reply stay within their
+    bound together. Raises InvalidRequest for a value out of range.
+    """
+
+    kind: Kind = "overlay"
+    color_map: ColourMap = "viridis"
+    opacity: float = 0.5
+    size: int | None = None
+    format: PictureFormat = "png"
+    upsampling: Upsampling = "bilinear"
+    max_pixels: int = MAX_PICTURE_PIXELS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.opacity <= 1:
+            raise InvalidRequest("opacity", f"{self.opacity:g}", "above 0 and up to 1")
+        if self.size is not None and not MIN_SIDE <= self.size <= MAX_SIDE:
+            raise InvalidRequest("size", str(self.size), f"{MIN_SIDE} to {MAX_SIDE}, or none for the photo's own size")
+
+    def shared_by(self, count: int) -> "RenderingSpec":
+        """Return the same for each of `count` pictures of a reply. Raises InvalidRequest where they are too large together.
+
+        Without a size of their own that is known only once the photo is, see render.py.
+        """
+        shared = replace(self, max_pixels=MAX_PICTURE_PIXELS // count)
+        if self.size:
+            shared.check((self.size, self.size))
+        return shared
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Raise InvalidRequest when a picture of `size` (width, height) is more than its share."""
+        if size[0] * size[1] <= self.max_pixels:
+            return
+        count, largest = MAX_PICTURE_PIXELS // self.max_pixels, math.isqrt(self.max_pixels)
+        hint = f", which is size {largest} for {count} pictures" if largest >= MIN_SIDE else ""
+        raise InvalidRequest(
+            "size",
+            f"{count} pictures of up to {size[0]}x{size[1]} pixels",
+            f"at most {MAX_PICTURE_PIXELS:,} pixels in all{hint}",
+        )

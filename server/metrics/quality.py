@@ -1,0 +1,74 @@
+"""Signals, without labels, of whether a model is still sure of itself and still shown what it knows.
+
+Their distributions are compared over time: a drift of any of them is a reason to look, not a proof of worse answers.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from vitscope.server.metrics.families import VERSION, Families
+
+_SHARES = (*(round(0.05 * k, 2) for k in range(1, 20)), 0.99, 1.0)
+_PIXELS = tuple(4**k for k in range(4, 14))  # 256 to 67 million
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The signals of one answer.
+
+    confidence: probability of the first class, 0..1. margin: by how much it exceeds the second, 0..1. entropy: of the
+    attention, 0..1; None where the graph gives no attention. brightness: of the model's input, 0..1. pixels: of the image as
+    sent.
+    """
+
+    confidence: float
+    margin: float
+    entropy: float | None
+    brightness: float
+    pixels: int
+
+
+class QualityMetrics:
+    """The distributions of the signals. low_confidence: answers below it are counted apart."""
+
+    def __init__(self, families: Families, low_confidence: float) -> None:
+        self.low_confidence = low_confidence
+        share = partial(families.histogram, labels=VERSION, buckets=_SHARES)
+        self.confidence = share("vitscope_confidence_ratio", "Probability of the first class.")
+        self.margin = share("vitscope_margin_ratio", "Probability of the first class, less that of the second.")
+        self.entropy = share(
+            "vitscope_attention_entropy_ratio",
+            "Entropy of the last layer's attention of the class token over the patches: 0 one patch, 1 all alike.",
+        )
+        self.brightness = share("vitscope_brightness_ratio", "Mean of the pixels that the model saw: 0 black, 1 white.")
+        self.pixels = families.histogram(
+            "vitscope_image_pixels", "Width times height of the image as sent.", VERSION, _PIXELS
+        )
+        self.low = families.counter(
+            "vitscope_low_confidence", "Answers whose first class is less probable than low_confidence.", VERSION
+        )
+
+    def of(self, model: str, version: str) -> "VersionQuality":
+        """Return what observes the answers of one model version."""
+        return VersionQuality(self, (model, version))
+
+
+class VersionQuality:
+    """Observes the answers of one model version."""
+
+    def __init__(self, family: QualityMetrics, labels: tuple[str, str]) -> None:
+        self._least = family.low_confidence
+        self._confidence, self._margin = family.confidence.labels(*labels), family.margin.labels(*labels)
+        self._entropy, self._brightness = family.entropy.labels(*labels), family.brightness.labels(*labels)
+        self._pixels, self._low = family.pixels.labels(*labels), family.low.labels(*labels)
+
+    def observe(self, quality: Quality) -> None:
+        """Add one answer."""
+        self._confidence.observe(quality.confidence)
+        self._margin.observe(quality.margin)
+        if quality.entropy is not None:
+            self._entropy.observe(quality.entropy)
+        self._brightness.observe(quality.brightness)
+        self._pixels.observe(quality.pixels)
+        if quality.confidence < self._least:
+            self._low.inc()

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from vitscope.server.answer.ranking import rank
+
+LABELS = tuple(f"label {index}" for index in range(40))
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-50, 50, width=32)),
+    st.integers(1, 50),
+    st.floats(0, 1),
+)
+def test_ranks_are_the_softmax_in_falling_order(logits: np.ndarray, top_k: int, min_probability: float) -> None:
+    ranked = rank(logits, LABELS, top_k, min_probability).classes
+    assert len(ranked) <= min(top_k, len(logits))
+    assert all(one.probability >= min_probability for one in ranked)
+    assert [one.probability for one in ranked] == sorted((one.probability for one in ranked), reverse=True)
+    for one in ranked:
+        assert one.label == LABELS[one.index]
+        assert one.logit == logits[one.index]
+    ranking = rank(logits, LABELS, 40, 0)
+    everything = ranking.classes
+    assert sum(one.probability for one in everything) == pytest.approx(1)
+    assert everything[0].logit == logits.max()
+    first, second = [one.probability for one in everything[:2]] if len(logits) > 1 else (1.0, 0.0)
+    found = rank(logits, LABELS, top_k, min_probability)
+    assert (found.confidence, found.margin) == (ranking.confidence, ranking.margin) == (first, first - second)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    best, _, _ = rank(np.array([1e30, -1e30, 0], np.float32), LABELS, 5, 0).classes
+    assert (best.index, best.probability) == (0, 1.0)

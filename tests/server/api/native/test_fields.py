@@ -1,0 +1,48 @@
+"""Every field that a domain error can name has a place in the request."""
+
+import ast
+from pathlib import Path
+
+from google.protobuf.descriptor import Descriptor
+
+from tests.e2e.harness import ROOT
+from vitscope.server.api.native.fields import PATHS, in_request
+from vitscope.server.errors import InvalidRequest, ModelNotFound
+from vitscope.v1 import classifier_pb2
+
+
+def raised(folder: Path) -> set[str]:
+    """Return the literal fields of all InvalidRequest in a folder; those that are passed on as a variable are not seen."""
+    calls = (
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InvalidRequest"
+    )
+    return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+
+
+def has(message: Descriptor, path: str) -> bool:
+    first, _, rest = path.partition(".")
+    field = message.fields_by_name.get(first)
+    return field is not None and (not rest or has(field.message_type, rest))
+
+
+def test_the_domain_names_bare_fields() -> None:
+    for folder in ("answer", "images", "maps", "models", "scheduling", "tools"):
+        assert not {field for field in raised(ROOT / "server" / folder) if "." in field}, folder
+
+
+def test_every_field_has_a_place_in_the_request() -> None:
+    request = classifier_pb2.ClassifyRequest.DESCRIPTOR
+    assert all(has(request, path) for path in PATHS.values())
+    fields = {field for folder in ("answer", "images", "maps", "models") for field in raised(ROOT / "server" / folder)}
+    assert fields
+    assert all(has(request, PATHS.get(field, field)) for field in fields)
+
+
+def test_an_error_names_the_path_of_its_field() -> None:
+    assert str(in_request(InvalidRequest("layers", "99", "0 to 11"))) == "maps.layers: 99; accepted: 0 to 11"
+    assert str(in_request(InvalidRequest("model", "empty", "a name"))) == "model: empty; accepted: a name"
+    other = ModelNotFound("no")
+    assert in_request(other) is other
