@@ -1,4 +1,4 @@
-"""The deadline of the RPC that the running task answers: made once, by the interceptor, and asked by the service."""
+"""The deadline of the RPC that the running task answers: made once, around the method (rpcs.py), and asked by all."""
 
 from contextvars import ContextVar
 from typing import Any

@@ -12,10 +12,10 @@ from typing import Any
 from aiohttp import web
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from vitscope.server.api.health import Health
-from vitscope.server.api.interceptor import ServerInterceptor
+from vitscope.server.api.rpcs import ObservedServer
 from vitscope.server.metrics import Metrics
 
 _UNIX = "unix:"
@@ -41,7 +41,7 @@ class GrpcService:
     """A service that a gRPC server offers. name: in full, for reflection. add: puts its methods on a server."""
 
     name: str
-    add: Callable[[aio.Server], None]
+    add: Callable[[ObservedServer], None]
 
     @classmethod
     def of(cls, messages: Any, service: str, stubs: Any, servicer: object) -> "GrpcService":
@@ -88,7 +88,6 @@ def _server(
 ) -> aio.Server:
     """Return a server with these services, health, and reflection of all of them."""
     server = aio.server(
-        interceptors=[ServerInterceptor(metrics.rpcs)],
         options=[
             *options,
             # Otherwise a second server would silently share the port and take half of the requests.
@@ -99,12 +98,14 @@ def _server(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
+    observed = ObservedServer(server, metrics.rpcs)
     for service in services:
-        service.add(server)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        service.add(observed)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, observed)
     of_health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     names = (*(service.name for service in services), of_health, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    described = reflection.aio.ReflectionServicer(names)  # type: ignore[attr-defined]
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, observed)
     return server
 
 

@@ -24,7 +24,7 @@ def test_a_call_without_a_deadline_is_never_late() -> None:
 def test_the_first_who_asks_decides_for_all() -> None:
     deadline = Deadline(0.0, 10.0)
     assert not deadline.missed(8.99)
-    assert not deadline.missed(9.01), "the interceptor asks a little later than the service"
+    assert not deadline.missed(9.01), "what is around the method asks a little later than the service"
 
 
 def test_the_share_of_the_time_that_was_used() -> None:

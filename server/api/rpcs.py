@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -15,23 +15,31 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.metrics.rpcs import MethodRpcs, RpcMetrics
 
 
-class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps the unary and the bidirectional streaming methods of every service on the server, each of them once."""
+class ObservedServer:
+    """Registers services on a gRPC server, with each of their unary and bidirectional streaming methods wrapped.
 
-    def __init__(self, metrics: RpcMetrics) -> None:
-        self._metrics = metrics
+    An interceptor would do the same, and cost each RPC a coroutine and a look-up more.
+    """
+
+    def __init__(self, server: aio.Server, metrics: RpcMetrics) -> None:
+        self._server, self._metrics = server, metrics
         self._wrapped: dict[str, Any] = {}
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
-    ) -> Any:
-        wrapped = self._wrapped.get(details.method)
-        if wrapped is None:
-            handler = await continuation(details)
-            if handler is None:
-                return None
-            wrapped = self._wrapped[details.method] = self._wrap(handler, details.method)
-        return wrapped
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Register the methods of a service by name. Called by generated code."""
+        wrapped = {method: self.wrap(handler, f"/{service}/{method}") for method, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, wrapped)  # type: ignore[attr-defined]
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
+        """Register handlers that find methods by themselves. Called by generated code."""
+        self._server.add_generic_rpc_handlers(tuple(_Wrapping(handler, self) for handler in handlers))
+
+    def wrap(self, handler: Any, path: str) -> Any:
+        """Return the handler of the method `path` ("/service/method"), wrapped."""
+        known = self._wrapped.get(path)
+        if known is None:
+            known = self._wrapped[path] = self._wrap(handler, path)
+        return known
 
     def _wrap(self, handler: Any, path: str) -> Any:
         _, service, method = path.split("/", 2)
@@ -46,6 +54,17 @@ class ServerInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]
                 _stream(handler.stream_stream, rpcs), _reader(handler), handler.response_serializer
             )
         return handler
+
+
+class _Wrapping(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Wraps what another handler finds."""
+
+    def __init__(self, handler: Any, server: ObservedServer) -> None:
+        self._handler, self._server = handler, server
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        found = self._handler.service(details)
+        return found and self._server.wrap(found, details.method)
 
 
 def _unary(behaviour: Any, rpcs: MethodRpcs) -> Any:
