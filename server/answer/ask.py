@@ -9,16 +9,16 @@ DEFAULT_TOP_K = 5
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image file: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """A file. data: JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RawImage:
-    """rgb: uint8 [height, width, 3], row-major. preprocessed: it has been resized and cropped as the model needs it."""
+    """Pixels. data: uint8 [height, width, 3] RGB, row-major. preprocessed: it has been resized and cropped as the model needs it."""
 
-    rgb: bytes
+    data: bytes
     width: int
     height: int
     preprocessed: bool = False
@@ -28,7 +28,7 @@ class RawImage:
 class Ask:
     """One image and what to say about it; nothing has been checked yet.
 
-    size: bytes of the message, which are held until it is answered. model: empty for the only one there is. version: 0 for
+    size: bytes of the image, which are held until it is answered. model: empty for the only one there is. version: 0 for
     the latest that is ready. top_k: classes to return, from 1. min_probability: 0..1, classes below it are left out. maps:
     None asks for none.
     """

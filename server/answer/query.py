@@ -20,7 +20,7 @@ from vitscope.server.scheduling.timeline import Timeline
 class Query:
     """One image on its way through the stages.
 
-    caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the message. image: the
+    caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image: the
     bytes of the image. form: whatever else decides what `prepare` makes of them; queries in which both are equal share one
     decode and one inference. prepare: turns the bytes into pixels, on a decode thread unless that takes next to no time
     (`at_once`). top_k, min_probability: see `Ask`. maps: None asks for none.
@@ -47,12 +47,12 @@ def to_query(
         raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0 to 1")
     spec = None if ask.maps is None else plan(ask.maps, manifest)
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
-    image, form, at_once = ask.image, tuple[Hashable, ...](), False
+    image, data, at_once = ask.image, ask.image.data, False
+    form: tuple[Hashable, ...] = (keep_photo,)
     if isinstance(image, EncodedImage):
-        data, form = image.data, (keep_photo,)
         prepare = partial(prepare_encoded, data, manifest.input, manifest.tokens, limits, keep_photo)
     else:
-        data, shape, at_once = image.rgb, (image.width, image.height, image.preprocessed), image.preprocessed
+        shape, at_once = (image.width, image.height, image.preprocessed), image.preprocessed
         form = (*shape, keep_photo)
         prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
     return Query(

@@ -19,9 +19,10 @@ _UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
 
 def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
     """Return what a request asks. Raises InvalidRequest for a message that cannot be understood."""
+    image = _to_image(request.image)
     return Ask(
-        _to_image(request.image),
-        request.ByteSize(),
+        image,
+        len(image.data),  # the rest of the message is next to nothing, and to count it takes a copy
         request.model,
         request.version,
         request.top_k or DEFAULT_TOP_K,

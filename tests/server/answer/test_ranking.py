@@ -1,6 +1,8 @@
+"""Ranks are the softmax in falling order, whatever the number of classes."""
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,3 +36,25 @@ def test_ranks_are_the_softmax_in_falling_order(logits: np.ndarray, top_k: int, 
 def test_huge_logits_do_not_overflow() -> None:
     best, _, _ = rank(np.array([1e30, -1e30, 0], np.float32), LABELS, 5, 0).classes
     assert (best.index, best.probability) == (0, 1.0)
+
+
+def plain(logits: np.ndarray, top_k: int) -> list[int]:
+    """Return the indices of the largest logits, ties by index."""
+    return sorted(range(len(logits)), key=lambda index: -logits[index])[:top_k]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 11_000),
+    st.sampled_from([1, 2, 5, 100]),
+    st.sampled_from([1, 3, 50, 10**6]),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_order_is_exact_for_any_number_of_classes_and_of_ties(
+    classes: int, top_k: int, values: int, seed: int
+) -> None:
+    logits = (np.random.default_rng(seed).integers(0, values, classes) / values).astype(np.float32)
+    ranking = rank(logits, tuple(map(str, range(classes))), top_k, 0)
+    assert [one.index for one in ranking.classes] == plain(logits, top_k)
+    exponents = np.exp(logits.astype(np.float64) - logits.max())
+    assert ranking.confidence == pytest.approx(float(exponents.max() / exponents.sum()), rel=1e-5)

@@ -18,7 +18,7 @@ def with_maps(**options: object) -> classifier_pb2.ClassifyRequest:
 
 def test_an_image_alone_asks_for_five_classes_of_the_only_model() -> None:
     request = classifier_pb2.ClassifyRequest(image=FILE)
-    assert to_ask(request) == Ask(EncodedImage(b"a file"), request.ByteSize(), "", 0, 5, 0.0, None)
+    assert to_ask(request) == Ask(EncodedImage(b"a file"), 6, "", 0, 5, 0.0, None)
 
 
 def test_every_field_arrives() -> None:
@@ -26,7 +26,7 @@ def test_every_field_arrives() -> None:
     request = classifier_pb2.ClassifyRequest(
         image=image_pb2.Image(raw=raw), model="m", version=3, top_k=7, min_probability=0.5
     )
-    assert to_ask(request) == Ask(RawImage(b"123", 1, 1, True), request.ByteSize(), "m", 3, 7, 0.5, None)
+    assert to_ask(request) == Ask(RawImage(b"123", 1, 1, True), 3, "m", 3, 7, 0.5, None)
 
 
 def test_empty_map_options_are_the_defaults() -> None:
