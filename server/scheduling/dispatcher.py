@@ -10,9 +10,10 @@ from math import ceil
 
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import DeadlineExpired
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Stage, Work
+from vitscope.server.scheduling.work import Stage, Work
 
 # Single requests count as coming in for so long after the last one, in seconds.
 _INTERACTIVE_MEMORY = 1.0

@@ -9,10 +9,11 @@ import numpy as np
 
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import NotReady
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Work
+from vitscope.server.scheduling.work import Work
 
 BatchObserver = Callable[[Lane, int, float], None]
 

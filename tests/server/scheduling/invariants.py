@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Stage, Work
+from vitscope.server.scheduling.work import Stage, Work
 
 
 def check(dispatcher: Dispatcher, lanes: list[Lane], works: dict[int, tuple[Lane, Work]], slots: int) -> None:

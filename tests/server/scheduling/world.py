@@ -7,10 +7,11 @@ import numpy as np
 from tests.server.scheduling.fakes import Answers, GatedEngine, lane, pixels
 from tests.server.scheduling.invariants import check
 from vitscope.server.errors import NotReady
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Work
+from vitscope.server.scheduling.work import Work
 
 RUN = 1.0
 """Seconds of a lone image's run."""
