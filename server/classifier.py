@@ -77,7 +77,7 @@ class Classifier:
         seen, how = await self._run(lane, query)
         if how != "computed":
             timeline.end("receive")
-            timeline.follow(seen.timeline)
+            timeline.adopt(seen.timeline)
             self._metrics.repeats.labels(model.name, model.version, how).inc()
         ranking = rank(seen.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
         maps = await self._maps(model, query, seen) if spec else []
@@ -89,7 +89,7 @@ class Classifier:
     async def _run(self, lane: Lane, query: Query) -> tuple[Seen, How]:
         key = await self._key(lane, query)
         if query.caller.bulk and not self._shared.knows(key):
-            await self._admission.line_up(lane, query.caller)
+            await self._admission.wait_for_queue(lane, query.caller)
         return await self._shared.run(key, partial(self._see, lane, query), query.deadline)
 
     async def _key(self, lane: Lane, query: Query) -> SeenKey:

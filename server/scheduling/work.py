@@ -28,8 +28,8 @@ class Stage(Enum):
 class Work:
     """One image to be run by an engine. The result goes to `done` or `failed`, which subclasses define.
 
-    deadline: monotonic seconds, infinite without one; may be extended while the work waits. pixels: uint8 [H, W, 3], set
-    by `Scheduler.submit`. The fields after it belong to the scheduler.
+    deadline: monotonic seconds, infinite without one; may be extended while the work waits. pixels: uint8 [H, W, 3],
+    set by `Scheduler.submit`. The fields after it belong to the scheduler.
     """
 
     caller: Caller
@@ -39,7 +39,7 @@ class Work:
     stage: Stage = Stage.NEW
     submitted: float = 0.0
     order: int = 0
-    gave_way: bool = False
+    displaced: bool = False
 
     @property
     def bulk(self) -> bool:

@@ -34,7 +34,7 @@ def check_work_conserving(dispatcher: Dispatcher) -> None:
         if lane.waiting:
             assert dispatcher.staged is not None
         if dispatcher.staged is not None and dispatcher.staged.lane is lane:
-            assert used + lane.share(lane.throughput) > 1, "a stream idles while work is staged"
+            assert used + lane.share(lane.throughput_profile) > 1, "a stream idles while work is staged"
 
 
 def _check_places(dispatcher: Dispatcher, lane: Lane, works: dict[int, Work]) -> None:

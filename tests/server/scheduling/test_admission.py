@@ -151,7 +151,7 @@ async def test_a_stream_gets_its_share_of_a_house_that_others_keep_full(
     await asyncio.gather(waiting, *greed)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=60))
 def test_nobody_fills_the_house_and_newcomers_find_a_place(requests: list[tuple[int, int]]) -> None:
     scheduler, decoders = Scheduler(), DecodePool(1)
@@ -187,7 +187,7 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     admission = Admission(
         scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1, refused=refused.append
     )
-    waiting = asyncio.create_task(admission.line_up(model, STREAM))
+    waiting = asyncio.create_task(admission.wait_for_queue(model, STREAM))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     engine.release()
@@ -205,7 +205,7 @@ async def test_who_waits_for_a_place_does_not_hold_up_who_has_one(scheduler: Sch
         await admission.wait_for_place(stream, 1)
         with admission.place(stream, 1):
             await asyncio.sleep(0)  # others come to the door meanwhile
-            await admission.line_up(model, stream)
+            await admission.wait_for_queue(model, stream)
 
     async with asyncio.timeout(5):
         await asyncio.gather(*(item() for _ in range(20)))

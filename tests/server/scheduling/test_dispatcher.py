@@ -75,7 +75,7 @@ def test_a_newcomer_takes_the_place_of_one_who_has_more_in_the_staged_batch() ->
     assert world.start() == [7, 8]
 
 
-def test_a_stream_rides_in_modest_batches_while_single_requests_come_in() -> None:
+def test_a_stream_rides_in_bulk_batches_while_single_requests_come_in() -> None:
     # T(n) = n ** 0.3: two images take 1.23 times as long as one, three take 1.39 times.
     world = one_stream(max_batch=8, growth=0.3)
     (stream,), (single,) = callers(1, bulk=True), callers(1)

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, p
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import DeadlineExpired, NotReady
 from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.scheduler import Scheduler
 
 
@@ -301,11 +302,12 @@ def test_only_runs_that_succeed_teach_the_cost_model(scheduler: Scheduler) -> No
     assert model.costs[0].seconds(1) == pytest.approx(0.05)
 
 
-def test_an_observer_that_fails_does_not_take_answers_back() -> None:
-    def observe(*_: object) -> None:
-        raise RuntimeError("no metrics today")
+def broken_observer(*_: object) -> None:
+    raise RuntimeError("no metrics today")
 
-    scheduler = Scheduler(observe=observe)
+
+def test_an_observer_that_fails_does_not_take_answers_back() -> None:
+    scheduler = Scheduler(observe=broken_observer)
     engine, answers = GatedEngine(gated=False), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
@@ -314,3 +316,56 @@ def test_an_observer_that_fails_does_not_take_answers_back() -> None:
         answers.wait(lambda a: number in a.done)  # noqa: B023
     scheduler.close()
     assert answers.failed == {}
+
+
+def test_an_observer_that_fails_does_not_take_back_answers_that_are_still_to_be_delivered() -> None:
+    deliveries: list[Callable[[], None]] = []  # as an event loop that has not got to them yet
+    scheduler = Scheduler(observe=broken_observer, hand_over=deliveries.append)
+    engine, answers = GatedEngine(gated=False), Answers()
+    model = lane(engine)
+    scheduler.add_lane(model)
+    for number in range(3):
+        submit(scheduler, model, answers, number)
+    scheduler.close()
+    for deliver in deliveries:
+        deliver()
+    assert answers.done == {0: 0.0, 1: 1.0, 2: 2.0}
+    assert answers.failed == {}
+
+
+def test_the_dispatcher_is_called_with_the_lock_held_except_to_settle_a_finished_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scheduler = Scheduler()
+    unlocked, called = set[str](), set[str]()
+
+    def checked(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            called.add(name)
+            if scheduler._changed.acquire(blocking=False):
+                scheduler._changed.release()
+                unlocked.add(name)
+            return method(*arguments)
+
+        return call
+
+    public = {name: method for name, method in vars(Dispatcher).items() if not name.startswith("_")}
+    for name, method in public.items():
+        monkeypatch.setattr(Dispatcher, name, checked(name, method))
+    engine, answers = GatedEngine(gated=False), Answers()
+    first, second = lane(engine, "first"), lane(engine, "second")
+    scheduler.add_lane(first)
+    scheduler.add_lane(second)
+    submit(scheduler, first, answers, 1)
+    answers.wait(lambda a: 1 in a.done)
+    engine.fail_next = RuntimeError("out of memory")
+    submit(scheduler, first, answers, 2)
+    answers.wait(lambda a: 2 in a.failed)
+    scheduler.cancel(second, submit(scheduler, second, answers, 3))
+    scheduler.predicted_wait(first, ANYBODY)
+    scheduler.backlog()
+    scheduler.queue_depth()
+    scheduler.remove_lane(second)
+    scheduler.close()
+    assert called == public.keys()
+    assert unlocked == {"deliver", "fail"}

@@ -24,7 +24,7 @@ def _steps(world: World, arrivals: list[int]) -> Iterator[Step]:
         yield "arrive", coming[0]
         if len(coming) > 1:
             yield "arrive", coming[-1]  # decoding finishes in any order
-    if world.dispatcher.staged is not None or world.dispatcher.unstaged():
+    if world.dispatcher.staged is not None or world.dispatcher.can_stage():
         yield "start", 0
     for index in range(len(world.dispatcher.running)):
         yield "finish", index
@@ -94,7 +94,7 @@ def _state(world: World) -> object:
     d = world.dispatcher
     return (
         world.now,
-        d._company < 0.5,
+        d._contention < 0.5,
         tuple((work.stage, work.order) for _, work in world.works.values()),
         tuple(world.numbers(d.staged)) if d.staged else None,
         tuple((tuple(world.numbers(batch)), batch.profile) for batch in d.running),
