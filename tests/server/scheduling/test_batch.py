@@ -1,4 +1,4 @@
-"""The rows of a batch and the rows of its slot stay the same."""
+"""Row i of a batch's slot holds the pixels of its work i."""
 
 from tests.server.scheduling.fakes import Answers, GatedEngine, lane, pixels
 from vitscope.server.scheduling.batch import Batch
@@ -8,7 +8,7 @@ SINGLE, STREAM = Caller("single", bulk=False), Caller("stream", bulk=True)
 
 
 def batch_of(*callers: Caller) -> Batch:
-    """A batch with one image of each caller; image i holds the value i."""
+    """Return a batch with one image of each caller; image i holds the value i."""
     model = lane(GatedEngine(max_batch=4))
     batch = Batch(model, model.slots.pop())
     for number, caller in enumerate(callers):
