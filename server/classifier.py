@@ -22,7 +22,7 @@ from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
-from vitscope.server.sharing.calls import How, Patience, SharedCalls
+from vitscope.server.sharing.calls import Origin, SharedCalls, SharedDeadline
 from vitscope.server.sharing.content import Content, digest
 
 # Bytes from which hashing an image would hold up the event loop for more than about a millisecond.
@@ -39,7 +39,7 @@ class Classification:
     geometry: Geometry
     quality: Quality
     engine: Identity
-    how: How
+    how: Origin
 
 
 SeenKey = tuple[str, int, bool, Content | bytes, tuple[Hashable, ...]]
@@ -86,7 +86,7 @@ class Classifier:
             self._metrics.map_requests.labels(model.name, model.version, "attention").inc()
         return Classification(ranking.classes, maps, seen.geometry, _quality(ranking, seen), lane.engine.identity, how)
 
-    async def _run(self, lane: Lane, query: Query) -> tuple[Seen, How]:
+    async def _run(self, lane: Lane, query: Query) -> tuple[Seen, Origin]:
         key = await self._key(lane, query)
         if query.caller.bulk and not self._shared.knows(key):
             await self._admission.wait_for_queue(lane, query.caller)
@@ -104,11 +104,11 @@ class Classifier:
         # Streams apart: a single request must not wait in line with a stream's item.
         return lane.name, lane.serial, query.caller.bulk, image, query.form
 
-    def _see(self, lane: Lane, query: Query, patience: Patience) -> asyncio.Future[Seen]:
+    def _see(self, lane: Lane, query: Query, deadline: SharedDeadline) -> asyncio.Future[Seen]:
         self._admission.admit(lane, query.caller, query.deadline)
         query.timeline.end("receive")
         passage = Passage(query, lane, self._decoders, self._scheduler)
-        patience.follow(passage.put_off)
+        deadline.on_extended(passage.put_off)
         return passage.begin()
 
     async def _maps(self, model: ServedModel, query: Query, seen: Seen) -> list[tuple[AttentionMap, Rendered | None]]:
