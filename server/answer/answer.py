@@ -10,7 +10,7 @@ from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.encode import Encoded
 from vitscope.server.maps.map import Map
 from vitscope.server.maps.render import Rendered
-from vitscope.server.sharing.calls import How
+from vitscope.server.sharing.calls import Origin
 
 # Upper bounds of what a transport adds to the bytes of labels, maps and pictures: field tags, lengths, numbers.
 _CLASS_BYTES, _MAP_BYTES, _REST_BYTES = 48, 256, 4096
@@ -27,14 +27,14 @@ class AnsweredMap:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The result for one image. how: whether it was computed for this request, shared with an equal one in flight, or kept
+    """The result for one image. origin: whether it was computed for this request, shared with an equal one in flight, or kept
     from an earlier one."""
 
     classes: list[Ranked]
     maps: list[AnsweredMap]
     geometry: Geometry
     engine: Identity
-    how: How
+    origin: Origin
 
     def size(self) -> int:
         """Return an upper bound of the bytes of a reply."""

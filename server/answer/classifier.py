@@ -24,7 +24,7 @@ from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
-from vitscope.server.sharing.calls import How, Patience, SharedCalls
+from vitscope.server.sharing.calls import Origin, SharedCalls, SharedDeadline
 from vitscope.server.sharing.content import Content, digest
 
 # Bytes from which hashing an image would hold up the event loop for more than about a millisecond.
@@ -60,24 +60,24 @@ class Classifier:
 
     async def _answer(self, model: ServedModel, lane: Lane, query: Query) -> tuple[Classification, Quality]:
         spec, timeline = query.maps, query.timeline
-        inference, how = await self._infer(lane, query)
-        if how != "computed":
+        inference, origin = await self._infer(lane, query)
+        if origin != "computed":
             timeline.end("receive")
-            timeline.follow(inference.timeline)
-            self._metrics.repeated(model.name, model.version, how)
+            timeline.adopt(inference.timeline)
+            self._metrics.repeated(model.name, model.version, origin)
         ranking = rank(inference.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
         maps = await self._maps(model, query, inference) if spec else []
         timeline.end("maps")
         if spec:
             self._metrics.explained(model.name, model.version, spec.method)
-        classification = Classification(ranking.classes, maps, inference.geometry, lane.engine.identity, how)
+        classification = Classification(ranking.classes, maps, inference.geometry, lane.engine.identity, origin)
         return classification, quality_of(ranking, inference)
 
-    async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, How]:
+    async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, Origin]:
         """Return what decoding and the engine make of the image, shared with equal requests."""
         key = await self._key(lane, query)
         if query.caller.bulk and not self._shared.knows(key):
-            await self._admission.line_up(lane, query.caller)
+            await self._admission.wait_for_queue(lane, query.caller)
         return await self._shared.run(key, partial(self._begin, lane, query), query.deadline.at)
 
     async def _key(self, lane: Lane, query: Query) -> InferenceKey:
@@ -92,11 +92,11 @@ class Classifier:
         # Streams apart: a single request must not wait in the queue of a stream's item.
         return lane.name, lane.serial, query.caller.bulk, image, query.form
 
-    def _begin(self, lane: Lane, query: Query, patience: Patience) -> asyncio.Future[Inference]:
+    def _begin(self, lane: Lane, query: Query, deadline: SharedDeadline) -> asyncio.Future[Inference]:
         self._admission.admit(lane, query.caller, query.deadline.at)
         query.timeline.end("receive")
         task = ImageTask(query, lane, self._decoders, self._scheduler)
-        patience.follow(task.extend_deadline)
+        deadline.on_extended(task.extend_deadline)
         return task.begin()
 
     async def _maps(self, model: ServedModel, query: Query, inference: Inference) -> list[AnsweredMap]:

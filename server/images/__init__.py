@@ -1,4 +1,4 @@
-"""Bytes from a caller -> the model's pixels and where they lie on the caller's photo. Runs in decode threads."""
+"""From a caller's bytes to the model's pixels and their position on the caller's image. Runs on decode threads."""
 
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.images.limits import ImageLimits

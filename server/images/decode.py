@@ -1,4 +1,4 @@
-"""An opened file -> upright 8-bit RGB pixels."""
+"""From an opened file to upright 8-bit RGB pixels."""
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
@@ -8,7 +8,7 @@ from vitscope.server.images.header import open_image, unreadable
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import FIELD
 
-# EXIF 2.32, tag 0x0112: what brings each stored orientation upright; none is needed for 1.
+# EXIF 2.32, tag 0x0112: the transposition that turns each stored orientation upright; 1 needs none.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -21,23 +21,24 @@ UPRIGHT = {
 
 
 def decode(data: bytes, limits: ImageLimits) -> tuple[Image.Image, int]:
-    """`load` of the file that `data` holds. Raises InvalidRequest for a file that is refused, too."""
+    """Open and `load` a file. Raises InvalidRequest as `open_image` and `load` do."""
     return load(open_image(data, limits))
 
 
 def load(image: ImageFile.ImageFile) -> tuple[Image.Image, int]:
-    """The first frame as an upright RGB image, and the EXIF orientation that was found (1..8) and applied.
+    """Return the first frame as an upright RGB image, and the EXIF orientation (1..8) that was applied.
 
-    Colours are what Pillow's convert("RGB") makes of them, as training pipelines do: alpha is dropped, not blended, and
-    CMYK is converted without a profile. The exception is 16-bit grey, which Pillow clips to white; here 0..65535 becomes
-    0..255. Broken EXIF counts as none.
-    Raises InvalidRequest for a file that is damaged or cut off, and for 32-bit integer or float pixels.
+    Colours are those of Pillow's convert("RGB"), as in training pipelines: alpha is dropped, not blended, and CMYK is
+    converted without a profile. The exception is 16-bit grey, which Pillow clips to white: 0..65535 becomes 0..255
+    here. Broken EXIF counts as none.
+
+    Raises InvalidRequest for a damaged or truncated file, and for 32-bit integer or float pixels.
     """
     name = image.format or ""
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed integer"
         raise InvalidRequest(FIELD, f"{kind} pixels, which have no agreed white level", "8-bit pixels or 16-bit grey")
-    # Pillow turns a TIFF upright as it loads it and then forgets the tag; a PNG may have its EXIF after its pixels.
+    # Pillow turns a TIFF upright when it loads it, and then drops the tag. A PNG may have its EXIF after its pixels.
     applied = read_orientation(image) if name == "TIFF" else None
     with unreadable(name):
         image.load()
@@ -49,16 +50,16 @@ def load(image: ImageFile.ImageFile) -> tuple[Image.Image, int]:
 
 
 def read_orientation(image: ImageFile.ImageFile) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none that can be read."""
+    """Return the EXIF orientation, 1 to 8; 1 if there is none that can be read."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # as open a set as in `unreadable`
+    except Exception:  # any class of error, as in `unreadable`
         return 1
     return next((known for known in range(1, 9) if known == value), 1)
 
 
 def swap_sideways(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Stored width and height to upright ones, or back."""
+    """Convert a stored (width, height) to the upright one, or back."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
@@ -67,12 +68,12 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         return image
     if image.mode.startswith("I;16"):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    image.info.pop("transparency", None)  # converting would translate it, for nothing
+    image.info.pop("transparency", None)  # convert() would translate it, which is not needed
     return image.convert("RGB")
 
 
 def _to_8_bit(grey: np.ndarray) -> np.ndarray:
-    """round(v / 257) for uint16 v, in integers and in place."""
+    """Compute round(v / 257) for uint16 v, in integers and in place."""
     wide = grey.astype(np.uint32)
     wide *= 255
     wide += 32895

@@ -1,4 +1,4 @@
-"""Where the model's grid of patches lies on the caller's image."""
+"""The position of the model's grid of patches on the caller's image."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from vitscope.server.images.transform import Fit
 
 @dataclass(frozen=True)
 class Geometry:
-    """The message `Geometry` of the API; every field means what it says there.
+    """The position of the grid. Each field has the meaning that it has in the API's message `Geometry`.
 
     Edge coordinates: x runs from 0 at the left edge of the upright image to image_width at its right edge.
     grid_to_image: (m0..m5), x = m0*c + m1*r + m2, y = m3*c + m4*r + m5 for continuous grid coordinates (c, r).
@@ -33,7 +33,10 @@ class Geometry:
 def locate(
     size: tuple[int, int], orientation: int, fit: Fit | None, contract: InputContract, tokens: TokenGeometry
 ) -> Geometry:
-    """The geometry of an upright image of `size` (width, height) that was fitted by `fit`; None: it was not touched."""
+    """Return the geometry of an upright image of `size` (width, height).
+
+    fit: how it was fitted to the model's input; None if it was used unchanged.
+    """
     width, height = size
     used = fit or Fit(width, height, 0, 0)
     # Image pixels per model pixel. They differ between the axes, by rounding or by squashing.

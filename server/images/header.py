@@ -1,4 +1,4 @@
-"""Opening an image: format, size and frames are known and within limits before a pixel is decoded."""
+"""Opening a file: its format, size and frames are checked against the limits before a pixel is decoded."""
 
 import io
 import warnings
@@ -12,24 +12,24 @@ from vitscope.server.images.formats import CHECKS
 from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
 from vitscope.server.images.signatures import FIELD, FORMATS, sniff
 
-# ImageLimits decides, for each request. Pillow's own limit is one for the process, and a warning before it is an error.
+# ImageLimits are checked for each request. Pillow's own limit is one for the process, and warns before it raises.
 Image.MAX_IMAGE_PIXELS = None
-# What Pillow finds odd in a caller's file (damaged EXIF, say) is no warning about this program. Filters cannot be set for
-# a call: `catch_warnings` changes the process, and decoding runs in threads.
+# Pillow's warnings about a caller's file (such as damaged EXIF) are not about this program. The filter is set once,
+# since `catch_warnings` changes the whole process and decoding runs on several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-# Pillow imports these two on the first file that needs them; a request should not wait for that.
+# Pillow imports these two for the first file that needs them. No request should wait for that.
 _ = (TiffImagePlugin, WebPImagePlugin)
 
-# To count the frames of the others Pillow would walk through all of them.
+# For other formats, Pillow would read all frames to count them.
 _FRAMES_IN_HEADER = ("JPEG", "PNG", "WEBP")
-# What Pillow says of a TIFF, by the number that its decoder returned.
+# Pillow's message about a TIFF holds only the number that its decoder returned.
 _REASONS = {"decoder error -2": "damaged or truncated data"}
 
 
 def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
-    """A file whose header is read and checked, and whose pixels are not decoded.
+    """Read and check the header of a file, without decoding its pixels.
 
-    Raises InvalidRequest for anything that is not one of the accepted formats, is damaged, or is over a limit.
+    Raises InvalidRequest for a file that has none of the accepted formats, is damaged, or is over a limit.
     """
     if len(data) > limits.max_bytes:
         raise InvalidRequest(FIELD, f"{len(data):,} bytes", f"at most {limits.max_bytes:,} bytes")
@@ -45,12 +45,14 @@ def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
 
 @contextmanager
 def unreadable(name: str) -> Iterator[None]:
-    """Anything that Pillow raises inside is the fault of the bytes: its plugins let through whatever error they meet
-    (struct.error, KeyError, AssertionError, ...), so no list of exception classes would be complete. Only a lack of memory
-    is not: the limits are what bounds a file."""
+    """Turn any error of Pillow inside the context into an InvalidRequest about a file of the format `name`.
+
+    Pillow's plugins let through errors of any class (struct.error, KeyError, AssertionError, ...), so no list of
+    classes would be complete. Only MemoryError is passed on: files within the limits should fit into memory.
+    """
     try:
         yield
-    except UnidentifiedImageError as error:  # its text holds nothing but an address in memory
+    except UnidentifiedImageError as error:  # its text holds only a memory address
         raise InvalidRequest(FIELD, f"a {name} file with a damaged or incomplete header", FORMATS) from error
     except MemoryError:
         raise

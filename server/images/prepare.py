@@ -1,4 +1,4 @@
-"""What one request's image goes through before it is queued."""
+"""From the image of a request to the engine's pixels."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,10 @@ from vitscope.server.images.header import open_image
 from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.resample import MAX_PIXELS, resample
 from vitscope.server.images.scaled import decode_scaled
+from vitscope.server.images.signatures import FIELD
 from vitscope.server.images.transform import Fit, crop, plan_fit, transform
 
-# Longer side of the largest picture that can be asked for; a kept photo needs no more.
+# Longer side of the largest rendering that can be requested; a kept photo needs no more pixels.
 PHOTO_SIDE = 2048
 
 
@@ -23,8 +24,8 @@ PHOTO_SIDE = 2048
 class Prepared:
     """An image ready for the engine.
 
-    pixels: uint8 [H, W, 3] RGB, C-contiguous, read-only. photo: the upright image, reduced to a longer side of 2048 pixels
-    where it was larger; None unless it was asked for.
+    pixels: uint8 [H, W, 3] RGB, C-contiguous, read-only. photo: the upright image, reduced to a longer side of 2048
+    pixels if it was larger; None unless requested.
     """
 
     pixels: np.ndarray
@@ -35,9 +36,9 @@ class Prepared:
 def prepare_encoded(
     data: bytes, contract: InputContract, tokens: TokenGeometry, limits: ImageLimits, keep_photo: bool
 ) -> Prepared:
-    """Decode a file and fit it to the model's input. A photo that is to be kept is never decoded at a reduced size.
+    """Decode a file and fit it to the model's input. With `keep_photo` it is never decoded at a reduced size.
 
-    Raises InvalidRequest for a file that is refused, damaged or over a limit.
+    Raises InvalidRequest for a file that is not accepted, damaged or over a limit.
     """
     opened = open_image(data, limits)
     if _may_differ(contract, limits) and not keep_photo:
@@ -45,7 +46,7 @@ def prepare_encoded(
         if prepared is not None:
             return prepared
     image, orientation = load(opened)
-    fit = _plan("image.encoded", image.size, contract, limits)
+    fit = _plan(FIELD, image.size, contract, limits)
     return Prepared(
         _pixels(image, fit, contract, limits),
         locate(image.size, orientation, fit, contract, tokens),
@@ -63,20 +64,20 @@ def prepare_raw(
     limits: ImageLimits,
     keep_photo: bool,
 ) -> Prepared:
-    """Fit width x height RGB pixels to the model's input; `preprocessed` ones are taken as they are.
+    """Fit width x height RGB pixels to the model's input. Preprocessed pixels are used unchanged.
 
-    Raises InvalidRequest when the sizes are zero, over a limit or not those of `rgb`, or when preprocessed pixels do not
-    have the size of the model's input.
+    Raises InvalidRequest for a size of zero, over a limit or different from that of `rgb`, and for preprocessed pixels
+    that do not have the size of the model's input.
     """
-    for field, side in (("image.raw.width", width), ("image.raw.height", height)):
+    for field, side in (("width", width), ("height", height)):
         if side <= 0:
             raise InvalidRequest(field, str(side), "at least 1")
-    check_pixels("image.raw", (width, height), limits)
+    check_pixels("raw", (width, height), limits)
     if len(rgb) != width * height * 3:
         expected = f"{width} x {height} x 3 = {width * height * 3:,} bytes"
-        raise InvalidRequest("image.raw.rgb", f"{len(rgb):,} bytes", expected)
+        raise InvalidRequest("rgb", f"{len(rgb):,} bytes", expected)
     if not preprocessed:
-        fit = _plan("image.raw", (width, height), contract, limits)
+        fit = _plan("raw", (width, height), contract, limits)
         image = Image.frombytes("RGB", (width, height), rgb)
         return Prepared(
             _pixels(image, fit, contract, limits),
@@ -85,7 +86,7 @@ def prepare_raw(
         )
     if (width, height) != (contract.width, contract.height):
         raise InvalidRequest(
-            "image.raw.preprocessed",
+            "preprocessed",
             f"{width}x{height} pixels",
             f"exactly the model's input, {contract.width}x{contract.height}, or preprocessed = false",
         )
@@ -95,7 +96,10 @@ def prepare_raw(
 
 
 def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:
-    """Whether pixels may differ a little from the processor's. Nearest takes single pixels, which scaling does not keep."""
+    """Return whether pixels may differ a little from those of the checkpoint's processor.
+
+    Not with nearest: it picks single pixels, which scaling does not preserve.
+    """
     return limits.decoding == "scaled" and contract.resize.interpolation != "nearest"
 
 
@@ -106,10 +110,10 @@ def _prepare_scaled(
     tokens: TokenGeometry,
     limits: ImageLimits,
 ) -> Prepared | None:
-    """None where the file has to go through Pillow. It is turned upright last, when it is smallest."""
+    """Return None if Pillow has to decode the file. The image is turned upright last, when it is smallest."""
     orientation = read_orientation(opened)
     turn, size = UPRIGHT.get(orientation), swap_sideways(opened.size, orientation)
-    fit = _plan("image.encoded", size, contract, limits)
+    fit = _plan(FIELD, size, contract, limits)
     to = swap_sideways((fit.width, fit.height), orientation)
     scaled = decode_scaled(data, opened, to)
     if scaled is None:
@@ -123,7 +127,7 @@ def _prepare_scaled(
 
 def _plan(field: str, size: tuple[int, int], contract: InputContract, limits: ImageLimits) -> Fit:
     fit = plan_fit(size, contract)
-    if fit.width * fit.height > limits.max_pixels:  # a hair-thin image scaled to its shorter side is a bomb of its own
+    if fit.width * fit.height > limits.max_pixels:  # as when a 65535x1 image is resized by its shorter side
         raise InvalidRequest(
             field,
             f"{size[0]}x{size[1]} pixels, to be resized to {fit.width}x{fit.height} for this model",

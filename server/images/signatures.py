@@ -1,13 +1,15 @@
-"""What kind of file it is, by its first bytes."""
+"""The format of a file, by its first bytes."""
 
 import re
 
 from vitscope.server.errors import InvalidRequest
 
-FIELD = "image.encoded"
+FIELD = "encoded"
+"""The field of every InvalidRequest about a file."""
+
 FORMATS = "a whole JPEG, PNG, WebP, GIF, BMP or TIFF file"
 
-# Patterns for the start of the file -> the name Pillow gives to the format.
+# Pattern of the first bytes -> Pillow's name of the format.
 _ACCEPTED = {
     rb"\xff\xd8\xff": "JPEG",
     rb"\x89PNG\r\n\x1a\n": "PNG",
@@ -17,7 +19,7 @@ _ACCEPTED = {
     rb"II[\x2a\x2b]\x00|MM\x00\x2a": "TIFF",
 }
 
-# What callers send by mistake, most specific first.
+# Formats that callers send by mistake, most specific first.
 _REFUSED = {
     rb"....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)": "a HEIC photo",
     rb"....ftypavi[fs]": "an AVIF image",
@@ -41,9 +43,9 @@ _REFUSED = {
 
 
 def sniff(data: bytes) -> str:
-    """Pillow's name of the accepted format that `data` starts as: JPEG, PNG, WEBP, GIF, BMP or TIFF.
+    """Return Pillow's name of the format of `data`: JPEG, PNG, WEBP, GIF, BMP or TIFF.
 
-    Raises InvalidRequest, saying what the bytes look like, for anything else.
+    Raises InvalidRequest for anything else, saying what the bytes look like.
     """
     if not data:
         raise InvalidRequest(FIELD, "0 bytes", FORMATS)

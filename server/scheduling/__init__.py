@@ -1,1 +1,1 @@
-"""From decoded pixels to an engine's run: admission, lanes, batches, and the cost model that predicts waits."""
+"""From an admitted request to an engine's run: admission, decode pool, lanes, batches, and the cost model of waits."""

@@ -1,4 +1,4 @@
-"""T(n): what a batch of n images costs on one engine."""
+"""T(n): the run time of a batch of n images on one engine."""
 
 import threading
 from bisect import bisect_left
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 # Weight of a new observation in the drift factor: about the last twenty batches count.
 _SMOOTHING = 0.1
-# A batch size is worth its latency only if it gives this much more throughput than the next smaller one.
+# A larger batch size is worth its latency only if it has this many times the throughput of the best smaller one.
 _WORTHWHILE = 1.02
 
 
 class CostModel:
-    """Seconds of a run by batch size: measured at warm-up, interpolated between, and scaled by what is observed since.
+    """Seconds of a run by batch size, measured at warm-up, interpolated, and scaled by a drift factor.
 
-    The input of a ViT has one size, so T depends on n alone; load on the same cores makes all sizes slower alike, which is
-    what the one drift factor follows.
+    The input of a ViT has one size, so T depends on n alone. Other load on the same cores slows all sizes alike, so one
+    factor, updated by `observe`, is enough. Thread-safe.
     """
 
     def __init__(self, measured: Mapping[int, float]) -> None:
@@ -23,33 +23,33 @@ class CostModel:
         self.measured = dict(sorted(measured.items()))
         self._sizes, self._seconds = list(self.measured), list(self.measured.values())
         self.best_batch = self._best_batch()
-        """The smallest measured size beyond which bigger ones give next to no more throughput."""
+        """The smallest measured size beyond which larger ones give hardly more throughput."""
         self._drift = 1.0
         self._lock = threading.Lock()
 
     def seconds(self, n: int) -> float:
-        """Predicted seconds of a batch of `n` images; 0 for n = 0."""
+        """Return the predicted seconds of a batch of `n` images; 0 for n = 0."""
         return self._warm(n) * self._drift if n > 0 else 0.0
 
     def backlog(self, n: int) -> float:
-        """Predicted seconds of `n` waiting images, run in batches of the best size."""
+        """Return the predicted seconds of `n` waiting images, run in batches of the best size."""
         full, rest = divmod(n, self.best_batch)
         return full * self.seconds(self.best_batch) + self.seconds(rest)
 
     def observe(self, n: int, seconds: float) -> None:
-        """Learn from a run of `n` images."""
-        # Bounded, so that one stalled run (a suspended machine) does not make the server refuse for minutes.
+        """Update the drift factor from a run of `n` images."""
+        # Bounded, so that one stalled run (a suspended machine) does not cause refusals for minutes.
         ratio = min(max(seconds / self._warm(n), 0.1), 10.0)
         with self._lock:
             self._drift += _SMOOTHING * (ratio - self._drift)
 
     @property
-    def shortest(self) -> float:
-        """Seconds of the fastest run ever measured at warm-up: no answer can be had in less."""
+    def shortest_run(self) -> float:
+        """Seconds of the fastest run measured at warm-up, the lower bound of every answer."""
         return min(self._seconds)
 
     def largest_within(self, factor: float, limit: int) -> int:
-        """The largest size up to `limit` whose run takes at most `factor` times that of the smallest; at least 1."""
+        """Return the largest size up to `limit` that takes at most `factor` times the run of one image; at least 1."""
         longest = factor * self._warm(1)
         return max((n for n in range(1, limit + 1) if self._warm(n) <= longest), default=1)
 

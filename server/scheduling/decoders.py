@@ -1,4 +1,4 @@
-"""The decode pool: native threads that take turns between callers, and an estimate of how long their backlog takes."""
+"""The decode pool: threads that serve callers in turn, and an estimate of the wait for one of them."""
 
 import asyncio
 import threading
@@ -17,14 +17,14 @@ _SMOOTHING = 0.05
 
 
 class DecodePool:
-    """Threads for decoding and drawing; the libraries release the GIL in both. All methods are thread-safe."""
+    """Threads for decoding and rendering; the libraries release the GIL in both. All methods are thread-safe."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._changed = threading.Condition()
         self._queue: FairQueue[Caller, Task] = FairQueue()
-        self._began: dict[int, float] = {}  # of what runs, by thread
-        self._seconds = 0.0
+        self._began: dict[int, float] = {}  # start of each running task, by thread
+        self._seconds = 0.0  # smoothed duration of a task
         self._closed = False
         self._threads = [
             threading.Thread(target=self._serve, name=f"decode-{index}", daemon=True) for index in range(threads)
@@ -33,18 +33,18 @@ class DecodePool:
             thread.start()
 
     def submit(self, caller: Caller, task: Task) -> None:
-        """Run `task`, which must not raise, when it is its caller's turn. After `close` nothing happens."""
+        """Queue `task`, which must not raise. After `close` it is never run."""
         with self._changed:
             self._queue.push(caller, task)
             self._changed.notify()
 
     def cancel(self, caller: Caller, task: Task) -> None:
-        """Take out a task that has not begun."""
+        """Remove a task that has not begun."""
         with self._changed:
             self._queue.remove(caller, task)
 
     async def run(self, caller: Caller, function: Callable[[], T]) -> T:
-        """The result of `function`, run on a decode thread. Cancelling takes it out if it has not begun."""
+        """Run `function` on a decode thread and return its result. Cancelling removes it if it has not begun."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -64,8 +64,11 @@ class DecodePool:
             raise
 
     def predicted_wait(self, caller: Caller) -> float:
-        """Seconds until a task that `caller` adds now would begin, if nobody else adds any: from the mean of recent tasks, or from
-        what the running ones have taken already where that is more."""
+        """Return the predicted seconds until a task that `caller` adds now would begin, if no others are added.
+
+        Each task is assumed to take as long as recent ones on average, or as long as a running one has taken already if
+        that is more.
+        """
         with self._changed:
             idle = self.threads - len(self._began)
             ahead = turns_ahead(self._queue.counts, caller)
@@ -76,7 +79,7 @@ class DecodePool:
             return (ahead - idle + 0.5) * each / self.threads
 
     def close(self) -> None:
-        """Finish what runs; what waits is dropped."""
+        """Drop the waiting tasks and return when the running ones have ended."""
         with self._changed:
             self._closed = True
             self._queue.clear()
@@ -95,7 +98,7 @@ class DecodePool:
                 task = self._queue.pop()
                 began = self._began[thread] = time.monotonic()
             task()
-            del task  # while this thread waits for the next one, what this one holds may be freed
+            del task  # so that what it holds can be freed while this thread waits for the next one
             with self._changed:
                 del self._began[thread]
                 seconds = time.monotonic() - began

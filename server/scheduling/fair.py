@@ -1,4 +1,4 @@
-"""Taking turns: one item of each caller, oldest first within a caller."""
+"""A queue in which callers take turns, one item each, oldest first within a caller."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator, Mapping
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def turns_ahead(counts: Mapping[C, int], caller: C) -> int:
-    """Items that go before one that `caller` adds now, given how many each caller has, if nobody else adds any."""
+    """Return how many items go before one that `caller` adds now, if no others are added. `counts`: items by caller."""
     own = counts.get(caller, 0)
     if not own:
         return len(counts)
@@ -17,22 +17,22 @@ def turns_ahead(counts: Mapping[C, int], caller: C) -> int:
 
 
 class FairQueue(Generic[C, T]):
-    """Round-robin between callers, first in first out within each (Nagle, RFC 970). Items are told apart by identity.
+    """Round-robin between callers, first in first out within each (Nagle, RFC 970). Items are compared by identity.
 
-    However much one caller adds, another one's next item waits for one item of each caller at most. Not thread-safe.
+    However much others add, a caller's next item waits for at most one item of each other caller. Not thread-safe.
     """
 
     def __init__(self) -> None:
         self._turns: OrderedDict[C, deque[T]] = OrderedDict()
         self.counts: dict[C, int] = {}
-        """Items of each caller that has any."""
+        """Number of items of each caller that has any."""
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        """Every item, caller by caller."""
+        """Iterate over all items, caller by caller."""
         return (item for items in self._turns.values() for item in items)
 
     def push(self, caller: C, item: T) -> None:
@@ -40,18 +40,18 @@ class FairQueue(Generic[C, T]):
         self._count(caller, 1)
 
     def restore(self, caller: C, item: T) -> None:
-        """Put back what was popped: it is the first of its caller's items again."""
+        """Put back a popped item as the first of its caller's items."""
         self._turns.setdefault(caller, deque()).appendleft(item)
         self._count(caller, 1)
 
     def peek(self) -> T:
-        """What `pop` would return. Raises LookupError when the queue is empty."""
+        """Return the item that `pop` would return. Raises LookupError when the queue is empty."""
         if not self._size:
             raise LookupError("the queue is empty")
         return next(iter(self._turns.values()))[0]
 
     def pop(self) -> T:
-        """The oldest item of the caller whose turn it is. Raises LookupError when the queue is empty."""
+        """Remove and return the oldest item of the caller whose turn it is. Raises LookupError when there is none."""
         if not self._size:
             raise LookupError("the queue is empty")
         caller, items = self._turns.popitem(last=False)
@@ -62,7 +62,7 @@ class FairQueue(Generic[C, T]):
         return item
 
     def remove(self, caller: C, item: T) -> bool:
-        """Take out one item; False when it is not here."""
+        """Remove one item. Return False when it is not in the queue."""
         items = self._turns.get(caller, ())
         for index, found in enumerate(items):
             if found is item:
@@ -74,7 +74,7 @@ class FairQueue(Generic[C, T]):
         return False
 
     def clear(self) -> list[T]:
-        """Empty the queue and return what was in it."""
+        """Empty the queue and return its items."""
         items = list(self)
         self._turns.clear()
         self.counts.clear()

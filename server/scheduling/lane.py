@@ -13,20 +13,20 @@ from vitscope.server.scheduling.fair import FairQueue, turns_ahead
 from vitscope.server.scheduling.lease import Lease
 from vitscope.server.scheduling.work import Work
 
-# While single requests come in, a batch that holds a stream's images may take so many times the run of one image. More would
-# save the stream little (a processor's cost is nearly that of each image alone; a GPU's hardly grows up to some size), and
-# each single request would wait for it.
+# While single requests arrive, a batch with bulk work may take this many times the run of one image. A longer run would
+# gain bulk work little (on a CPU a batch costs nearly as much as its images one by one; on a GPU the cost hardly grows
+# up to some size), and every single request would wait for it.
 _BULK_SLOWDOWN = 1.25
 _serials = count()
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Lane:
-    """An engine, what its runs cost in each of its profiles, and the work for it.
+    """An engine, the cost model of each of its profiles, and the work for it.
 
-    serial: tells lanes of one name apart, as after a reload. slots: buffers that no batch uses; at least one more than the engine has streams. pending: what is expected, waits or is
-    staged, by caller. served: seconds of the whole machine that its batches have been given, the clock that lanes take
-    turns by.
+    slots: the slots that no batch uses; of all slots there is at least one more than the engine has streams. pending:
+    number of images by caller that are expected, waiting or staged. served: seconds of the whole machine that its
+    batches have been given; the dispatcher gives the next turn to the lane with the least.
     """
 
     model: str
@@ -44,6 +44,7 @@ class Lane:
     """[H, W, 3] of an image's pixels."""
 
     serial: int = field(init=False, default_factory=_serials.__next__)
+    """Tells apart lanes of one name, as after a reload."""
 
     def __post_init__(self) -> None:
         self.shape = self.slots[0].pixels.shape[1:]
@@ -62,13 +63,13 @@ class Lane:
         return self.model, str(self.version), str(self.engine.identity), self.graph
 
     @property
-    def throughput(self) -> int:
+    def throughput_profile(self) -> int:
         """Index of the profile that is used under load."""
         return len(self.engine.profiles) - 1
 
     @property
     def streams(self) -> int:
-        """Batches that may run at a time under load."""
+        """Batches that may run at the same time under load."""
         return self.engine.profiles[-1].streams
 
     @property
@@ -77,34 +78,32 @@ class Lane:
         return min(self.costs[-1].best_batch, self.engine.max_batch)
 
     @property
-    def modest_batch(self) -> int:
-        """The largest batch that a stream's images may make up while single requests come in."""
+    def bulk_batch(self) -> int:
+        """The largest batch that may hold bulk work while single requests arrive."""
         return self.costs[-1].largest_within(_BULK_SLOWDOWN, self.best_batch)
 
     @property
-    def shortest(self) -> float:
-        """Seconds of the fastest run ever measured at warm-up: no answer can be had in less."""
-        return min(costs.shortest for costs in self.costs)
+    def shortest_run(self) -> float:
+        """Seconds of the fastest run measured at warm-up, the lower bound of every answer."""
+        return min(costs.shortest_run for costs in self.costs)
 
     def share(self, profile: int) -> float:
-        """Part of the machine that a run takes."""
+        """Return the part of the machine that a run in a profile takes, 0 < share <= 1."""
         return 1 / self.engine.profiles[profile].streams
 
     def backlog(self, images: int) -> float:
-        """Predicted seconds of the whole machine that so many images take."""
+        """Return the predicted seconds of the whole machine for a number of images."""
         return self.costs[-1].backlog(images) / self.streams
 
-    def ahead(self, caller: Caller) -> int:
-        """Images that go before one that `caller` adds now, if nobody else adds any."""
+    def images_ahead(self, caller: Caller) -> int:
+        """Return the number of images that run before one that `caller` adds now, if no others arrive."""
         return turns_ahead(self.pending, caller)
 
-    def enter(self, work: Work) -> None:
-        """Count work as pending."""
+    def add_pending(self, work: Work) -> None:
         self.pending[work.caller] += 1
         self.total_pending += 1
 
-    def leave(self, work: Work) -> None:
-        """Count work as no longer pending."""
+    def remove_pending(self, work: Work) -> None:
         self.pending[work.caller] -= 1
         self.total_pending -= 1
         if not self.pending[work.caller]:

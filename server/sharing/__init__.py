@@ -1,1 +1,1 @@
-"""Equal requests cost one computation: calls in flight are shared, and answers can be kept."""
+"""Equal requests share one computation: calls in flight are joined, and answers can be cached."""

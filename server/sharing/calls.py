@@ -10,49 +10,49 @@ from typing import Generic, Literal, TypeVar
 from vitscope.server.errors import DeadlineExpired, Overloaded
 from vitscope.server.sharing.cache import AnswerCache
 
-Key = TypeVar("Key", bound=Hashable)
-Answer = TypeVar("Answer")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
-# How a caller came by the answer: began the computation, joined one in flight, or found the answer kept.
-How = Literal["computed", "shared", "cached"]
+# computed: this caller began the computation. shared: it joined one in flight. cached: the answer was kept.
+Origin = Literal["computed", "shared", "cached"]
 
 
-class Patience:
-    """How long a computation is waited for: `deadline`, the latest of its callers' (monotonic seconds)."""
+class SharedDeadline:
+    """The deadline of a shared computation: the latest one of its callers, in monotonic seconds."""
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self._tell: Callable[[float], None] = lambda deadline: None
+        self._deadline = deadline
+        self._listener: Callable[[float], None] = lambda deadline: None
 
-    def follow(self, tell: Callable[[float], None]) -> None:
-        """Tell the deadline now, and again whenever a caller with a later one joins."""
-        self._tell = tell
-        tell(self.deadline)
+    def on_extended(self, listener: Callable[[float], None]) -> None:
+        """Call `listener` with the deadline now, and again whenever a caller with a later one joins."""
+        self._listener = listener
+        listener(self._deadline)
 
     def extend(self, deadline: float) -> None:
-        """A caller with this deadline has joined."""
-        if deadline > self.deadline:
-            self.deadline = deadline
-            self._tell(deadline)
+        """Include the deadline of a caller that joins."""
+        if deadline > self._deadline:
+            self._deadline = deadline
+            self._listener(deadline)
 
 
-# Begins a computation, or raises where it does not; cancelling the future ends it.
-Start = Callable[[Patience], asyncio.Future[Answer]]
+# Begins a computation, or raises if it cannot. Cancelling the future ends the computation.
+Start = Callable[[SharedDeadline], asyncio.Future[V]]
 
 
-class _Call(Generic[Key, Answer]):
-    """A computation and a future for each of its callers, which tells that it has ended, not how."""
+class _Call(Generic[K, V]):
+    """A computation and one future for each of its callers, which is set when the computation ends in any way."""
 
-    def __init__(self, key: Key, start: Start[Answer], deadline: float) -> None:
+    def __init__(self, key: K, start: Start[V], deadline: float) -> None:
         self.key = key
-        self.patience = Patience(deadline)
-        self.computation = start(self.patience)
-        self.waiters: dict[asyncio.Future[None], None] = {}  # in the order in which they came
+        self.deadline = SharedDeadline(deadline)
+        self.computation = start(self.deadline)
+        self.waiters: dict[asyncio.Future[None], None] = {}  # in order of arrival
         self._failure: BaseException | None = None
         self._trace: TracebackType | None = None
 
     def end(self) -> bool:
-        """Tell the callers that the computation is done. Whether it has an answer."""
+        """Wake the callers after the computation has ended. Return whether it has an answer."""
         if not self.computation.cancelled():
             self._failure = self.computation.exception()
             self._trace = self._failure.__traceback__ if self._failure else None
@@ -63,66 +63,66 @@ class _Call(Generic[Key, Answer]):
 
     @property
     def refused(self) -> bool:
-        """Whether it failed in a way that depends on who began it, and when."""
+        """Whether it failed for a reason that depends on the caller that began it, and when."""
         return isinstance(self._failure, DeadlineExpired | Overloaded)
 
-    def result(self) -> Answer:
-        """The answer, or the failure raised without the frames that other callers have added to it."""
+    def result(self) -> V:
+        """Return the answer, or raise the failure without the frames that other callers have added to its traceback."""
         if self._failure is None:
             return self.computation.result()
         try:
             raise self._failure.with_traceback(self._trace)
         finally:
-            del self  # the failure holds this frame, which would hold the failure
+            del self  # breaks a cycle: the failure's traceback holds this frame, which holds the failure
 
 
-class SharedCalls(Generic[Key, Answer]):
-    """Computes answers by key, each once for all who ask while it is computed. Used on the event loop only.
+class SharedCalls(Generic[K, V]):
+    """Computes answers by key, each once for all callers that ask while it is computed. Used on the event loop only.
 
-    A computation lives while anybody waits for it: a caller who is cancelled leaves the others waiting, and
-    the last to leave cancels it. Answers go to several callers, who must not change them; None is not an answer. Failures
-    are never kept.
+    Cancelling one caller does not affect the others; when the last one is cancelled, so is the computation. One answer
+    goes to several callers, who must not change it. None is not an answer. Failures are never kept.
     """
 
-    def __init__(self, cache: AnswerCache[Key, Answer], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cache: AnswerCache[K, V], clock: Callable[[], float] = time.monotonic) -> None:
         self._cache, self._clock = cache, clock
-        # Calls that can be joined and whose answers will be kept: not cancelled.
-        self._calls: dict[Key, _Call[Key, Answer]] = {}
+        # Calls that can be joined and whose answers will be kept, so none that was cancelled.
+        self._calls: dict[K, _Call[K, V]] = {}
 
-    def knows(self, key: Key) -> bool:
-        """Whether `run` would begin nothing for this key."""
+    def knows(self, key: K) -> bool:
+        """Return whether the answer of this key is kept or being computed, so that `run` would begin nothing."""
         return key in self._calls or self._cache.get(key) is not None
 
-    async def run(self, key: Key, start: Start[Answer], deadline: float = math.inf) -> tuple[Answer, How]:
-        """The answer of `key`, which `start` computes unless it is kept or under way.
+    async def run(self, key: K, start: Start[V], deadline: float = math.inf) -> tuple[V, Origin]:
+        """Return the answer of `key`: a kept one, that of a computation in flight, or that of one that `start` begins.
 
-        Raises what `start` and the computation raise. One that was refused or expired may have been so for the caller who began it
-        alone, so whoever had joined tries once more, unless their own `deadline` (monotonic seconds) is over.
+        Raises what `start` and the computation raise. A computation that was refused or expired may have been so only
+        for the caller that began it. A caller that joined it therefore tries once more, unless its own `deadline`
+        (monotonic seconds) has passed.
         """
         kept = self._cache.get(key)
         if kept is not None:
             return kept, "cached"
-        call, joined = self._enter(key, start, deadline)
+        call, joined = self._join_or_begin(key, start, deadline)
         await self._wait(call)
         if joined and call.refused and self._clock() < deadline:
-            call, joined = self._enter(key, start, deadline)
+            call, joined = self._join_or_begin(key, start, deadline)
             await self._wait(call)
         try:
             return call.result(), "shared" if joined else "computed"
         finally:
-            del call  # likewise
+            del call  # breaks a cycle, as in `_Call.result`
 
-    def _enter(self, key: Key, start: Start[Answer], deadline: float) -> tuple[_Call[Key, Answer], bool]:
-        """A call to wait for, and whether it was there already."""
+    def _join_or_begin(self, key: K, start: Start[V], deadline: float) -> tuple[_Call[K, V], bool]:
+        """Return a call to wait for, and whether it was in flight already."""
         call = self._calls.get(key)
         if call is not None:
-            call.patience.extend(deadline)
+            call.deadline.extend(deadline)
             return call, True
         call = self._calls[key] = _Call(key, start, deadline)
         call.computation.add_done_callback(lambda computation: self._ended(call))
         return call, False
 
-    async def _wait(self, call: _Call[Key, Answer]) -> None:
+    async def _wait(self, call: _Call[K, V]) -> None:
         waiter = asyncio.get_running_loop().create_future()
         call.waiters[waiter] = None
         try:
@@ -133,13 +133,13 @@ class SharedCalls(Generic[Key, Answer]):
                 self._detach(call)
                 call.computation.cancel()
 
-    def _ended(self, call: _Call[Key, Answer]) -> None:
+    def _ended(self, call: _Call[K, V]) -> None:
         answered, attached = call.end(), self._detach(call)
         if answered and attached:
             self._cache.put(call.key, call.result())
 
-    def _detach(self, call: _Call[Key, Answer]) -> bool:
-        """Let nobody join it any more. False where that was so: the key may belong to a newer call."""
+    def _detach(self, call: _Call[K, V]) -> bool:
+        """Make a call impossible to join. Return False if it was so already: the key may belong to a newer call."""
         attached = self._calls.get(call.key) is call
         if attached:
             del self._calls[call.key]

@@ -1,18 +1,20 @@
-"""What makes two images equal: every byte of them, and nothing less."""
+"""Images as dictionary keys: two are equal exactly if all their bytes are."""
 
 import hashlib
 
-# Bytes looked at in each of three places. Files of one camera or encoder have like heads; their middles and ends differ.
+# Bytes of each of the three samples. Files of one camera or encoder have similar heads; their middles and ends differ.
 _SAMPLE = 256
 
 
 class Content:
-    """Bytes as a dictionary key, for as long as they are in memory anyway.
+    """Bytes as a dictionary key while they are in memory anyway.
 
-    Hashing all bytes of an image costs 3 times what comparing them does, and nearly every image differs from all others
-    already in a few samples. So the hash is that of the samples; equality is that of all bytes. Where samples meet without
-    equality, the hash of all bytes, which Python keeps beside them, is compared first: bytes that an attacker has chosen to
-    meet are read once each, not once for each other image, and that hash is keyed by a secret of the process.
+    Hashing all bytes of an image costs 3 times as much as comparing them, and nearly every image differs from all
+    others in a few samples already. So the hash covers three samples, and equality covers all bytes.
+
+    Equality first compares the hashes of all bytes, which Python caches in the bytes object. Images that an attacker
+    has given equal samples are thus read once each, and not once for each other image. Python's hash is keyed by a
+    secret of the process.
     """
 
     __slots__ = ("_hash", "data")
@@ -32,8 +34,8 @@ class Content:
 
 
 def digest(data: bytes) -> bytes:
-    """SHA-256 (FIPS 180-4) of `data`, 32 bytes: a key that may outlive it.
+    """Return the SHA-256 (FIPS 180-4) of `data`, 32 bytes: a key that does not keep the image in memory.
 
-    Nobody can make two images with one digest. Releases the GIL; 20 MiB take about 12 ms, so large images belong on a thread.
+    Collisions cannot be made on purpose. Releases the GIL. 20 MiB take about 12 ms, so large images belong on a thread.
     """
     return hashlib.sha256(data).digest()

@@ -88,5 +88,5 @@ def _to_timing(result: Result) -> timing_pb2.Timing:
     seconds = {f"{stage}_seconds": value for stage, value in result.durations.items()}
     found = result.classification
     return timing_pb2.Timing(
-        **seconds, batch_size=result.batch_size, engine=str(found.engine), origin=_ORIGINS[found.how]
+        **seconds, batch_size=result.batch_size, engine=str(found.engine), origin=_ORIGINS[found.origin]
     )

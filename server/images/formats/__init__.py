@@ -1,8 +1,8 @@
-"""What the structure of a file announces, checked before Pillow opens it.
+"""Checks of a file's structure before Pillow opens it.
 
-Pillow walks through the structure of a file in Python and under the interpreter's lock, however many parts it has, and some
-of its plugins allocate what a file announces as they open it. So each check walks the same way, and stops at a bound that
-no honest file comes near. A damaged file passes as far as it can be read: Pillow finds the damage.
+Pillow reads the structure of a file in Python, holding the GIL, however many parts it has, and some of its plugins
+allocate the size that a file declares when they open it. Each check therefore reads the same structure and stops at a
+bound that no real file comes near. A damaged file passes as far as it can be read; Pillow reports the damage.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""BMP: whether Pillow would decode it in Python."""
+"""BMP: a bound on files that Pillow would decode in Python."""
 
 import struct
 
@@ -6,19 +6,19 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import FIELD
 
-# Both of pixels and of bytes, since each costs time alone: 1920x1080 fits, and two million of each take about a second.
+# A bound on pixels and on bytes, since each takes time: 1920x1080 fits, and two million of each take about a second.
 MAX_RUN_LENGTH = 2**21
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a large file in a run-length encoding, which Pillow decodes in Python."""
+    """Raise InvalidRequest for a large file in a run-length encoding, which Pillow decodes in Python."""
     try:
         (header,) = struct.unpack_from("<I", data, 14)
         width, height = struct.unpack_from("<Ii", data, 18)
         (compression,) = struct.unpack_from("<I", data, 30)
     except struct.error:
         return
-    run_length_encoded = header >= 40 and compression in (1, 2)  # the header of 12 bytes knows no compression
+    run_length_encoded = header >= 40 and compression in (1, 2)  # the header of 12 bytes has no compression field
     if run_length_encoded and max(width * abs(height), len(data)) > MAX_RUN_LENGTH:
         raise InvalidRequest(
             FIELD,

@@ -1,4 +1,4 @@
-"""GIF (GIF89a, sections 18 to 26): the canvas, and the frames without decoding them."""
+"""GIF (GIF89a, sections 18 to 26): the canvas, and the number of frames, found without decoding them."""
 
 import struct
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
 from vitscope.server.images.signatures import FIELD
 
-# Blocks and their sub-blocks. A sub-block holds up to 255 bytes and encoders fill them, so this is a file of 60 MB.
+# Blocks and sub-blocks. A sub-block holds up to 255 bytes and encoders fill them, so this is a file of 60 MB.
 MAX_BLOCKS = 2**18
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a file of too many pixels, frames or blocks.
+    """Raise InvalidRequest for a file of too many pixels, frames or blocks.
 
     The first frame may be larger than the canvas, and Pillow allocates it when it opens the file.
     """
@@ -24,7 +24,7 @@ def check(data: bytes, limits: ImageLimits) -> None:
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Left, top, width and height of each image block."""
+    """Yield left, top, width and height of each image block."""
     left = MAX_BLOCKS + 1
     try:
         at = 13 + _colour_table(data[10])
@@ -37,7 +37,7 @@ def _frames(data: bytes) -> Iterator[tuple[int, int, int, int]]:
                 at, left = _skip(data, at + 11 + _colour_table(data[at + 9]), left)
             elif block == 0x21:
                 at, left = _skip(data, _extension(data, at), left)
-            else:  # Pillow looks for a block at the next byte
+            else:  # like Pillow, which goes on at the next byte
                 at, left = at + 1, left - 1
     except (IndexError, struct.error):
         return
@@ -45,7 +45,7 @@ def _frames(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _skip(data: bytes, at: int, left: int) -> tuple[int, int]:
-    """The offset after the sub-blocks at `at`, and how many of the `left` ones remain. It goes no further than those."""
+    """Return the offset after the sub-blocks at `at`, and how many of the `left` remain. Stops after `left` of them."""
     for used in range(left):
         size = data[at]
         at += size + 1
@@ -55,8 +55,10 @@ def _skip(data: bytes, at: int, left: int) -> tuple[int, int]:
 
 
 def _extension(data: bytes, at: int) -> int:
-    """Where Pillow starts to look for the end of the extension at `at`: what it reads before it takes even when it is
-    empty, which the format does not allow."""
+    """Return the offset from which Pillow looks for the end of the extension at `at`.
+
+    The sub-blocks before it are read by Pillow even when they are empty, which the format does not allow.
+    """
     label, first = data[at + 1], at + 2
     if label == 0xFE:
         return first
@@ -66,5 +68,5 @@ def _extension(data: bytes, at: int) -> int:
 
 
 def _colour_table(flags: int) -> int:
-    """Bytes of the colour table that `flags` announces."""
+    """Return the bytes of the colour table that `flags` declare."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0

@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81, annex B): segments and scans, found by their markers."""
+"""JPEG (ITU-T T.81, annex B): the number of segments and scans, found by their markers."""
 
 import re
 import struct
@@ -7,17 +7,17 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.signatures import FIELD
 
-# A photo has about 20; of a long colour profile or description each 64 KB are one.
+# A photo has about 20. A long colour profile or description takes one for each 64 KB.
 MAX_SEGMENTS = 1000
 # Bytes before the first scan that belong to no segment. The format allows fill bytes; encoders write none.
 MAX_PADDING = 2**16
-# Of a photo with max_pixels. Even a scan that holds nothing takes time for every pixel; progressive colour photos have
-# 10, and CMYK ones 18.
+# For an image of max_pixels. Even an empty scan takes time for every pixel; progressive colour photos have 10 scans,
+# and CMYK ones 18.
 MAX_SCANS_OF_LARGEST = 20
 
-# Inside a scan 0xff is followed by 0, by a restart marker (0xd0 to 0xd7) or by the marker that ends the scan.
+# Inside a scan, 0xff is followed by 0, by a restart marker (0xd0 to 0xd7) or by the marker that ends the scan.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-# Bytes searched at a time, since other threads have to wait for one search.
+# Bytes per search. Other threads have to wait during one search, since it holds the GIL.
 _STRIDE = 2**20
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -25,8 +25,10 @@ _WITH_LENGTH = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a file of too many segments, pixels or scans: in a few bytes a scan takes time for every
-    pixel."""
+    """Raise InvalidRequest for a file with too many segments, pixels or scans.
+
+    A scan of a few bytes takes time for every pixel.
+    """
     at, segments, scans, padding, pixels = 2, 0, 0, 0, 0
     while at < len(data) - 1:
         stop = min(at + _STRIDE, len(data))

@@ -6,21 +6,21 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import FIELD
 
-# Encoders put 8 KB or more of pixels into each, so this is a file of 80 MB.
+# Encoders put 8 KB of pixels or more into a chunk, so this is a file of 80 MB.
 MAX_CHUNKS = 10_000
 
 _HEAD = struct.Struct(">I4s")
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a file of too many chunks. Those after the pixels count, as Pillow reads them too."""
+    """Raise InvalidRequest for a file with too many chunks. Those after the pixels count: Pillow reads them too."""
     at, pixels = 8, False
     for _ in range(MAX_CHUNKS):
         if at + _HEAD.size > len(data):
             return
         length, kind = _HEAD.unpack_from(data, at)
         pixels = pixels or kind == b"IDAT"
-        if pixels and kind == b"IEND":  # before the pixels it does not stop Pillow
+        if pixels and kind == b"IEND":  # an IEND before the pixels does not stop Pillow
             return
         at += length + 12
     raise InvalidRequest(FIELD, f"a PNG file of more than {MAX_CHUNKS:,} chunks", f"at most {MAX_CHUNKS:,}")

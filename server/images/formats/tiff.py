@@ -1,4 +1,4 @@
-"""TIFF (TIFF 6.0 section 2, and BigTIFF): directories, and the size of a tile."""
+"""TIFF (TIFF 6.0 section 2, and BigTIFF): the number of directories, and the size of a tile."""
 
 import struct
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits, check_frames
 from vitscope.server.images.signatures import FIELD
 
-# Entries of one directory. Files have about 20; scientific ones, some hundred.
+# Entries of one directory. Files have about 20; scientific ones have some hundred.
 MAX_ENTRIES = 4096
 
 _SAMPLES, _TILE_WIDTH, _TILE_LENGTH = 277, 322, 323
@@ -17,9 +17,9 @@ _KINDS = {3: "H", 4: "I"}
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a file of too many directories or entries, or of tiles with too many pixels.
+    """Raise InvalidRequest for too many directories or entries, or for tiles with too many pixels.
 
-    A tile is decoded as a whole and may be larger than the image that it is cut down to.
+    A tile is decoded as a whole, and may be larger than the image that is cropped from it.
     """
     for number, (at, entries) in enumerate(_directories(data)):
         if number == 0:
@@ -28,12 +28,12 @@ def check(data: bytes, limits: ImageLimits) -> None:
 
 
 def _layout(data: bytes) -> tuple[str, bool]:
-    """Byte order for struct, and whether it is a BigTIFF."""
+    """Return the byte order for struct, and whether the file is a BigTIFF."""
     return "<" if data[:2] == b"II" else ">", 43 in data[2:4]
 
 
 def _directories(data: bytes) -> Iterator[tuple[int, int]]:
-    """Offset of the first entry and number of entries of each chained directory. A loop ends the chain."""
+    """Yield the offset of the first entry and the number of entries of each directory in the chain, up to a loop."""
     order, big = _layout(data)
     offset, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
     seen: set[int] = set()
@@ -58,7 +58,7 @@ def _check_tile(data: bytes, at: int, entries: int, limits: ImageLimits) -> None
     for entry in range(at, min(at + entries * size, len(data) - size + 1), size):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in _NAMES:
-            # Where it stands twice or is of another type, Pillow and libtiff do not read the same.
+            # If a tag is there twice or has another type, Pillow and libtiff read different values.
             if tag in found or kind not in _KINDS:
                 raise InvalidRequest(FIELD, f"a TIFF file with an unusual {_NAMES[tag]}", "one, as SHORT or LONG")
             (found[tag],) = struct.unpack_from(order + _KINDS[kind], data, entry + value)

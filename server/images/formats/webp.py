@@ -1,4 +1,4 @@
-"""WebP (RFC 9649): the canvas."""
+"""WebP (RFC 9649): the size of the canvas."""
 
 import struct
 
@@ -7,12 +7,12 @@ from vitscope.server.images.signatures import FIELD
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raises InvalidRequest for a canvas of too many pixels, which Pillow allocates when it opens the file."""
+    """Raise InvalidRequest for a canvas with too many pixels, which Pillow allocates when it opens the file."""
     check_pixels(FIELD, _canvas(data), limits)
 
 
 def _canvas(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk; (0, 0) where it is cut off or unknown, which Pillow refuses."""
+    """Return (width, height) from the first chunk; (0, 0) if it is truncated or unknown, which Pillow refuses."""
     chunk, body = data[12:16], data[20:30]
     if len(body) == 10:
         if chunk == b"VP8X":

@@ -81,7 +81,7 @@ async def test_a_call_that_is_cancelled_is_counted_as_what_it_was(serving: Servi
     deadline = Deadline(began - 100, began + left)
     deadline_of_the_work = Deadline(began, began + 100)
     caller = serving.service.callers.find("somebody", True)
-    async with caller.door:  # so that it waits
+    async with caller.place_lock:  # so that it waits
         task = asyncio.create_task(serving.service.answer(numbered(1), caller, deadline))
         await asyncio.sleep(0.05)
         task.cancel()

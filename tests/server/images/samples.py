@@ -1,4 +1,4 @@
-"""Real photos, encoded in every way, and the input contracts of the families that are served."""
+"""Real photos, encoded in every format, and the input contracts of the served model families."""
 
 import io
 from functools import cache
@@ -27,14 +27,14 @@ TOKENS = TokenGeometry(patch_height=16, patch_width=16, grid_rows=14, grid_cols=
 
 @cache
 def photos() -> dict[str, Image.Image]:
-    """Every picture inside scikit-image and scikit-learn, as RGB. The two TIFFs there are stacks of measurements."""
+    """Return every picture of scikit-image and scikit-learn as RGB, except the two TIFFs, which are measurements."""
     folders = [Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images"]
     files = [f for folder in folders for f in sorted(folder.iterdir()) if f.suffix in {".png", ".jpg", ".gif"}]
     return {file.name: Image.open(file).convert("RGB") for file in files}
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
-    if "append_images" in options:  # copies, because Pillow leaves settings of the last encoder on what it saves
+    if "append_images" in options:  # copies, because Pillow stores settings of the last encoder in the image
         options["append_images"] = [frame.copy() for frame in options["append_images"]]
     file = io.BytesIO()
     image.copy().save(file, format, **options)
@@ -42,7 +42,7 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def oriented(image: Image.Image, format: str, orientation: int) -> bytes:
-    """A file whose pixels are stored turned, so that they are upright only once `orientation` is applied."""
+    """Encode a file whose pixels are stored turned, so that applying `orientation` turns them upright."""
     stored = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +60,7 @@ def oriented(image: Image.Image, format: str, orientation: int) -> bytes:
 
 
 def difference(one: Any, other: Any) -> float:
-    """Mean absolute difference in grey levels."""
+    """Return the mean absolute difference in grey levels."""
     a, b = np.asarray(one, dtype=np.int16), np.asarray(other, dtype=np.int16)
     assert a.shape == b.shape
     return float(np.abs(a - b).mean())

@@ -1,4 +1,4 @@
-"""Every kind of file becomes upright 8-bit RGB, or an InvalidRequest and nothing else."""
+"""Every file becomes upright 8-bit RGB, or raises InvalidRequest and nothing else."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ def _photo(width: int = 61, height: int = 43) -> Image.Image:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_comes_upright_and_is_reported(format: str, orientation: int) -> None:
+def test_every_orientation_is_turned_upright_and_reported(format: str, orientation: int) -> None:
     image, found = decode(oriented(_photo(), format, orientation), LIMITS)
     assert found == orientation
     assert image.size == (61, 43)
@@ -33,14 +33,14 @@ def test_every_orientation_comes_upright_and_is_reported(format: str, orientatio
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_is_none(value: int) -> None:
+def test_an_invalid_orientation_is_ignored(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
     image, found = decode(encoded(_photo(), "PNG", exif=exif), LIMITS)
     assert (found, image.size) == (1, (61, 43))
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest brings its own filters; see test_header
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest sets its own filters; see test_header
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0", b"Exif\0\0MM\0*", b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"\xff" * 50, b"x"]
 )
@@ -88,7 +88,7 @@ def test_transparent_palettes_keep_their_colours(transparency: int | bytes) -> N
     assert difference(image, palette.convert("RGB")) == 0
 
 
-def test_lab_becomes_the_colour_it_means() -> None:
+def test_lab_is_converted_to_the_same_colour() -> None:
     lab = Image.frombytes("LAB", (1, 2), bytes([136, 81, 67, 255, 0, 0]))  # L* 53.2, a* 80, b* 67: sRGB red
     red, white = np.asarray(decode(encoded(lab, "TIFF"), LIMITS)[0]).reshape(2, 3).astype(int)
     assert red[0] > 240
@@ -113,13 +113,13 @@ def test_16_bit_grey_is_scaled_and_not_clipped(format: str, order: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "said"), [("F", "floating-point"), ("I", "integer")])
-def test_pixels_without_a_white_level_are_refused(mode: str, said: str) -> None:
+def test_pixels_without_an_agreed_white_level_are_refused(mode: str, said: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{said} pixels.*accepted: 8-bit"):
         decode(encoded(_photo().convert("L").convert(mode), "TIFF"), LIMITS)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF", "PNG", "MPO"])
-def test_the_first_frame_counts(format: str) -> None:
+def test_the_first_frame_is_used(format: str) -> None:
     red, blue = (Image.new("RGB", (32, 24), colour) for colour in ((250, 0, 0), (0, 0, 250)))
     image, _ = decode(encoded(red, format, save_all=True, append_images=[blue]), LIMITS)
     assert difference(image, red) < 3
@@ -127,13 +127,13 @@ def test_the_first_frame_counts(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
-def test_a_cut_off_file_is_refused(format: str, kept: float) -> None:
+def test_a_truncated_file_is_refused(format: str, kept: float) -> None:
     data = encoded(photos()["coffee.png"].resize((300, 200)), format)
     with pytest.raises(InvalidRequest, match=f"a {format} file"):
         decode(data[: int(len(data) * kept)], LIMITS)
 
 
-def test_a_damaged_tiff_is_called_that() -> None:
+def test_the_error_of_a_damaged_tiff_says_so() -> None:
     data = bytearray(encoded(photos()["coffee.png"].resize((300, 200)), "TIFF", compression="tiff_lzw"))
     data[3000:4000] = bytes(1000)
     with pytest.raises(InvalidRequest, match=r"a TIFF file that cannot be decoded \(damaged or truncated data\)"):
@@ -171,7 +171,7 @@ FILES = _files()
 
 
 def _repair(png: bytearray) -> None:
-    """Make the checksums right again, so that what they guard is read."""
+    """Correct the checksums, so that Pillow reads what they protect."""
     at = 8
     while at + 12 <= len(png):
         end = at + 8 + int.from_bytes(png[at : at + 4], "big")
@@ -183,9 +183,9 @@ def _repair(png: bytearray) -> None:
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FILES)
-def test_hostile_bytes_are_refused_and_raise_nothing_else(name: str, data: st.DataObject) -> None:
+def test_malformed_files_raise_invalid_request_and_nothing_else(name: str, data: st.DataObject) -> None:
     file = bytearray(FILES[name])
-    early = st.integers(0, min(len(file) - 1, 200))  # headers break in more ways than pixels
+    early = st.integers(0, min(len(file) - 1, 200))  # headers can be damaged in more ways than pixels
     for at in data.draw(st.lists(early | st.integers(0, len(file) - 1), max_size=8)):
         file[at] = data.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
     if data.draw(st.booleans()):
@@ -196,13 +196,13 @@ def test_hostile_bytes_are_refused_and_raise_nothing_else(name: str, data: st.Da
     try:
         image, orientation = decode(bytes(file), ImageLimits(max_pixels=1_000_000))
     except InvalidRequest as refused:
-        assert refused.field == "image.encoded"
+        assert refused.field == "encoded"
     else:
         assert image.mode == "RGB"
         assert 1 <= orientation <= 8
 
 
-def test_the_untouched_files_are_all_accepted() -> None:
+def test_the_same_files_without_damage_are_accepted() -> None:
     for data in FILES.values():
         assert decode(data, LIMITS)[0].mode == "RGB"
 

@@ -1,4 +1,4 @@
-"""What is painted on the photo where Geometry puts a cell arrives in that cell of the model's input."""
+"""A mark on the photo at the position that Geometry gives to a cell is in that cell of the model's input."""
 
 from typing import get_args
 
@@ -12,7 +12,9 @@ from vitscope.server.images import Geometry, ImageLimits, prepare_encoded, prepa
 
 LIMITS = ImageLimits()
 ODD = contract(197, mode="shortest_edge", edge=211, interpolation="bilinear")
-ODD_TOKENS = TokenGeometry(patch_height=14, patch_width=14, grid_rows=14, grid_cols=14, pooling="cls")  # 1 pixel over
+ODD_TOKENS = TokenGeometry(
+    patch_height=14, patch_width=14, grid_rows=14, grid_cols=14, pooling="cls"
+)  # 1 pixel is left over
 MODELS = {"squash": (VIT, TOKENS), "squash+crop": (DEIT, TOKENS), "crop": (DINOV2, TOKENS), "odd": (ODD, ODD_TOKENS)}
 SIZES = [(701, 467), (333, 901), (1024, 1024)]
 
@@ -48,7 +50,7 @@ def _cells(pixels: np.ndarray, tokens: TokenGeometry) -> np.ndarray:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_checkerboard_falls_into_the_cells(size: tuple[int, int], model: str, orientation: int) -> None:
+def test_a_checkerboard_on_the_photo_fills_the_cells(size: tuple[int, int], model: str, orientation: int) -> None:
     contract, tokens = MODELS[model]
     photo = _checkerboard(size, _geometry(size, contract, tokens))
     prepared = prepare_encoded(oriented(photo, "PNG", orientation), contract, tokens, LIMITS, keep_photo=False)
@@ -56,7 +58,7 @@ def test_a_checkerboard_falls_into_the_cells(size: tuple[int, int], model: str, 
     assert (prepared.geometry.image_width, prepared.geometry.image_height) == size
     cells = _cells(prepared.pixels, tokens)
     odd = np.indices(cells.shape).sum(axis=0) % 2 == 1
-    # One pixel of the 14 to 16 of a patch out of place would cost 255/16 on average.
+    # A shift by one of the 14 to 16 pixels of a patch would change the mean by 255/16.
     assert cells[odd].min() > 255 - 25
     assert cells[~odd].max() < 25
     assert abs(cells[odd].mean() - (255 - cells[~odd].mean())) < 2

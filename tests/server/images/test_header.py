@@ -60,7 +60,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_from_its_header(name: str) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidRequest, match=r"60000x60000 pixels; accepted: at most 50,000,000 pixels"):
         open_image(BOMBS[name], ImageLimits())
@@ -88,16 +88,16 @@ def test_frames_are_limited(format: str) -> None:
         open_image(data, ImageLimits(max_frames=3))
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest brings its own filters; the last test here has ours
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest sets its own filters; the last test here uses ours
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_cut_off_header_is_called_that(format: str) -> None:
+def test_the_error_of_a_truncated_header_says_so(format: str) -> None:
     data = encoded(photos()["coffee.png"].resize((40, 30)), format)
     with pytest.raises(InvalidRequest, match=rf"a {format} file .*(header|cannot be decoded)") as refused:
         open_image(data[:16], ImageLimits())
     assert "0x" not in str(refused.value)
 
 
-def test_a_lack_of_memory_is_not_the_callers_fault() -> None:
+def test_a_memory_error_is_no_invalid_request() -> None:
     with pytest.raises(MemoryError), unreadable("PNG"):
         raise MemoryError
 
@@ -115,7 +115,8 @@ assert Image.open(io.BytesIO(file.getvalue())).getexif() is not None
 print(decode(file.getvalue(), ImageLimits())[0].size)
 palette = Image.new("P", (8, 4)); palette.info["transparency"] = bytes(range(256))
 file = io.BytesIO(); palette.save(file, "PNG")
-print(decode(file.getvalue(), ImageLimits())[0].mode, [m for m in ("torch", "transformers", "google.protobuf", "grpc") if m in sys.modules])
+heavy = [m for m in ("torch", "transformers", "google.protobuf", "grpc") if m in sys.modules]
+print(decode(file.getvalue(), ImageLimits())[0].mode, heavy)
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr == ""

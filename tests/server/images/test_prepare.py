@@ -32,13 +32,13 @@ def test_preprocessed_pixels_are_untouched() -> None:
 @pytest.mark.parametrize(
     ("size", "sent", "preprocessed", "field"),
     [
-        ((0, 10), 0, False, "image.raw.width"),
-        ((10, 0), 0, False, "image.raw.height"),
-        ((10, 10), 299, False, "image.raw.rgb"),
-        ((10, 10), 400, False, "image.raw.rgb"),
-        ((60000, 60000), 0, False, "image.raw"),
-        ((2**32 - 1, 2**32 - 1), 0, True, "image.raw"),
-        ((224, 223), 224 * 223 * 3, True, "image.raw.preprocessed"),
+        ((0, 10), 0, False, "width"),
+        ((10, 0), 0, False, "height"),
+        ((10, 10), 299, False, "rgb"),
+        ((10, 10), 400, False, "rgb"),
+        ((60000, 60000), 0, False, "raw"),
+        ((2**32 - 1, 2**32 - 1), 0, True, "raw"),
+        ((224, 223), 224 * 223 * 3, True, "preprocessed"),
     ],
 )
 def test_sizes_must_agree(size: tuple[int, int], sent: int, preprocessed: bool, field: str) -> None:
@@ -47,14 +47,14 @@ def test_sizes_must_agree(size: tuple[int, int], sent: int, preprocessed: bool, 
     assert refused.value.field == field
 
 
-def test_the_photo_is_upright() -> None:
+def test_a_kept_photo_is_upright() -> None:
     photo = photos()["coffee.png"]
     prepared = prepare_encoded(oriented(photo, "PNG", 8), VIT, TOKENS, LIMITS, keep_photo=True)
     assert prepared.photo is not None
     assert difference(prepared.photo, photo) == 0
 
 
-def test_a_large_photo_is_kept_small_and_its_geometry_is_not() -> None:
+def test_a_kept_photo_is_reduced_and_its_geometry_is_not() -> None:
     photo = photos()["coffee.png"].resize((3001, 2000))
     prepared = prepare_encoded(encoded(photo, "JPEG"), VIT, TOKENS, LIMITS, keep_photo=True)
     assert prepared.photo is not None
@@ -69,7 +69,7 @@ def test_one_pixel_is_an_image(contract: object) -> None:
     assert np.unique(prepared.pixels.reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
 
 
-def test_a_hair_thin_image_does_not_blow_up_on_its_shorter_side() -> None:
+def test_a_thin_image_that_resizing_would_make_too_large_is_refused() -> None:
     rgb = bytes(65535 * 3)
     with pytest.raises(InvalidRequest, match=r"65535x1 pixels, to be resized to 16776960x256"):
         prepare_raw(rgb, 65535, 1, False, DINOV2, TOKENS, LIMITS, keep_photo=False)
@@ -78,7 +78,9 @@ def test_a_hair_thin_image_does_not_blow_up_on_its_shorter_side() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("model", [VIT, DINOV2], ids=["squash", "crop"])
-def test_a_scaled_photo_comes_upright_where_the_exact_one_lies(orientation: int, model: InputContract) -> None:
+def test_a_scaled_photo_is_upright_and_has_the_geometry_of_the_exact_one(
+    orientation: int, model: InputContract
+) -> None:
     data = oriented(photos()["coffee.png"].resize((1801, 1603)), "JPEG", orientation)
     scaled, exact = (
         prepare_encoded(data, model, TOKENS, ImageLimits(decoding=decoding), keep_photo=False)  # type: ignore[arg-type]
@@ -88,7 +90,7 @@ def test_a_scaled_photo_comes_upright_where_the_exact_one_lies(orientation: int,
     assert 0 < difference(scaled.pixels, exact.pixels) < 1
 
 
-def test_a_photo_that_is_kept_is_not_scaled() -> None:
+def test_a_kept_photo_is_not_scaled() -> None:
     data = encoded(photos()["coffee.png"].resize((1800, 1400)), "JPEG")
     photo = prepare_encoded(data, VIT, TOKENS, LIMITS, keep_photo=True).photo
     assert photo is not None

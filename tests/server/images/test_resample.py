@@ -1,4 +1,4 @@
-"""The SIMD resize is Pillow's, to a grey level."""
+"""The SIMD resize equals Pillow's within a grey level."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,7 +23,7 @@ def _pillow(image: Image.Image, extent: tuple[float, float], to: tuple[int, int]
 @pytest.mark.parametrize("to", SIZES)
 @pytest.mark.parametrize("interpolation", SMOOTH)
 @pytest.mark.parametrize("name", ["coffee.png", "china.jpg", "gravel.png"])
-def test_it_is_pillows_resize(name: str, interpolation: str, to: tuple[int, int]) -> None:
+def test_it_equals_pillows_resize(name: str, interpolation: str, to: tuple[int, int]) -> None:
     photo = photos()[name]
     resized = resample(photo.tobytes(), photo.size, photo.size, to, interpolation)
     assert (resized.dtype, resized.shape) == (np.uint8, (to[1], to[0], 3))
@@ -53,7 +53,7 @@ def test_an_image_of_the_right_size_is_not_changed(interpolation: str) -> None:
 
 
 @pytest.mark.parametrize("interpolation", SMOOTH)
-def test_without_the_simd_package_it_is_pillow_itself(monkeypatch: pytest.MonkeyPatch, interpolation: str) -> None:
+def test_without_the_simd_package_pillow_resizes(monkeypatch: pytest.MonkeyPatch, interpolation: str) -> None:
     monkeypatch.setattr(module, "SIMD", False)
     photo, extent = photos()["coffee.png"], (599.5, 399.25)
     resized = resample(photo.tobytes(), photo.size, extent, (224, 224), interpolation)
@@ -64,7 +64,7 @@ def test_the_simd_package_is_installed_here() -> None:
     assert module.SIMD
 
 
-def test_threads_do_not_disturb_one_another() -> None:
+def test_threads_do_not_affect_each_other() -> None:
     pictures = [photo.resize((640, 480)) for photo in list(photos().values())[:12]]
 
     def small(photo: Image.Image) -> bytes:

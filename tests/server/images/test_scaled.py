@@ -1,4 +1,4 @@
-"""JPEGs are scaled as far as they may be, and whatever is odd about one goes through Pillow."""
+"""JPEGs are scaled as far as allowed, and files that are unusual in any way are decoded by Pillow."""
 
 import io
 import struct
@@ -63,7 +63,7 @@ def _pixels(data: bytes, contract: InputContract, limits: ImageLimits) -> np.nda
         ((60, 900), (28, 28), (900, 60), (60, 900)),
     ],
 )
-def test_the_factor_leaves_room_in_both_axes(
+def test_the_factor_leaves_headroom_in_both_axes(
     size: tuple[int, int], to: tuple[int, int], shape: tuple[int, int], extent: tuple[float, float]
 ) -> None:
     scaled = _scaled(encoded(_photo("coffee.png", size), "JPEG"), to)
@@ -77,7 +77,7 @@ def test_the_factor_leaves_room_in_both_axes(
     st.tuples(st.integers(1, 700), st.integers(1, 700)),
     st.tuples(st.integers(1, 99), st.integers(1, 99)),
 )
-def test_never_below_what_is_needed(size: tuple[int, int], to: tuple[int, int]) -> None:
+def test_a_photo_is_never_scaled_below_the_headroom(size: tuple[int, int], to: tuple[int, int]) -> None:
     scaled = _scaled(encoded(Image.new("RGB", size), "JPEG"), to)
     assert scaled is not None
     if scaled.extent != size:
@@ -104,7 +104,7 @@ def test_within_a_grey_level_of_pillow(family: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["astronaut.png", "coffee.png", "rocket.jpg"])
-def test_grey_files_too(name: str) -> None:
+def test_grey_files_are_within_a_grey_level_too(name: str) -> None:
     data = encoded(_photo(name, (1600, 1200)).convert("L"), "JPEG")
     assert difference(_pixels(data, VIT, LIMITS), _pixels(data, VIT, EXACT)) < 1
 
@@ -114,11 +114,11 @@ def test_a_size_that_the_factor_does_not_divide_is_not_shifted() -> None:
     scaled = _scaled(data)
     assert scaled is not None
     assert scaled.extent == (700.5, 700.5)
-    # Taking the 701 pixels to be the picture costs 0.6 grey levels here.
+    # Taking all 701 pixels as the image would cost 0.6 grey levels here.
     assert difference(_pixels(data, VIT, LIMITS), _pixels(data, VIT, EXACT)) < 0.3
 
 
-def test_nearest_takes_the_very_pixels_of_the_processor() -> None:
+def test_nearest_is_not_scaled() -> None:
     nearest = contract(mode="squash", height=224, width=224, interpolation="nearest")
     data = encoded(_photo("coffee.png", (2000, 1500)), "JPEG")
     assert difference(_pixels(data, nearest, LIMITS), _pixels(data, nearest, EXACT)) == 0
@@ -127,15 +127,15 @@ def test_nearest_takes_the_very_pixels_of_the_processor() -> None:
 @pytest.mark.parametrize(
     ("format", "mode"), [("JPEG", "CMYK"), ("PNG", "RGB"), ("WEBP", "RGB"), ("TIFF", "RGB"), ("GIF", "P")]
 )
-def test_other_files_are_not_for_it(format: str, mode: str) -> None:
+def test_other_formats_are_not_decoded(format: str, mode: str) -> None:
     assert _scaled(encoded(_photo("coffee.png", (800, 600)).convert(mode), format)) is None
 
 
-def test_what_stays_too_large_is_not_for_it() -> None:
+def test_images_that_stay_too_large_are_not_decoded() -> None:
     assert _scaled(encoded(Image.new("RGB", (2400, 1800)), "JPEG"), (1300, 1000)) is None
 
 
-def test_the_first_picture_of_several_counts() -> None:
+def test_the_first_picture_of_several_is_used() -> None:
     red, blue = (Image.new("RGB", (800, 600), colour) for colour in ((250, 0, 0), (0, 0, 250)))
     scaled = _scaled(encoded(red, "MPO", save_all=True, append_images=[blue]))
     assert scaled is not None
@@ -152,7 +152,7 @@ def _damaged() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", _damaged())
-def test_pillow_has_the_last_word_on_damaged_files(name: str) -> None:
+def test_damaged_files_are_decoded_or_refused_by_pillow(name: str) -> None:
     data = _damaged()[name]
     assert _scaled(data) is None
     answers: list[Any] = []
@@ -169,7 +169,7 @@ def test_pillow_has_the_last_word_on_damaged_files(name: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), progressive=st.booleans())
 @pytest.mark.filterwarnings("ignore")
-def test_hostile_bytes_get_the_answer_that_pillow_gives(data: st.DataObject, progressive: bool) -> None:
+def test_malformed_files_get_the_same_error_as_from_pillow(data: st.DataObject, progressive: bool) -> None:
     file = bytearray(encoded(_photo("coffee.png", (130, 100)), "JPEG", quality=50, progressive=progressive))
     early = st.integers(0, 700)
     for at in data.draw(st.lists(early | st.integers(0, len(file) - 1), max_size=4)):
@@ -187,8 +187,8 @@ def test_hostile_bytes_get_the_answer_that_pillow_gives(data: st.DataObject, pro
     assert refused[0] == refused[1]
 
 
-def test_the_trained_example_names_the_same_class() -> None:
-    """On 28 pixels of a scaled photo as on those of its own processor."""
+def test_the_trained_example_predicts_the_same_class() -> None:
+    """Compare 28x28 pixels of a scaled photo with those of the example's own processor."""
     model = transformers.ViTForImageClassification.from_pretrained(FASHION).eval()
     processor = ViTImageProcessorPil.from_pretrained(FASHION)
     small = contract(28, mode="squash", height=28, width=28, interpolation="bilinear")
@@ -209,7 +209,7 @@ def test_the_trained_example_names_the_same_class() -> None:
     assert (classes[0] == classes[1]).float().mean() >= 0.999
 
 
-def test_truncation_is_called_that() -> None:
+def test_the_error_of_a_truncated_file_says_so() -> None:
     data = encoded(_photo("coffee.png", (900, 900)), "JPEG")
     with pytest.raises(InvalidRequest, match=r"a JPEG file that cannot be decoded \(.*truncated"):
         _pixels(data[: len(data) // 2], VIT, LIMITS)

@@ -1,4 +1,4 @@
-"""What the caller is told about bytes that are no image."""
+"""Formats are recognised, and the error about other bytes says what they look like."""
 
 import contextlib
 
@@ -12,7 +12,7 @@ from vitscope.server.images.signatures import sniff
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_accepted_formats_go_by_pillows_names(name: str) -> None:
+def test_accepted_formats_have_pillows_names(name: str) -> None:
     assert sniff(encoded(photos()["chelsea.png"], name)) == name
 
 
@@ -45,10 +45,10 @@ def test_bigtiff_is_tiff() -> None:
         (b"\xde\xad\xbe\xef", "de ad be ef"),
     ],
 )
-def test_others_are_named(data: bytes, said: str) -> None:
+def test_other_formats_are_named_in_the_error(data: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said) as refused:
         sniff(data)
-    assert refused.value.field == "image.encoded"
+    assert refused.value.field == "encoded"
     assert "JPEG, PNG, WebP, GIF, BMP or TIFF" in str(refused.value)
 
 

@@ -1,5 +1,7 @@
-"""The model's pixels are those of the checkpoint's own processor, for every photo, size and quality: all of them with exact
-decoding, and within 1 grey level on average by default."""
+"""The model's pixels are those of the checkpoint's own processor, for every photo, size and quality.
+
+They are equal with exact decoding, and within 1 grey level on average by default.
+"""
 
 import io
 from typing import Any
@@ -74,7 +76,7 @@ def test_scaled_decoding_stays_within_a_grey_level(family: str, files: list[byte
 
 
 @pytest.mark.parametrize("resample", ["nearest", "bilinear", "bicubic", "lanczos"])
-def test_every_filter_is_the_processors(resample: str) -> None:
+def test_every_filter_equals_the_processors(resample: str) -> None:
     processor = ViTImageProcessorPil(resample=Image.Resampling[resample.upper()])
     squash = contract(mode="squash", height=224, width=224, interpolation=resample)
     image = photos()["rocket.jpg"]
@@ -92,7 +94,7 @@ def test_sizes_and_offsets_round_as_the_processors_do(width: int, height: int, e
 
 
 @pytest.mark.parametrize("shape", [(301, 257), (257, 301), (256, 999)])
-def test_odd_crops_are_the_processors(shape: tuple[int, int]) -> None:
+def test_odd_crops_equal_the_processors(shape: tuple[int, int]) -> None:
     image = photos()["coffee.png"].resize(shape)
     processor = BitImageProcessorPil(size={"shortest_edge": 250}, crop_size={"height": 197, "width": 197})
     odd = contract(197, mode="shortest_edge", edge=250, interpolation="bicubic")

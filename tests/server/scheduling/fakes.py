@@ -1,4 +1,4 @@
-"""An engine whose runs the test lets through one by one, so that every schedule can be produced on purpose."""
+"""An engine whose runs the test releases one by one, so that it can produce any schedule."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ ANYBODY = Caller("anybody", bulk=False)
 
 
 class GatedEngine:
-    """Runs block until `release` is called. Each output row is the first pixel of its image, so rows can be told apart."""
+    """Runs block until `release` is called. Each output row is the first pixel of its image, which identifies it."""
 
     identity = Identity("fake", "1", "f32", "test")
 
@@ -61,14 +61,14 @@ class GatedSlot:
 
 
 def lane(engine: GatedEngine, name: str = "model", seconds_per_image: float = 0.01, growth: float = 0.5) -> Lane:
-    """T(n) = seconds_per_image * n ** growth, in every profile."""
+    """Return a lane with T(n) = seconds_per_image * n ** growth in every profile."""
     costs = {n: seconds_per_image * n**growth for n in range(1, engine.max_batch + 1)}
     slots = [engine.slot() for _ in range(max(profile.streams for profile in engine.profiles) + 1)]
     return Lane(name, 1, "classify", engine, [CostModel(costs) for _ in engine.profiles], slots)
 
 
 class ToldWork(Work):
-    """Work that tells what became of it to two functions."""
+    """Work that passes its result to one of two functions."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class ToldWork(Work):
 
 
 class Answers:
-    """Collects what became of each image, by its number."""
+    """Collects the result of each image by its number."""
 
     def __init__(self) -> None:
         self.done: dict[int, float] = {}
@@ -116,7 +116,7 @@ class Answers:
 
 
 def pixels(number: int) -> np.ndarray:
-    """The image of a number."""
+    """Return the image of a number: every value is the number."""
     return np.full((SIZE, SIZE, 3), number, np.uint8)
 
 

@@ -1,14 +1,15 @@
-"""What must hold for a dispatcher in every state that it can reach."""
+"""Invariants of a dispatcher, which hold in every state that it can reach."""
 
 from collections import Counter
 
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Stage, Work
+from vitscope.server.scheduling.work import Stage, Work
 
 
 def check(dispatcher: Dispatcher, lanes: list[Lane], works: dict[int, tuple[Lane, Work]], slots: int) -> None:
-    """Raises AssertionError. `works` holds every work by number (the value of its pixels); `slots` each lane's buffers."""
+    """Check all invariants. works: all work by number, the value of its pixels. slots: number of slots of each lane."""
     batches = [*dispatcher.running, *([dispatcher.staged] if dispatcher.staged else [])]
     for lane in lanes:
         mine = {number: work for number, (owner, work) in works.items() if owner is lane}
@@ -27,17 +28,17 @@ def check(dispatcher: Dispatcher, lanes: list[Lane], works: dict[int, tuple[Lane
 
 
 def check_work_conserving(dispatcher: Dispatcher) -> None:
-    """After `start` has said None: nothing waits that a free stream could run."""
+    """Check, after `start` has returned None, that no work waits that a free stream could run."""
     used = sum(b.lane.share(b.profile) for b in dispatcher.running)
     for lane in dispatcher.lanes:
         if lane.waiting:
             assert dispatcher.staged is not None
         if dispatcher.staged is not None and dispatcher.staged.lane is lane:
-            assert used + lane.share(lane.throughput) > 1, "a stream idles while work is staged"
+            assert used + lane.share(lane.throughput_profile) > 1, "a stream idles while work is staged"
 
 
 def _check_places(dispatcher: Dispatcher, lane: Lane, works: dict[int, Work]) -> None:
-    """Each work is exactly where its stage says."""
+    """Check that each work is exactly where its stage says."""
     waiting = Counter(id(work) for work in lane.waiting)
     staged = Counter(id(w) for w in (dispatcher.staged.work if dispatcher.staged else ()))
     running = Counter(id(w) for batch in dispatcher.running for w in batch.work)

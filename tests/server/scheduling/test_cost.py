@@ -1,3 +1,5 @@
+"""Predicted run times by batch size."""
+
 import pytest
 
 from vitscope.server.scheduling.cost import CostModel
@@ -23,7 +25,7 @@ def test_a_backlog_is_full_batches_and_a_rest() -> None:
     assert costs.backlog(9) == pytest.approx(2 * 0.020 + 0.010)
 
 
-def test_it_follows_what_is_observed() -> None:
+def test_predictions_follow_observed_runs() -> None:
     costs = CostModel({1: 0.010, 4: 0.020})
     for _ in range(100):
         costs.observe(4, 0.040)
@@ -33,6 +35,6 @@ def test_it_follows_what_is_observed() -> None:
 
 
 @pytest.mark.parametrize("measured", [{}, {0: 0.1}, {1: 0.0}])
-def test_nonsense_is_refused(measured: dict[int, float]) -> None:
+def test_impossible_measurements_are_refused(measured: dict[int, float]) -> None:
     with pytest.raises(ValueError, match="expected positive seconds"):
         CostModel(measured)

@@ -1,20 +1,14 @@
+"""The decode pool serves callers in turn and predicts its waits."""
+
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.server.scheduling.fakes import ANYBODY
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.decoders import DecodePool
-
-
-@pytest.fixture
-async def decoders() -> AsyncIterator[DecodePool]:
-    pool = DecodePool(1)
-    yield pool
-    pool.close()
 
 
 async def test_callers_take_turns(decoders: DecodePool) -> None:
@@ -32,7 +26,7 @@ async def test_callers_take_turns(decoders: DecodePool) -> None:
     assert order == ["g0", "m", "g1", "g2", "g3"]
 
 
-async def test_what_the_function_raises_is_raised_to_its_caller(decoders: DecodePool) -> None:
+async def test_an_error_of_the_function_is_raised_to_its_caller(decoders: DecodePool) -> None:
     with pytest.raises(ZeroDivisionError):
         await decoders.run(ANYBODY, lambda: 1 / 0)
     assert await decoders.run(ANYBODY, lambda: 7) == 7
@@ -61,7 +55,7 @@ async def test_a_cancelled_decode_that_has_not_begun_leaves_the_pool(decoders: D
     assert decoders.predicted_wait(ANYBODY) == 0
 
 
-async def test_a_decode_that_takes_long_is_noticed_before_it_ends(decoders: DecodePool) -> None:
+async def test_a_slow_decode_raises_the_predicted_wait_before_it_ends(decoders: DecodePool) -> None:
     await decoders.run(ANYBODY, lambda: None)
     assert decoders.predicted_wait(ANYBODY) == 0
     slow = asyncio.create_task(decoders.run(ANYBODY, lambda: time.sleep(0.3)))

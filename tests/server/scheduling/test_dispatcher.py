@@ -1,4 +1,4 @@
-"""The dispatcher's single decisions, driven step by step."""
+"""Single decisions of the dispatcher, driven step by step."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a_lone_image_gets_the_whole_machine_and_several_get_a_stream_each() -> 
     assert [batch.profile for batch in world.dispatcher.running] == [1, 1]
 
 
-def test_an_image_that_is_still_being_decoded_counts_as_company() -> None:
+def test_an_image_that_is_still_being_decoded_counts_as_contention() -> None:
     world, (a, b) = two_streams(), callers(2)
     world.submit(1, a)
     world.expect(2, b)
@@ -31,7 +31,7 @@ def test_an_image_that_is_still_being_decoded_counts_as_company() -> None:
     assert world.start() == [2]
 
 
-def test_in_a_crowd_a_moments_idleness_does_not_give_one_image_the_whole_machine() -> None:
+def test_under_load_a_moments_idleness_does_not_give_one_image_the_whole_machine() -> None:
     world, (a, b) = two_streams(), callers(2)
     for number in range(0, 40, 2):
         world.submit(number, a)
@@ -43,14 +43,14 @@ def test_in_a_crowd_a_moments_idleness_does_not_give_one_image_the_whole_machine
     world.submit(100, a)
     assert world.start() == [100]
     assert world.dispatcher.running[0].profile == 1
-    for number in range(101, 121):  # the others have gone
+    for number in range(101, 121):  # the load is over
         world.finish()
         world.submit(number, a)
         world.start()
     assert world.dispatcher.running[0].profile == 0
 
 
-def test_what_waits_is_divided_evenly_between_the_streams() -> None:
+def test_waiting_images_are_divided_evenly_between_the_streams() -> None:
     world, (a,) = two_streams(max_batch=8), callers(1)
     for number in range(6):
         world.submit(number, a)
@@ -62,7 +62,7 @@ def test_what_waits_is_divided_evenly_between_the_streams() -> None:
     assert world.start() == [6, 7, 8, 9, 10]
 
 
-def test_a_newcomer_takes_the_place_of_one_who_has_more_in_the_staged_batch() -> None:
+def test_a_new_callers_image_displaces_one_of_a_caller_who_has_more_in_the_staged_batch() -> None:
     world, (greedy, modest) = one_stream(max_batch=4), callers(2)
     for number in range(9):
         world.submit(number, greedy)
@@ -75,7 +75,7 @@ def test_a_newcomer_takes_the_place_of_one_who_has_more_in_the_staged_batch() ->
     assert world.start() == [7, 8]
 
 
-def test_a_stream_rides_in_modest_batches_while_single_requests_come_in() -> None:
+def test_bulk_work_runs_in_smaller_batches_while_single_requests_arrive() -> None:
     # T(n) = n ** 0.3: two images take 1.23 times as long as one, three take 1.39 times.
     world = one_stream(max_batch=8, growth=0.3)
     (stream,), (single,) = callers(1, bulk=True), callers(1)
@@ -86,12 +86,12 @@ def test_a_stream_rides_in_modest_batches_while_single_requests_come_in() -> Non
     world.submit(100, single)
     world.finish()
     assert 100 in (batch := world.start() or []) and len(batch) == 2
-    world.now += 1.5  # nobody single for a while
+    world.now += 1.5  # no single request for a while
     world.finish()
     assert len(world.start() or ()) == 8
 
 
-def test_a_streams_image_gives_way_to_a_single_request_but_only_once() -> None:
+def test_a_bulk_image_is_displaced_by_a_single_request_but_only_once() -> None:
     world, (stream,), singles = one_stream(max_batch=1), callers(1, bulk=True), callers(4)
     world.submit(0, stream)
     world.start()
@@ -105,7 +105,7 @@ def test_a_streams_image_gives_way_to_a_single_request_but_only_once() -> None:
     assert order == [10, 1, 11, 12, 13]
 
 
-def test_lanes_share_the_machine_by_time() -> None:
+def test_lanes_share_the_machine_time_evenly() -> None:
     fast, slow = lane(GatedEngine(1), seconds_per_image=1), lane(GatedEngine(1), seconds_per_image=3)
     world, (a,) = World([fast, slow]), callers(1)
     for number in range(60):
@@ -118,7 +118,7 @@ def test_lanes_share_the_machine_by_time() -> None:
     assert given[0] == pytest.approx(given[1], abs=3)
 
 
-def test_a_lane_that_was_idle_has_saved_nothing_up() -> None:
+def test_an_idle_lane_accumulates_no_credit() -> None:
     one, other = lane(GatedEngine(1)), lane(GatedEngine(1))
     world, (a,) = World([one, other]), callers(1)
     for number in range(50):
@@ -146,7 +146,7 @@ def test_expired_work_is_answered_and_not_run() -> None:
     assert isinstance(world.answers.failed[2], DeadlineExpired)
 
 
-def test_a_deadline_that_is_put_off_while_work_waits_is_honoured() -> None:
+def test_a_deadline_that_is_extended_while_work_waits_is_honoured() -> None:
     world, (a,) = one_stream(), callers(1)
     world.submit(1, a)
     world.start()

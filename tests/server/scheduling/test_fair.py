@@ -1,3 +1,5 @@
+"""Callers take turns, and no item is lost."""
+
 from collections import deque
 
 import pytest
@@ -65,7 +67,7 @@ def test_it_holds_what_was_pushed_and_each_callers_items_stay_in_order(steps: li
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(0, 5))
-def test_turns_ahead_is_what_goes_before(counts: list[int], who: int) -> None:
+def test_turns_ahead_is_the_number_of_items_that_go_first(counts: list[int], who: int) -> None:
     queue: FairQueue[int, object] = FairQueue()
     for caller, count in enumerate(counts):
         for _ in range(count):
@@ -76,7 +78,7 @@ def test_turns_ahead_is_what_goes_before(counts: list[int], who: int) -> None:
     before = 0
     while queue.pop() is not mine:
         before += 1
-    # Who is in the line already may be nearer its head than the others.
+    # A caller who has items in the queue already may be nearer its head than the others.
     assert before <= predicted <= before + len(counts)
     if not (who < len(counts) and counts[who]):
         assert before == predicted

@@ -1,24 +1,18 @@
+"""The scheduler's threads, run against an engine that the test controls."""
+
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, pixels, submit
-from vitscope.server.engines.contract import Outputs
+from tests.server.scheduling.fakes import ANYBODY, Answers, GatedEngine, lane, submit
 from vitscope.server.errors import DeadlineExpired, NotReady
 from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.scheduler import Scheduler
-
-
-@pytest.fixture
-def scheduler() -> Iterator[Scheduler]:
-    scheduler = Scheduler()
-    yield scheduler
-    scheduler.close()
 
 
 def staged(scheduler: Scheduler, count: int) -> None:
@@ -91,20 +85,6 @@ def test_expired_work_is_answered_and_not_computed(scheduler: Scheduler) -> None
     assert isinstance(answers.failed[2], DeadlineExpired)
 
 
-def test_a_failing_run_fails_its_own_batch_only(scheduler: Scheduler) -> None:
-    engine, answers = GatedEngine(), Answers()
-    model = lane(engine)
-    scheduler.add_lane(model)
-    engine.fail_next = RuntimeError("out of memory")
-    submit(scheduler, model, answers, 1)
-    engine.release(2)
-    answers.wait(lambda a: 1 in a.failed)
-    submit(scheduler, model, answers, 2)
-    answers.wait(lambda a: 2 in a.done)
-    assert str(answers.failed[1]) == "out of memory"
-    assert scheduler.alive
-
-
 def test_lanes_are_batched_apart_and_served_oldest_first(scheduler: Scheduler) -> None:
     first, second, answers = GatedEngine(), GatedEngine(), Answers()
     a, b = lane(first, "a"), lane(second, "b")
@@ -141,7 +121,7 @@ def test_max_batch_wait_holds_an_idle_engine_for_a_fuller_batch() -> None:
     scheduler.close()
 
 
-def test_predicted_wait_counts_what_runs_waits_and_is_expected(scheduler: Scheduler) -> None:
+def test_predicted_wait_counts_running_waiting_and_expected_work(scheduler: Scheduler) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine, seconds_per_image=10)
     scheduler.add_lane(model)
@@ -162,7 +142,7 @@ def test_predicted_wait_counts_what_runs_waits_and_is_expected(scheduler: Schedu
     engine.release(3)
 
 
-def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -> None:
+def test_closing_fails_waiting_work_and_refuses_new_work(scheduler: Scheduler) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
@@ -182,7 +162,7 @@ def test_closing_fails_what_waits_and_refuses_what_comes(scheduler: Scheduler) -
         submit(scheduler, model, answers, 4)
 
 
-def test_removing_a_lane_fails_what_waits_in_it_and_returns_after_its_last_batch(scheduler: Scheduler) -> None:
+def test_removing_a_lane_fails_its_waiting_work_and_returns_after_its_last_batch(scheduler: Scheduler) -> None:
     engine, answers = GatedEngine(max_batch=1), Answers()
     model = lane(engine)
     scheduler.add_lane(model)
@@ -202,13 +182,6 @@ def test_removing_a_lane_fails_what_waits_in_it_and_returns_after_its_last_batch
     assert not remover.is_alive()
     assert set(answers.done) == {1, 2}
     assert isinstance(answers.failed[3], NotReady)
-
-
-def test_a_lane_without_enough_slots_is_refused(scheduler: Scheduler) -> None:
-    model = lane(GatedEngine())
-    model.slots = model.slots[:1]
-    with pytest.raises(ValueError, match="found 1 slots, 2 are needed"):
-        scheduler.add_lane(model)
 
 
 @settings(max_examples=30, deadline=None)
@@ -248,34 +221,7 @@ def test_every_image_is_answered_exactly_once_with_its_own_result(
         assert mine == sorted(mine), f"lane {name} was not first in, first out"
 
 
-def test_whatever_goes_wrong_with_a_batch_the_threads_live_on(scheduler: Scheduler) -> None:
-    class Scalar(GatedEngine):
-        def run(self, pixels: np.ndarray, profile: int) -> Outputs:
-            super().run(pixels, profile)
-            return {"logits": np.float32(1)}  # type: ignore[dict-item]
-
-    broken, fine, answers = Scalar(gated=False), GatedEngine(gated=False), Answers()
-    bad, good = lane(broken, "bad"), lane(fine, "good")
-    scheduler.add_lane(bad)
-    scheduler.add_lane(good)
-    for number in range(4):
-        submit(scheduler, bad, answers, number)
-    answers.wait(lambda a: len(a.failed) == 4)
-    submit(scheduler, good, answers, 9)
-    answers.wait(lambda a: 9 in a.done)
-    assert scheduler.alive
-
-
-def test_pixels_of_another_shape_are_refused_to_whom_sent_them(scheduler: Scheduler) -> None:
-    model, answers = lane(GatedEngine()), Answers()
-    scheduler.add_lane(model)
-    work = answers.work(1)
-    scheduler.expect(model, work)
-    with pytest.raises(ValueError, match=r"found pixels of shape \(1, 1, 3\), its graph takes \(4, 4, 3\)"):
-        scheduler.submit(model, work, pixels(1)[:1, :1])
-
-
-def test_holding_back_ends_before_a_deadline_and_when_another_lane_has_work() -> None:
+def test_the_batch_wait_ends_before_a_deadline_and_when_another_lane_has_work() -> None:
     scheduler = Scheduler(max_batch_wait=30)
     engine, answers = GatedEngine(max_batch=8, gated=False), Answers()
     a, b = lane(engine, "a"), lane(engine, "b")
@@ -290,27 +236,39 @@ def test_holding_back_ends_before_a_deadline_and_when_another_lane_has_work() ->
     scheduler.close()
 
 
-def test_only_runs_that_succeed_teach_the_cost_model(scheduler: Scheduler) -> None:
+def test_the_dispatcher_is_called_with_the_lock_held_except_to_settle_a_finished_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scheduler = Scheduler()
+    unlocked, called = set[str](), set[str]()
+
+    def checked(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            called.add(name)
+            if scheduler._changed.acquire(blocking=False):
+                scheduler._changed.release()
+                unlocked.add(name)
+            return method(*arguments)
+
+        return call
+
+    public = {name: method for name, method in vars(Dispatcher).items() if not name.startswith("_")}
+    for name, method in public.items():
+        monkeypatch.setattr(Dispatcher, name, checked(name, method))
     engine, answers = GatedEngine(gated=False), Answers()
-    model = lane(engine, seconds_per_image=0.05)
-    scheduler.add_lane(model)
-    for number in range(30):
-        engine.fail_next = RuntimeError("at once")
-        submit(scheduler, model, answers, number)
-        answers.wait(lambda a: len(a.failed) == number + 1)  # noqa: B023
-    assert model.costs[0].seconds(1) == pytest.approx(0.05)
-
-
-def test_an_observer_that_fails_does_not_take_answers_back() -> None:
-    def observe(*_: object) -> None:
-        raise RuntimeError("no metrics today")
-
-    scheduler = Scheduler(observe=observe)
-    engine, answers = GatedEngine(gated=False), Answers()
-    model = lane(engine)
-    scheduler.add_lane(model)
-    for number in range(3):
-        submit(scheduler, model, answers, number)
-        answers.wait(lambda a: number in a.done)  # noqa: B023
+    first, second = lane(engine, "first"), lane(engine, "second")
+    scheduler.add_lane(first)
+    scheduler.add_lane(second)
+    submit(scheduler, first, answers, 1)
+    answers.wait(lambda a: 1 in a.done)
+    engine.fail_next = RuntimeError("out of memory")
+    submit(scheduler, first, answers, 2)
+    answers.wait(lambda a: 2 in a.failed)
+    scheduler.cancel(second, submit(scheduler, second, answers, 3))
+    scheduler.predicted_wait(first, ANYBODY)
+    scheduler.backlog()
+    scheduler.queue_depth()
+    scheduler.remove_lane(second)
     scheduler.close()
-    assert answers.failed == {}
+    assert called == public.keys()
+    assert unlocked == {"deliver", "fail"}

@@ -1,4 +1,4 @@
-"""The dispatcher over whole schedules: every one of small cases, random long ones."""
+"""Whole schedules of the dispatcher: all schedules of small cases, and random long ones."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,19 +12,19 @@ from tests.server.scheduling.world import RUN, World, callers
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.work import Stage
 
-# -- every schedule of small cases --------------------------------------------------------------------------------------
+# -- all schedules of small cases
 
 Step = tuple[str, int]
 
 
 def _steps(world: World, arrivals: list[int]) -> Iterator[Step]:
-    """What can happen next."""
+    """Yield what can happen next."""
     coming = [n for n in arrivals if world.works[n][1].stage is Stage.EXPECTED]
     if coming:
         yield "arrive", coming[0]
         if len(coming) > 1:
             yield "arrive", coming[-1]  # decoding finishes in any order
-    if world.dispatcher.staged is not None or world.dispatcher.unstaged():
+    if world.dispatcher.staged is not None or world.dispatcher.can_stage():
         yield "start", 0
     for index in range(len(world.dispatcher.running)):
         yield "finish", index
@@ -54,7 +54,7 @@ def _take(world: World, step: Step) -> None:
 
 @pytest.mark.parametrize(("streams", "images"), [(1, 5), (2, 4)])
 def test_every_schedule_of_a_few_images_of_three_callers_in_two_lanes(streams: int, images: int) -> None:
-    """Stateless model checking: each schedule is played from the start. One image has a deadline, one may be cancelled."""
+    """Stateless model checking: each schedule is run from the start. One image has a deadline, one may be cancelled."""
 
     def new() -> World:
         lanes = [lane(GatedEngine(2, streams=streams), name) for name in "ab"]
@@ -70,8 +70,8 @@ def test_every_schedule_of_a_few_images_of_three_callers_in_two_lanes(streams: i
 
 
 def _explore(new: Callable[[], World], arrivals: list[int]) -> int:
-    """Play every schedule, leaving out those that reach a state by a longer way. Returns how many were played."""
-    played, frontier, known = 0, [list[Step]()], set[object]()
+    """Run all schedules except those that reach a known state again. Return how many were run."""
+    ran, frontier, known = 0, [list[Step]()], set[object]()
     while frontier:
         prefix = frontier.pop()
         world = new()
@@ -81,20 +81,20 @@ def _explore(new: Callable[[], World], arrivals: list[int]) -> int:
         if state in known:
             continue
         known.add(state)
-        played += 1
+        ran += 1
         steps = list(_steps(world, arrivals))
         if not any(name in ("arrive", "start", "finish") for name, _ in steps):
             _check_ended(world, prefix)
         frontier += [[*prefix, step] for step in steps]
-    return played
+    return ran
 
 
 def _state(world: World) -> object:
-    """What the future of a schedule depends on."""
+    """Return everything that decides how a schedule can go on."""
     d = world.dispatcher
     return (
         world.now,
-        d._company < 0.5,
+        d._contention < 0.5,
         tuple((work.stage, work.order) for _, work in world.works.values()),
         tuple(world.numbers(d.staged)) if d.staged else None,
         tuple((tuple(world.numbers(batch)), batch.profile) for batch in d.running),
@@ -112,12 +112,12 @@ def _check_ended(world: World, schedule: list[Step]) -> None:
             assert world.answers.done[number] == number, (number, schedule)
 
 
-# -- random long ones ---------------------------------------------------------------------------------------------------
+# -- random long ones
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.integers(1, 3), st.integers(1, 5), st.sampled_from([0.0, 2.0]))
-def test_nothing_is_lost_answered_twice_or_out_of_turn(
+def test_no_work_is_lost_answered_twice_or_run_out_of_order(
     data: st.DataObject, streams: int, max_batch: int, max_batch_wait: float
 ) -> None:
     lanes = [lane(GatedEngine(max_batch, streams=streams), name, seconds_per_image=RUN) for name in "ab"]
@@ -149,7 +149,7 @@ def test_nothing_is_lost_answered_twice_or_out_of_turn(
         elif step == "wait":
             world.now += data.draw(st.floats(0, 2))
         world.check()
-    world.now += 100  # past every deadline and every patience
+    world.now += 100  # past every deadline and every batch wait
     while world.start() is not None or world.dispatcher.running:
         if world.dispatcher.running:
             world.finish()
@@ -161,7 +161,7 @@ def test_nothing_is_lost_answered_twice_or_out_of_turn(
 
 
 def _check_order(world: World) -> None:
-    """Work of one caller in one lane starts in the order in which it was submitted."""
+    """Check that work of one caller in one lane starts in the order in which it was submitted."""
     newest: dict[tuple[int, Caller], int] = {}
     for number in world.started:
         owner, work = world.works[number]
@@ -172,12 +172,12 @@ def _check_order(world: World) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 40), st.integers(0, 30))
-def test_a_newcomers_wait_is_bounded_however_much_others_have_queued(
+def test_a_new_callers_wait_is_bounded_however_much_others_have_queued(
     streams: int, max_batch: int, greed: int, head_start: int
 ) -> None:
-    """At most what runs, what is staged, and one image of each other caller goes before it."""
+    """At most the running batch, the staged batch and one image of each other caller go first."""
     world = World([lane(GatedEngine(max_batch, streams=streams), seconds_per_image=RUN)])
-    greedy, another, modest = callers(3)
+    greedy, another, newcomer = callers(3)
     for number in range(greed):
         world.submit(number, greedy if number % 3 else another)
     for _ in range(min(head_start, greed)):
@@ -185,7 +185,7 @@ def test_a_newcomers_wait_is_bounded_however_much_others_have_queued(
             world.finish()
     before = len(world.started)
     staged = len(world.dispatcher.staged) if world.dispatcher.staged else 0
-    world.submit(200, modest)
+    world.submit(200, newcomer)
     while 200 not in world.started:
         if world.start() is None:
             world.finish()

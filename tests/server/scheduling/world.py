@@ -1,4 +1,4 @@
-"""A dispatcher on a clock of the test's, and what became of everything that it was given."""
+"""A dispatcher whose clock the test moves, with the results of all work."""
 
 from dataclasses import dataclass, field
 
@@ -7,18 +7,19 @@ import numpy as np
 from tests.server.scheduling.fakes import Answers, GatedEngine, lane, pixels
 from tests.server.scheduling.invariants import check
 from vitscope.server.errors import NotReady
+from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.dispatcher import Dispatcher
 from vitscope.server.scheduling.lane import Lane
-from vitscope.server.scheduling.work import Batch, Work
+from vitscope.server.scheduling.work import Work
 
 RUN = 1.0
-"""Seconds of a lone image's run."""
+"""Seconds of a run of one image."""
 
 
 @dataclass
 class World:
-    """A dispatcher, its lanes, a clock, and what became of everything."""
+    """A dispatcher, its lanes, a clock, and the results of all work."""
 
     lanes: list[Lane]
     max_batch_wait: float = 0.0
@@ -48,7 +49,7 @@ class World:
         self.arrive(number)
 
     def start(self) -> list[int] | None:
-        """Numbers in the batch that starts, in the order of their rows."""
+        """Start a batch. Return its numbers in the order of their rows; None if no batch starts."""
         batch = self.dispatcher.start(self.now)
         if batch is None:
             return None
@@ -68,7 +69,7 @@ class World:
         self.dispatcher.fail(batch, RuntimeError("the engine failed"))
 
     def reload(self, index: int) -> None:
-        """Another lane takes this one's place, as `Scheduler.remove_lane` and `add_lane` do it."""
+        """Replace a lane, as `Scheduler.remove_lane` and `add_lane` do."""
         old = self.lanes[index]
         self.dispatcher.lanes.remove(old)
         for work in self.dispatcher.drain(old):

@@ -1,3 +1,5 @@
+"""The cache against a simple model of it."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,8 +17,8 @@ steps = st.lists(
 
 
 def cache(max_bytes: int, evicted: list[int] | None = None) -> AnswerCache[int, bytes]:
-    gone = evicted if evicted is not None else []
-    return AnswerCache(max_bytes, lambda answer: (answer, len(answer)), evicted=lambda: gone.append(1))
+    removed = evicted if evicted is not None else []
+    return AnswerCache(max_bytes, lambda answer: (answer, len(answer)), evicted=lambda: removed.append(1))
 
 
 @settings(max_examples=300)
@@ -49,16 +51,16 @@ def test_is_a_true_lru_within_its_bound(max_bytes: int, steps: list[Step]) -> No
     assert {key: tested.get(key) for key in range(7)} == {key: dict(model).get(key) for key in range(7)}
 
 
-def test_zero_keeps_nothing_and_packs_nothing() -> None:
+def test_a_bound_of_zero_keeps_nothing_and_packs_nothing() -> None:
     def pack(answer: bytes) -> tuple[bytes, int]:
-        raise AssertionError("nothing was to be packed")
+        raise AssertionError("nothing should be packed")
 
     tested: AnswerCache[int, bytes] = AnswerCache(0, pack)
     tested.put(1, b"answer")
     assert tested.get(1) is None
 
 
-def test_what_was_used_last_stays() -> None:
+def test_the_least_recently_used_answer_is_evicted() -> None:
     tested = cache(2 * (ENTRY_BYTES + 1))
     tested.put(1, b"a")
     tested.put(2, b"b")
@@ -67,7 +69,7 @@ def test_what_was_used_last_stays() -> None:
     assert [tested.get(key) for key in (1, 2, 3)] == [b"a", None, b"c"]
 
 
-def test_an_answer_larger_than_the_bound_evicts_nobody_else() -> None:
+def test_an_answer_larger_than_the_bound_evicts_no_other() -> None:
     evicted: list[int] = []
     tested = cache(2 * ENTRY_BYTES, evicted)
     tested.put(1, b"small")
@@ -75,7 +77,7 @@ def test_an_answer_larger_than_the_bound_evicts_nobody_else() -> None:
     assert (tested.get(1), tested.get(2), evicted) == (b"small", None, [])
 
 
-def test_owned_rows_let_go_of_their_batch_and_are_read_only() -> None:
+def test_owned_rows_are_read_only_and_do_not_share_the_memory_of_their_batch() -> None:
     batch = np.arange(12, dtype=np.float32).reshape(3, 4)
     outputs = owned({"logits": batch[1]})
     assert not np.shares_memory(outputs["logits"], batch)

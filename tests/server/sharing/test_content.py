@@ -1,3 +1,5 @@
+"""Images as keys: equality covers all bytes, the hash only samples."""
+
 import hashlib
 
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from vitscope.server.sharing.content import Content, digest
 
-# Few different bytes and long runs, so that equal samples in different bytes come up.
+# Few different bytes and long runs, so that images with equal samples and different bytes are generated.
 images = st.lists(st.tuples(st.sampled_from(b"ab"), st.integers(1, 600)), max_size=6).map(
     lambda runs: b"".join(bytes([byte]) * length for byte, length in runs)
 )
@@ -18,29 +20,29 @@ def test_equal_exactly_where_the_bytes_are(one: bytes, other: bytes) -> None:
 
 
 @given(st.binary(max_size=2000))
-def test_copies_meet(data: bytes) -> None:
+def test_a_copy_is_equal(data: bytes) -> None:
     copy = bytes(bytearray(data))
     assert Content(copy) == Content(data)
     assert hash(Content(copy)) == hash(Content(data))
 
 
-def test_bytes_that_differ_outside_the_samples_are_two_keys() -> None:
+def test_images_that_differ_outside_the_samples_are_two_keys() -> None:
     one = bytes(10_000)
     other = one[:2_000] + b"x" + one[2_001:]
-    assert hash(Content(one)) == hash(Content(other)), "they were to meet in their samples"
+    assert hash(Content(one)) == hash(Content(other)), "their samples should be equal"
     assert len({Content(one): 1, Content(other): 2}) == 2
 
 
-def test_is_no_key_for_other_types() -> None:
+def test_is_not_equal_to_other_types() -> None:
     assert Content(b"a") != b"a"
 
 
-def test_many_that_meet_stay_apart() -> None:
+def test_many_images_with_equal_samples_are_as_many_keys() -> None:
     def image(n: int) -> bytes:
         return bytes(3_000) + bytes([1, n]) + bytes(7_000)
 
     keys = {Content(image(n)): n for n in range(200)}
-    assert len({hash(key) for key in keys}) == 1, "they were to meet in their samples"
+    assert len({hash(key) for key in keys}) == 1, "their samples should be equal"
     assert [keys[Content(image(n))] for n in range(200)] == list(range(200))
 
 

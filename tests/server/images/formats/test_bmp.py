@@ -1,4 +1,4 @@
-"""Run-length encoded files are bounded, since Pillow decodes them in Python."""
+"""Run-length encoded files have a limit, since Pillow decodes them in Python."""
 
 import struct
 import time
@@ -38,11 +38,11 @@ def test_many_runs_are_refused_however_few_the_pixels() -> None:
     assert time.thread_time() - start < 0.2
 
 
-def test_small_ones_are_decoded() -> None:
+def test_small_files_are_decoded() -> None:
     image, _ = decode(_run_length_encoded(4, 2, b"\x04\x50\x00\x00\x04\xa0\x00\x00\x00\x01"), ImageLimits())
     assert [image.getpixel((0, y)) for y in (0, 1)] == [(0xA0,) * 3, (0x50,) * 3]
 
 
-def test_a_screen_fits_and_uncompressed_ones_are_not_bounded() -> None:
+def test_a_screenshot_fits_and_uncompressed_files_have_no_such_limit() -> None:
     check(_run_length_encoded(1920, 1080, b""), ImageLimits())
     check(encoded(photos()["coffee.png"].resize((2000, 2000)), "BMP"), ImageLimits())

@@ -48,7 +48,7 @@ def test_texts_within_the_bound_are_accepted() -> None:
     assert decode(START + TEXT * 9_000 + PIXELS + END, ImageLimits())[0].getpixel((0, 0)) == (0x50,) * 3
 
 
-def test_cut_off_files_pass() -> None:
+def test_truncated_files_pass() -> None:
     data = encoded(photos()["coffee.png"].resize((40, 30)), "PNG")
     for end in range(8, len(data), 7):
         check(data[:end], ImageLimits())

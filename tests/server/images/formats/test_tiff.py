@@ -1,4 +1,4 @@
-"""Pages are counted as Pillow counts them, and a tile is bounded like an image."""
+"""Pages are counted as Pillow counts them, and the size of a tile has a limit."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ def _pages(count: int, **options: bool) -> bytes:
 
 
 def _tiled(side: int, tile: list[tuple[int, int, int]], samples: int = 1) -> bytes:
-    """A grey, deflated, little-endian image of `side`; `tile`: entries (tag, type, value) for its single tile."""
+    """Return a grey, deflated, little-endian image. tile: entries (tag, type, value) for its single tile."""
     pixels = zlib.compress(bytes(side**2))
     entries = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, samples), *tile]
     start = 8 + 2 + 12 * (len(entries) + 2) + 4
@@ -90,7 +90,7 @@ def test_many_entries_are_refused() -> None:
     assert time.thread_time() - start < 0.1
 
 
-def test_cut_off_files_pass_as_far_as_they_go() -> None:
+def test_truncated_files_pass() -> None:
     data = _pages(5)
     for end in range(4, len(data), 97):
         check(data[:end], ImageLimits(max_frames=5))

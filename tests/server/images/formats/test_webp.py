@@ -8,7 +8,7 @@ from vitscope.server.images.formats.webp import check
 from vitscope.server.images.limits import ImageLimits
 
 
-def test_a_bomb_is_refused_before_its_canvas_is_allocated() -> None:
+def test_a_decompression_bomb_is_refused_before_its_canvas_is_allocated() -> None:
     data = bytearray(oriented(photos()["coffee.png"].resize((8, 8)), "WEBP", 3))
     assert data[12:16] == b"VP8X"  # the header that files with EXIF have
     data[24:30] = (16000 - 1).to_bytes(3, "little") * 2
@@ -27,7 +27,7 @@ def test_the_size_is_read_from_each_kind_of_header(lossless: bool, animated: boo
         check(data, ImageLimits(max_pixels=123 * 45 - 1))
 
 
-def test_cut_off_files_pass() -> None:
+def test_truncated_files_pass() -> None:
     data = encoded(photos()["coffee.png"].resize((40, 30)), "WEBP")
     for end in range(12, 40):
         check(data[:end], ImageLimits())

@@ -1,0 +1,47 @@
+"""A batch: the work of one lane that an engine runs together."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vitscope.server.engines.contract import Slot
+from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.work import Work
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Work of one lane in one of the engine's slots: row i of `slot.pixels` holds the pixels of work[i].
+
+    profile: index of the engine profile that the run uses. started: monotonic seconds at which the run began.
+    """
+
+    lane: Lane
+    slot: Slot
+    work: list[Work] = field(default_factory=list)
+    profile: int = 0
+    started: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.work)
+
+    @property
+    def bulk(self) -> bool:
+        """Whether any of it belongs to a stream."""
+        return any(work.bulk for work in self.work)
+
+    def add(self, work: Work) -> None:
+        self._write(len(self.work), work)
+        self.work.append(work)
+
+    def remove(self, row: int) -> Work:
+        """Remove and return the work in a row. The last row moves into the gap."""
+        removed, last = self.work[row], self.work.pop()
+        if last is not removed:
+            self._write(row, last)
+            self.work[row] = last
+        return removed
+
+    def _write(self, row: int, work: Work) -> None:
+        assert work.pixels is not None
+        np.copyto(self.slot.pixels[row], work.pixels)
