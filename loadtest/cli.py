@@ -14,11 +14,11 @@ from typing import Any
 
 from rich.console import Console
 
-from vitscope.client.arguments import explain, whole
 from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.commands.arguments import explain, whole
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError
-from vitscope.client.output import Output
-from vitscope.client.streams import fail
 from vitscope.client.sync import Client
 from vitscope.loadtest.objectives import ObjectivesError, load_objectives
 from vitscope.loadtest.options import OptionError, Options, add_options

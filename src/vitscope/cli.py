@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from vitscope.client.streams import OutputError, discard_output, flush, never_fail_to_encode
+from vitscope.client.commands.streams import OutputError, discard_output, flush, never_fail_to_encode
 
 PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -35,10 +35,10 @@ SUBCOMMANDS = {
         "vitscope.server.tools.selftest", "serve", "check and measure engines on this machine, in one table"
     ),
     "classify": Subcommand(
-        "vitscope.client.classify", "client", "classify images on a server, with attention overlays"
+        "vitscope.client.commands.classify", "client", "classify images on a server, with attention overlays"
     ),
-    "models": Subcommand("vitscope.client.models", "client", "list or describe the models of a server"),
-    "admin": Subcommand("vitscope.client.admin", "client", "load and unload the models of a server"),
+    "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
+    "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
     "loadtest": Subcommand("vitscope.loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }
 

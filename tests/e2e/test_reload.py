@@ -13,10 +13,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from vitscope.client.cli import main
 
 from tests.bundle.copies import copy_bundle
 from tests.e2e.harness import RunningServer, numbered
+from vitscope.cli import main
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, classifier_pb2, classifier_pb2_grpc, image_pb2, maps_pb2, model_pb2
 
 SERVING, NOT_SERVING = 1, 2

@@ -9,15 +9,15 @@ from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitscope.client.arguments import add_connection_options, connect, explain, number, whole
-from vitscope.client.display import block, complaint, json_line, summary
+from vitscope.client.commands.arguments import add_connection_options, connect, explain, number, whole
+from vitscope.client.commands.display import block, complaint, json_line, summary
+from vitscope.client.commands.inputs import Source, find_sources
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
+from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError, InvalidImage, Overloaded
-from vitscope.client.inputs import Source, find_sources
-from vitscope.client.output import Output
-from vitscope.client.overlays import OverlayWriter, overlay_writer
 from vitscope.client.request import Options, RenderingOptions, enum_names
 from vitscope.client.result import Result
-from vitscope.client.streams import fail
 from vitscope.client.sync import Client
 from vitscope.client.window import DEFAULT_WINDOW, Outcome
 from vitscope.v1 import maps_pb2

@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vitscope.client.commands.inputs import Source
+from vitscope.client.commands.streams import json_text, printable
 from vitscope.client.errors import ClientError
-from vitscope.client.inputs import Source
 from vitscope.client.result import Result, Timing
-from vitscope.client.streams import json_text, printable
 
 # Stages shown when they took at least this many seconds; the others would be noise.
 _SHOWN_SECONDS = 0.00005

@@ -4,7 +4,7 @@ from typing import Any
 import grpc
 import pytest
 
-from vitscope.client.admin import main
+from vitscope.client.commands.admin import main
 from vitscope.v1 import admin_pb2, admin_pb2_grpc
 
 UNREADABLE = "the models folder models cannot be read, or is empty; see the server's log"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.client.servicer import LABELS, Servicer, fashion, serving_in_thread
-from vitscope.client.models import main
+from vitscope.client.commands.models import main
 from vitscope.v1 import model_pb2
 
 Capture = pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.client.arguments import MOST, add_connection_options, connect, explain, number, whole
+from vitscope.client.commands.arguments import MOST, add_connection_options, connect, explain, number, whole
 from vitscope.client.errors import InvalidRequest, from_status
 
 Code = grpc.StatusCode

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.client.servicer import answer
-from vitscope.client.inputs import Source
-from vitscope.client.overlays import OverlayWriter, overlay_writer
+from vitscope.client.commands.inputs import Source
+from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
 from vitscope.client.request import RenderingOptions, classify_request
 from vitscope.client.result import Result
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.client.servicer import Servicer, serving_in_thread
-from vitscope.client.classify import main
+from vitscope.client.commands.classify import main
 
 Capture = pytest.CaptureFixture[str]
 

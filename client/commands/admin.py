@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 from rich.console import Console
 
-from vitscope.client.arguments import MOST, add_connection_options, explain
 from vitscope.client.channel import open_channel
+from vitscope.client.commands.arguments import MOST, add_connection_options, explain
+from vitscope.client.commands.models import as_json, listing
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.streams import fail, printable
 from vitscope.client.errors import ClientError, DeadlineExceeded, Unavailable, from_rpc_error
-from vitscope.client.models import as_json, listing
-from vitscope.client.output import Output
-from vitscope.client.streams import fail, printable
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, model_pb2
 
 FAILED, USAGE = 1, 2

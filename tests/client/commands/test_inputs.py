@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vitscope.client.inputs import find_sources
+from vitscope.client.commands.inputs import find_sources
 from vitscope.client.request import MAX_IMAGE_BYTES
 
 

@@ -2,7 +2,7 @@
 
 from rich.console import Console, RenderableType
 
-from vitscope.client.streams import OutputError
+from vitscope.client.commands.streams import OutputError
 
 
 class Output:

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from vitscope.client.inputs import SUFFIXES, Source
+from vitscope.client.commands.inputs import SUFFIXES, Source
 from vitscope.client.result import AttentionMap, Result
 
 SUFFIX = ".png"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.client.streams import fail, json_text, printable
+from vitscope.client.commands.streams import fail, json_text, printable
 
 
 @given(st.text(st.characters(exclude_categories=())))

@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vitscope.client.arguments import add_connection_options, connect, explain, whole
+from vitscope.client.commands.arguments import add_connection_options, connect, explain, whole
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.streams import fail, json_text
 from vitscope.client.errors import ClientError
-from vitscope.client.output import Output
-from vitscope.client.streams import fail, json_text
 from vitscope.v1 import image_pb2, model_pb2
 
 USAGE = 2
