@@ -1,100 +1,88 @@
-"""`vitscope admin`: loads and unloads the models of a server that has its admin service on."""
+"""`vitscope admin`: load and unload the models of a server that has its admin service on."""
 
 import argparse
 import re
 import time
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import grpc
 from rich.console import Console
 
+from vitscope.client.admin import DEFAULT_SERVER, DEFAULT_TIMEOUT, Admin
 from vitscope.client.channel import open_channel
 from vitscope.client.commands.arguments import MOST, add_connection_options, explain
-from vitscope.client.commands.models import as_json, listing
+from vitscope.client.commands.models import json_lines, listing
 from vitscope.client.commands.output import Output
 from vitscope.client.commands.streams import fail, printable
-from vitscope.client.errors import ClientError, DeadlineExceeded, Unavailable, from_rpc_error
-from vitscope.v1 import admin_pb2, admin_pb2_grpc, model_pb2
+from vitscope.client.errors import ClientError, DeadlineExceeded, Unavailable
+from vitscope.client.model import ModelSummary
 
 FAILED, USAGE = 1, 2
-DEFAULT_SERVER = "localhost:8502"
-# Seconds: building an engine for a GPU takes minutes.
-DEFAULT_TIMEOUT = 900.0
-_LOOK_AGAIN = 0.5
-# Seconds in which a channel that is open says so.
-_CONNECTED = 1.0
+_POLL_SECONDS = 0.5
+_CONNECT_SECONDS = 1.0
 
 _DOING = {"list": "listing", "load": "loading", "unload": "unloading", "reload": "reloading"}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done; 1: the server could not do it; 2: a wrong option, no such model, or no admin service there."""
+    """Return 0: done; 1: the server could not do it; 2: a wrong option, no such model, or no admin service there."""
     arguments = _parser().parse_args(argv)
     try:
-        with open_channel(arguments.server, arguments.tls_roots) as channel:
-            try:
-                models = _carry_out(admin_pb2_grpc.AdminServiceStub(channel), arguments)
-            except Unavailable as error:
-                if not _is_connected(channel):
-                    raise
-                fail("admin", f"{arguments.server}: {error.message}")
-                return FAILED
+        models = _run(arguments)
     except ClientError as error:
+        if isinstance(error, Unavailable) and _is_reachable(arguments):
+            fail("admin", f"{arguments.server}: {error.message}")
+            return FAILED
         fail("admin", _explain(error, arguments))
         return FAILED if error.code is grpc.StatusCode.FAILED_PRECONDITION else USAGE
-    shown = "\n".join(map(as_json, models)) if arguments.json else listing(models)
-    Output().print(shown, soft_wrap=arguments.json)
+    Output().print(json_lines(models) if arguments.json else listing(models), soft_wrap=arguments.json)
     return 0
 
 
-def _carry_out(stub: admin_pb2_grpc.AdminServiceStub, arguments: argparse.Namespace) -> list[model_pb2.ModelSummary]:
-    """What the action was done to. Raises ClientError."""
-    name, version = getattr(arguments, "model", ("", 0))
-    call: Any
-    match arguments.action:
-        case "list":
-            call = stub.ListVersions.future(admin_pb2.ListVersionsRequest(), timeout=arguments.timeout)
-        case "load":
-            call = stub.LoadModel.future(admin_pb2.LoadModelRequest(model=name, version=version), arguments.timeout)
-        case "unload":
-            call = stub.UnloadModel.future(admin_pb2.UnloadModelRequest(model=name, version=version), arguments.timeout)
-        case _:
-            call = stub.ReloadModel.future(admin_pb2.ReloadModelRequest(model=name, version=version), arguments.timeout)
-    began, doing = time.monotonic(), printable(f"{_DOING[arguments.action]} {name}".rstrip())
-    try:
+def _run(arguments: argparse.Namespace) -> list[ModelSummary]:
+    """Carry out the action and show its progress. Raises ClientError."""
+    # Admin is closed before the thread is joined: after Ctrl-C this is what ends the call.
+    with (
+        ThreadPoolExecutor(1) as executor,
+        Admin(arguments.server, root_certificates=arguments.tls_roots, timeout=arguments.timeout) as admin,
+    ):
+        name, version = getattr(arguments, "model", ("", 0))
+        began, doing = time.monotonic(), printable(f"{_DOING[arguments.action]} {name}".rstrip())
         with Console(stderr=True, highlight=False, markup=False).status(doing) as status:
-            while not _ended(call):
-                status.update(f"{doing}, {time.monotonic() - began:.0f} s: {_progress(stub, name)}")
-        reply = call.result()
-    except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
-    return [reply.model] if arguments.action == "load" else list(reply.models)
+            call = executor.submit(_perform, admin, arguments.action, name, version)
+            while wait([call], timeout=_POLL_SECONDS).not_done:
+                status.update(f"{doing}, {time.monotonic() - began:.0f} s: {_progress(admin, name)}")
+        return call.result()
 
 
-def _ended(call: Any) -> bool:
+def _perform(admin: Admin, action: str, name: str, version: int) -> list[ModelSummary]:
+    match action:
+        case "list":
+            return admin.list_versions()
+        case "load":
+            return [admin.load(name, version)]
+        case "unload":
+            return admin.unload(name, version)
+    return admin.reload(name, version)
+
+
+def _is_reachable(arguments: argparse.Namespace) -> bool:
+    """Tell whether the server itself answered UNAVAILABLE; gRPC reports the same status when there is no server."""
+    with open_channel(arguments.server, arguments.tls_roots) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            return False
+        return True
+
+
+def _progress(admin: Admin, name: str) -> str:
+    """Return the state of the versions that the server is loading, in its own words."""
     try:
-        call.exception(timeout=_LOOK_AGAIN)
-    except grpc.FutureTimeoutError:
-        return False
-    return True
-
-
-def _is_connected(channel: grpc.Channel) -> bool:
-    """Whether a server is there, so that it is the one that said UNAVAILABLE; gRPC says so too where none is."""
-    try:
-        grpc.channel_ready_future(channel).result(timeout=_CONNECTED)
-    except grpc.FutureTimeoutError:
-        return False
-    return True
-
-
-def _progress(stub: admin_pb2_grpc.AdminServiceStub, name: str) -> str:
-    """What the server says of the versions that it loads."""
-    try:
-        models = stub.ListVersions(admin_pb2.ListVersionsRequest(), timeout=1).models
-    except grpc.RpcError:
+        models = admin.list_versions(timeout=1)
+    except ClientError:
         return "the server is busy"
-    loading = [m for m in models if m.name == name and m.state == model_pb2.MODEL_STATE_LOADING]
+    loading = [model for model in models if model.name == name and model.state == "loading"]
     return "; ".join(printable(f"{m.name}/{m.version} {m.state_detail}") for m in loading) or "the server is at it"
 
 
@@ -104,7 +92,8 @@ def _explain(error: ClientError, arguments: argparse.Namespace) -> str:
         case Unavailable():
             return (
                 f"{where} does not answer: {error.message}\n"
-                "The admin service is off unless the server is started with --admin-address, the address that --server has to name."
+                "The admin service is off unless the server is started with --admin-address, "
+                "the address that --server has to name."
             )
         case DeadlineExceeded():
             return (
@@ -123,7 +112,7 @@ def _explain(error: ClientError, arguments: argparse.Namespace) -> str:
 
 
 def _model(text: str) -> tuple[str, int]:
-    """NAME or NAME/VERSION; without a version it is 0."""
+    """Parse NAME or NAME/VERSION; without a version it is 0."""
     name, slash, version = text.partition("/")
     if name and not slash:
         return name, 0

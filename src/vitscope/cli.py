@@ -1,4 +1,4 @@
-"""The `vitscope` command: finds the stage for a subcommand and imports that stage alone."""
+"""The `vitscope` command: dispatches to the module of a subcommand, and imports no other."""
 
 import difflib
 import sys
@@ -14,7 +14,7 @@ PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
 @dataclass(frozen=True)
 class Subcommand:
-    """`module` has `main(argv: list[str]) -> int`; `extra` is what to install for it."""
+    """A subcommand. `module` defines `main(argv: list[str]) -> int`; `extra` is the optional dependency it needs."""
 
     module: str
     extra: str
@@ -44,13 +44,13 @@ SUBCOMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `vitscope ARGV...` and return its exit status: 0 done, 1 in part, 2 usage or set-up, 130 interrupted."""
+    """Run `vitscope ARGV...` and return its exit status: 0 done, 1 partly done, 2 usage or set-up, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     never_fail_to_encode()
     try:
         try:
             return _dispatch(arguments)
-        finally:  # also when argparse exits, as after --help
+        finally:  # also when argparse exits, for example after --help
             flush()
     except OutputError as error:
         discard_output()

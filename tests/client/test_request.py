@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitscope import InvalidImage, InvalidRequest, RenderingOptions
-from vitscope.client.request import Options, classify_request, enum_names
+from vitscope.client.request import Options, classify_request
 from vitscope.v1 import maps_pb2
 
 FILE = b"\xff\xd8 any bytes: the server is to judge them"
@@ -145,10 +145,6 @@ def test_any_number_is_sent_or_refused_by_name(top_k: int, probability: float, l
     else:
         assert request.top_k == top_k
         assert list(request.maps.layers) == layers
-
-
-def test_enum_names() -> None:
-    assert enum_names(maps_pb2.RenderingKind, "RENDERING_KIND") == ["overlay", "heat_map"]
 
 
 def test_a_path_that_may_never_end_is_refused(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.client.servicer import LABELS, Servicer, serving_in_thread
+from tests.client.servicer import LABELS, Servicer, fashion, serving_in_thread
 from vitscope import (
     Client,
     DeadlineExceeded,
     InvalidImage,
     InvalidRequest,
+    Model,
+    ModelSummary,
     NotFound,
     Overloaded,
     RenderingOptions,
@@ -242,7 +244,9 @@ def test_many_threads_may_share_a_client(server: str) -> None:
 
 def test_models(server: str) -> None:
     with Client(server) as client:
-        assert [model.name for model in client.list_models()] == ["fashion"]
-        assert list(client.get_model("fashion").labels) == LABELS
+        assert client.list_models() == [ModelSummary.of(fashion().summary)]
+        assert client.get_model() == client.get_model("fashion", 1) == Model.of(fashion())
         with pytest.raises(NotFound, match="no model 'none'"):
             client.get_model("none")
+        with pytest.raises(InvalidRequest, match="version: -1; accepted: whole number from 0"):
+            client.get_model("fashion", -1)

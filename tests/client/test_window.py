@@ -73,7 +73,7 @@ def test_a_refused_item_waits_as_long_as_the_server_says(clock: Clock) -> None:
     window = filled(clock, 1)
     sent(window)
     assert window.settle(refused(0, retry_after_ms=1500)) is None
-    assert window.patience() == 1.5
+    assert window.wait_limit() == 1.5
     clock.now += 1.49
     assert sent(window) == []
     clock.now += 0.02
@@ -122,30 +122,30 @@ def test_silence_for_the_timeout_is_an_error_and_an_answer_ends_it(clock: Clock)
     window = filled(clock, 2)
     sent(window)
     clock.now += 6
-    assert window.patience() == pytest.approx(4)
+    assert window.wait_limit() == pytest.approx(4)
     window.settle(ok(0))
     clock.now += 6
-    assert window.patience() == pytest.approx(4)
+    assert window.wait_limit() == pytest.approx(4)
     clock.now += 4
     with pytest.raises(DeadlineExceeded, match=r"no answer for 10\.0 s; 1 items"):
-        window.patience()
+        window.wait_limit()
 
 
 def test_time_without_items_is_not_silence(clock: Clock) -> None:
     window = Window(1, TIMEOUT, clock)
     clock.now += 1000
     window.add(0, REQUEST)
-    assert window.patience() <= TIMEOUT
+    assert window.wait_limit() <= TIMEOUT
 
 
 def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) -> None:
     window = filled(clock, 3)
     sent(window)
     window.settle(ok(1))
-    window.broken(away())
+    window.stream_broke(away())
     window.add(3, REQUEST)
     assert sent(window) == []
-    assert 0 < window.patience() < 0.2
+    assert 0 < window.wait_limit() < 0.2
     clock.now += 0.2
     assert sorted(sent(window)) == [0, 2, 3]
 
@@ -154,7 +154,7 @@ def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) ->
 def test_a_stream_may_break_with_other_codes(code: grpc.StatusCode, clock: Clock) -> None:
     window = filled(clock, 1)
     sent(window)
-    window.broken(from_status(code, "Internal error from Core"))
+    window.stream_broke(from_status(code, "Internal error from Core"))
     clock.now += 0.2
     assert sent(window) == [0]
 
@@ -162,9 +162,9 @@ def test_a_stream_may_break_with_other_codes(code: grpc.StatusCode, clock: Clock
 def test_no_server_from_the_start_is_given_up_soon(clock: Clock) -> None:
     window = filled(clock, 1)
     for _ in range(MAX_ATTEMPTS - 1):
-        window.broken(away())
+        window.stream_broke(away())
     with pytest.raises(Unavailable, match="connection refused"):
-        window.broken(away())
+        window.stream_broke(away())
 
 
 def test_a_server_that_answered_may_be_away_for_the_timeout(clock: Clock) -> None:
@@ -173,15 +173,15 @@ def test_a_server_that_answered_may_be_away_for_the_timeout(clock: Clock) -> Non
     window.settle(ok(0))
     for _ in range(9):
         clock.now += 1
-        window.broken(away())
+        window.stream_broke(away())
     clock.now += 1
     with pytest.raises(Unavailable):
-        window.broken(away())
+        window.stream_broke(away())
 
 
 def test_an_error_that_does_not_pass_ends_the_stream(clock: Clock) -> None:
     with pytest.raises(Exception, match="UNIMPLEMENTED"):
-        filled(clock, 1).broken(from_status(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
+        filled(clock, 1).stream_broke(from_status(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
 
 
 def test_a_window_of_nothing_is_refused() -> None:
@@ -203,10 +203,10 @@ def test_every_item_has_one_outcome_whatever_happens(size: int, data: st.DataObj
         out |= set(new)
         event = data.draw(st.sampled_from(["answer", "answer", "refuse", "break"])) if out else "wait"
         if event == "wait":
-            clock.now += window.patience()
+            clock.now += window.wait_limit()
         elif event == "break":
-            window._heard = True
-            window.broken(away())
+            window._answered = True
+            window.stream_broke(away())
             out.clear()
         else:
             index = data.draw(st.sampled_from(sorted(out)))
@@ -225,7 +225,7 @@ def test_what_the_server_cannot_take_is_not_sent_again(clock: Clock) -> None:
     window.settle(ok(0))
     assert sent(window) == [2]
     error = RequestTooLarge(5010, 1000)
-    assert window.broken(error) == [(2, error)]
+    assert window.stream_broke(error) == [(2, error)]
     assert sent(window) == [1]
     with pytest.raises(RequestTooLarge):
-        window.broken(error)
+        window.stream_broke(error)
