@@ -1,4 +1,4 @@
-""""""
+"""`AsyncClient` against a real server in the same loop."""
 
 import asyncio
 import time

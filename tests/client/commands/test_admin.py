@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def admin() -> Iterator[str]:
-    """host:port of an admin service."""
+    """Serve the admin service; yield host:port."""
     with serving_admin(AdminServicer()) as address:
         yield address
 
@@ -53,7 +53,7 @@ def test_json_lines(admin: str, capsys: Capture) -> None:
     [
         ("none", 2, "no model 'none' in the models folder; there is fashion"),
         ("broken", 1, "broken/1/certificate.json: changed since the export"),
-        ("away", 1, f"{{server}}: {UNREADABLE}"),  # the server's own UNAVAILABLE is not a lack of an answer
+        ("away", 1, f"{{server}}: {UNREADABLE}"),  # UNAVAILABLE, but from the server itself
     ],
 )
 def test_failures_of_the_server(admin: str, name: str, status: int, said: str, capsys: Capture) -> None:
@@ -91,7 +91,7 @@ def test_progress_is_shown_on_a_terminal_and_an_interrupt_ends_the_call() -> Non
             stdout=subprocess.PIPE,
             stderr=terminal,
         )
-        os.close(terminal)  # so that reading fails, and does not wait, should the process end
+        os.close(terminal)  # so that reading fails when the process has ended
         shown = b""
         while b"slow/3 compiling" not in shown:
             shown += os.read(controller, 4096)

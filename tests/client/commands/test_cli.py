@@ -1,4 +1,4 @@
-""""""
+"""The dispatcher: `vitscope SUBCOMMAND`, mostly in processes of its own."""
 
 import json
 import os

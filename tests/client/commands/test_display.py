@@ -1,4 +1,4 @@
-""""""
+"""Tables and JSON lines of `vitscope classify`."""
 
 import io
 import json
