@@ -67,7 +67,7 @@ def _perform(admin: Admin, action: str, name: str, version: int) -> list[ModelSu
 
 
 def _is_reachable(arguments: argparse.Namespace) -> bool:
-    """Tell whether the server itself answered UNAVAILABLE; gRPC reports the same status when there is no server."""
+    """Return True when a server is there, so that UNAVAILABLE is its own answer; gRPC reports it too when none is."""
     with open_channel(arguments.server, arguments.tls_roots) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)

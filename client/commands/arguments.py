@@ -70,7 +70,7 @@ def explain(error: ClientError, server: str) -> str:
 
 
 def whole(least: int, most: int = MOST) -> Callable[[str], int]:
-    """Return an argparse type for whole numbers from `least` to `most`."""
+    """Return an argparse type for whole numbers from `least` to `most`; others raise argparse.ArgumentTypeError."""
 
     def parse(text: str) -> int:
         if re.fullmatch(r"[+-]?[0-9]{1,12}", text) and least <= int(text) <= most:
@@ -81,7 +81,7 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
 
 
 def number(*, above: float | None = None, least: float | None = None, most: float) -> Callable[[str], float]:
-    """Return an argparse type for numbers above `above`, or from `least`, up to `most`."""
+    """Return an argparse type for numbers above `above`, or from `least`, up to `most`; others raise as for `whole`."""
 
     def parse(text: str) -> float:
         try:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitscope.client.commands.arguments import add_connection_options, connect, explain, number, whole
-from vitscope.client.commands.display import block, complaint, json_line, summary
+from vitscope.client.commands.display import block, error_line, json_line, summary
 from vitscope.client.commands.inputs import Source, find_sources
 from vitscope.client.commands.output import Output
 from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
@@ -54,9 +54,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], writer: OverlayWriter | None) -> int:
     out, err = Output(), Console(stderr=True, highlight=False, markup=False, emoji=False)
-    # On a terminal, all output must go through the console that draws the progress bar.
+    # When both are the same terminal, all output must go through the console that draws the progress bar.
     live = out.console if out.console.is_terminal else err
-    complaints = live if err.is_terminal else err
+    errors = live if err.is_terminal else err
     done, failed, began = 0, 0, time.monotonic()
     try:
         with _progress(live, len(sources)) as progress:
@@ -74,7 +74,7 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
                 elif isinstance(outcome, Result):
                     out.print(block(source, outcome, overlays))
                 else:
-                    complaints.print(complaint(source, outcome), style="red", soft_wrap=True)
+                    errors.print(error_line(source, outcome), style="red", soft_wrap=True)
                 done += 1
                 progress.advance(task)
     except KeyboardInterrupt:
@@ -90,7 +90,7 @@ def _outcomes(arguments: argparse.Namespace, client: Client, sources: list[Sourc
     if len(sources) > 1:
         yield from client.classify_many((source.image for source in sources), window=arguments.window, **options)
         return
-    # Unlike a stream, a unary call sends its deadline to the server, and its retries follow the server's pushback.
+    # A unary call sends its deadline to the server and honours the pushback that the server returns.
     try:
         yield 0, client.classify(sources[0].image, **options)
     except ClientError as error:

@@ -85,7 +85,7 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
     return json_text(record)
 
 
-def complaint(source: Source, error: ClientError) -> str:
+def error_line(source: Source, error: ClientError) -> str:
     """Describe the failure of one image in one line, which names the image once."""
     message = error.message
     if isinstance(source.image, Path):

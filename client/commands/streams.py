@@ -54,7 +54,7 @@ def printable(text: str) -> str:
 
 
 def json_text(record: dict[str, Any]) -> str:
-    """Return one line of JSON, in ASCII when standard output cannot encode it or it has characters not printable."""
+    """Return one line of JSON, in ASCII when standard output cannot encode it or it is not printable."""
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
