@@ -1,1 +1,1 @@
-"""Call a vitscope server from Python. `from vitscope import Client, AsyncClient` is the way in."""
+"""The Python client. Import its public names from `vitscope`: `Client`, `AsyncClient`, `Admin` and what they return."""

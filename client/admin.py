@@ -1,153 +1,105 @@
-"""`vitscope admin`: loads and unloads the models of a server that has its admin service on."""
+"""The client for the admin service, which loads and unloads models on a server."""
 
-import argparse
-import re
-import time
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-import grpc
-from rich.console import Console
-
-from vitscope.client.arguments import MOST, add_connection_options, explain
 from vitscope.client.channel import open_channel
-from vitscope.client.errors import ClientError, DeadlineExceeded, Unavailable, from_rpc_error
-from vitscope.client.models import as_json, listing
-from vitscope.client.output import Output
-from vitscope.client.streams import fail, printable
-from vitscope.v1 import admin_pb2, admin_pb2_grpc, model_pb2
+from vitscope.client.errors import typed_errors
+from vitscope.client.fields import set_field
+from vitscope.client.model import ModelSummary
+from vitscope.v1 import admin_pb2, admin_pb2_grpc
 
-FAILED, USAGE = 1, 2
 DEFAULT_SERVER = "localhost:8502"
-# Seconds: building an engine for a GPU takes minutes.
 DEFAULT_TIMEOUT = 900.0
-_LOOK_AGAIN = 0.5
-# Seconds in which a channel that is open says so.
-_CONNECTED = 1.0
-
-_DOING = {"list": "listing", "load": "loading", "unload": "unloading", "reload": "reloading"}
+"""Seconds of a call: building an engine for a GPU takes minutes."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0: done; 1: the server could not do it; 2: a wrong option, no such model, or no admin service there."""
-    arguments = _parser().parse_args(argv)
-    try:
-        with open_channel(arguments.server, arguments.tls_roots) as channel:
-            try:
-                models = _carry_out(admin_pb2_grpc.AdminServiceStub(channel), arguments)
-            except Unavailable as error:
-                if not _is_connected(channel):
-                    raise
-                fail("admin", f"{arguments.server}: {error.message}")
-                return FAILED
-    except ClientError as error:
-        fail("admin", _explain(error, arguments))
-        return FAILED if error.code is grpc.StatusCode.FAILED_PRECONDITION else USAGE
-    shown = "\n".join(map(as_json, models)) if arguments.json else listing(models)
-    Output().print(shown, soft_wrap=arguments.json)
-    return 0
+class Admin:
+    """A connection to the admin service of one vitscope server. All methods are thread-safe.
 
+    `server` is the address that the server was given with --admin-address: "host:port" or a gRPC target such as
+    "unix:/run/vitscope/admin". `root_certificates` is a PEM file and turns TLS on. `timeout` is the default deadline
+    of a call in seconds. Raises InvalidRequest when the address or the file cannot be used; no server is contacted
+    before the first call.
 
-def _carry_out(stub: admin_pb2_grpc.AdminServiceStub, arguments: argparse.Namespace) -> list[model_pb2.ModelSummary]:
-    """What the action was done to. Raises ClientError."""
-    name, version = getattr(arguments, "model", ("", 0))
-    call: Any
-    match arguments.action:
-        case "list":
-            call = stub.ListVersions.future(admin_pb2.ListVersionsRequest(), timeout=arguments.timeout)
-        case "load":
-            call = stub.LoadModel.future(admin_pb2.LoadModelRequest(model=name, version=version), arguments.timeout)
-        case "unload":
-            call = stub.UnloadModel.future(admin_pb2.UnloadModelRequest(model=name, version=version), arguments.timeout)
-        case _:
-            call = stub.ReloadModel.future(admin_pb2.ReloadModelRequest(model=name, version=version), arguments.timeout)
-    began, doing = time.monotonic(), printable(f"{_DOING[arguments.action]} {name}".rstrip())
-    try:
-        with Console(stderr=True, highlight=False, markup=False).status(doing) as status:
-            while not _ended(call):
-                status.update(f"{doing}, {time.monotonic() - began:.0f} s: {_progress(stub, name)}")
-        reply = call.result()
-    except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
-    return [reply.model] if arguments.action == "load" else list(reply.models)
+    The server carries out calls one after another, and finishes a call whose client has given up. Calls are not
+    retried. All methods raise ClientError: InvalidRequest for an empty name or a version out of range, NotFound for a
+    model or version that does not exist, Unavailable when no server can be reached or the models folder cannot be
+    read, DeadlineExceeded after the timeout, and ClientError itself with code UNIMPLEMENTED when there is no admin
+    service at the address.
 
+    Use it as a context manager, or call `close`.
+    """
 
-def _ended(call: Any) -> bool:
-    try:
-        call.exception(timeout=_LOOK_AGAIN)
-    except grpc.FutureTimeoutError:
-        return False
-    return True
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        root_certificates: Path | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._channel = open_channel(server, root_certificates)
+        self._stub = admin_pb2_grpc.AdminServiceStub(self._channel)
+        self._timeout = timeout
 
+    def __enter__(self) -> Self:
+        return self
 
-def _is_connected(channel: grpc.Channel) -> bool:
-    """Whether a server is there, so that it is the one that said UNAVAILABLE; gRPC says so too where none is."""
-    try:
-        grpc.channel_ready_future(channel).result(timeout=_CONNECTED)
-    except grpc.FutureTimeoutError:
-        return False
-    return True
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
+    def close(self) -> None:
+        """Close the connection and give up all calls in flight."""
+        self._channel.close()
 
-def _progress(stub: admin_pb2_grpc.AdminServiceStub, name: str) -> str:
-    """What the server says of the versions that it loads."""
-    try:
-        models = stub.ListVersions(admin_pb2.ListVersionsRequest(), timeout=1).models
-    except grpc.RpcError:
-        return "the server is busy"
-    loading = [m for m in models if m.name == name and m.state == model_pb2.MODEL_STATE_LOADING]
-    return "; ".join(printable(f"{m.name}/{m.version} {m.state_detail}") for m in loading) or "the server is at it"
+    def list_versions(self, *, timeout: float | None = None) -> list[ModelSummary]:
+        """Return all versions on the server and in its models folder, ordered by name, then version.
 
+        Versions in the folder that are not loaded have the state "unloaded".
+        """
+        request = admin_pb2.ListVersionsRequest()
+        with typed_errors():
+            models = self._stub.ListVersions(request, timeout=self._deadline(timeout)).models
+        return list(map(ModelSummary.of, models))
 
-def _explain(error: ClientError, arguments: argparse.Namespace) -> str:
-    where = arguments.server
-    match error:
-        case Unavailable():
-            return (
-                f"{where} does not answer: {error.message}\n"
-                "The admin service is off unless the server is started with --admin-address, the address that --server has to name."
-            )
-        case DeadlineExceeded():
-            return (
-                f"{where} was not done within {arguments.timeout:g} s (--timeout), and goes on; "
-                "`vitscope admin list` tells how far it is"
-            )
-    match error.code:
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return (
-                f"{where} has no admin service: it is off, or on an address of its own; start the server with "
-                "--admin-address, and name the same address with --server"
-            )
-        case grpc.StatusCode.FAILED_PRECONDITION:
-            return error.message
-    return explain(error, where)
+    def load(self, name: str, version: int = 0, *, timeout: float | None = None) -> ModelSummary:
+        """Load a version from the models folder, warm it up and return it. Version 0 is the latest in the folder.
 
+        A version that is already served is loaded again only if its files have changed. Raises ClientError with code
+        FAILED_PRECONDITION when the version cannot be loaded; one that was served before is still served.
+        """
+        request = admin_pb2.LoadModelRequest(model=name)
+        set_field(request, "version", version)
+        with typed_errors():
+            return ModelSummary.of(self._stub.LoadModel(request, timeout=self._deadline(timeout)).model)
 
-def _model(text: str) -> tuple[str, int]:
-    """NAME or NAME/VERSION; without a version it is 0."""
-    name, slash, version = text.partition("/")
-    if name and not slash:
-        return name, 0
-    if name and re.fullmatch(r"[1-9][0-9]{0,9}", version) and int(version) <= MOST:
-        return name, int(version)
-    raise argparse.ArgumentTypeError(f"{text!r}; accepted: NAME or NAME/VERSION, such as fashion/2")
+    def unload(self, name: str, version: int = 0, *, timeout: float | None = None) -> list[ModelSummary]:
+        """Stop serving a version and return what was unloaded, ordered by version.
 
+        Version 0 is all versions of the model. Requests in flight are answered. The server does not load an unloaded
+        version again until `load` asks for it or its files change. Where the server keeps fewer versions than there
+        are, the next older one is loaded first and takes over.
+        """
+        request = admin_pb2.UnloadModelRequest(model=name)
+        set_field(request, "version", version)
+        with typed_errors():
+            models = self._stub.UnloadModel(request, timeout=self._deadline(timeout)).models
+        return list(map(ModelSummary.of, models))
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="vitscope admin",
-        description="Load and unload the models of a vitscope server that was started with --admin-address.",
-    )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, text, without in (
-        ("list", "what the server serves, and what else is in its models folder", ""),
-        ("load", "load a version from the models folder", "the latest there"),
-        ("unload", "serve a version no more, until it is loaded or its files change", "all of the model"),
-        ("reload", "load a version anew, in the place of the one that serves", "all of the model that serve"),
-    ):
-        sub = actions.add_parser(action, help=text, description=text[0].upper() + text[1:] + ".")
-        if without:
-            sub.add_argument("model", type=_model, metavar="NAME[/VERSION]", help=f"without a version: {without}")
-        sub.add_argument("--json", action="store_true", help="print the messages as JSON, one a line")
-        add_connection_options(sub)
-        sub.set_defaults(server=DEFAULT_SERVER, timeout=DEFAULT_TIMEOUT)
-    return parser
+    def reload(self, name: str, version: int = 0, *, timeout: float | None = None) -> list[ModelSummary]:
+        """Load a version again from its files and return what was loaded, ordered by version.
+
+        Version 0 is all versions of the model that are served. The old one serves until the new one replaces it. Raises
+        ClientError with code FAILED_PRECONDITION when a version cannot be loaded; the old one is then still served.
+        """
+        request = admin_pb2.ReloadModelRequest(model=name)
+        set_field(request, "version", version)
+        with typed_errors():
+            models = self._stub.ReloadModel(request, timeout=self._deadline(timeout)).models
+        return list(map(ModelSummary.of, models))
+
+    def _deadline(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else timeout

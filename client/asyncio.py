@@ -1,6 +1,6 @@
-"""The client for asyncio: as `client/sync.py`, without threads."""
+"""The client for asyncio: as `client/sync.py`, but without threads."""
 
-# ruff: noqa: ASYNC109 - a timeout here is a deadline, which travels to the server
+# ruff: noqa: ASYNC109 - a timeout here is a deadline, which is sent to the server
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
@@ -12,16 +12,21 @@ from typing import Self, Unpack
 import grpc
 
 from vitscope.client.channel import DEFAULT_SERVER, open_async_channel
-from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
+from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error, typed_errors
+from vitscope.client.fields import set_field
+from vitscope.client.model import Model, ModelSummary
 from vitscope.client.request import ImageLike, Options, classify_request
 from vitscope.client.result import Result
 from vitscope.client.sync import DEFAULT_TIMEOUT
 from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, model_pb2
+from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 
 class AsyncClient:
-    """As `Client`, for asyncio; make it inside the event loop that uses it."""
+    """The asyncio form of `Client`, with the same arguments, methods and errors.
+
+    Create it inside the event loop that uses it. Use it as an asynchronous context manager, or call `close`.
+    """
 
     def __init__(
         self,
@@ -43,16 +48,14 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """End the connection; calls in flight are cancelled."""
+        """Close the connection and cancel all calls in flight."""
         await self._channel.close(None)
 
     async def classify(self, image: ImageLike, *, timeout: float | None = None, **options: Unpack[Options]) -> Result:
-        """As `Client.classify`."""
+        """Classify one image; see `Client.classify`. A file is read in a thread."""
         request = await _request(image, options)
-        try:
+        with typed_errors():
             return Result.of(await self._stub.Classify(request, timeout=self._deadline(timeout)))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
 
     async def classify_many(
         self,
@@ -62,59 +65,58 @@ class AsyncClient:
         window: int = DEFAULT_WINDOW,
         **options: Unpack[Options],
     ) -> AsyncGenerator[Outcome, None]:
-        """As `Client.classify_many`; `images` may be asynchronous too.
+        """Classify any number of images over one stream; see `Client.classify_many`. `images` may be asynchronous.
 
-        Leave the loop early inside `contextlib.aclosing(...)` to end the stream at once and not when it is collected.
+        To leave the loop early, wrap the call in `contextlib.aclosing`; otherwise the stream ends only when the
+        generator is garbage-collected.
         """
-        flights, source = Window(window, self._deadline(timeout)), _enumerate(images)
+        pending, source = Window(window, self._deadline(timeout)), _enumerate(images)
         stream, more = _Stream(self._stub), True
         try:
-            while more or flights:
-                if more and flights.has_room:
+            while more or pending:
+                if more and pending.has_room:
                     entry = await anext(source, None)
                     if entry is None:
                         more = False
                         continue
                     index, image = entry
                     try:
-                        flights.add(index, await _request(image, options))
+                        pending.add(index, await _request(image, options))
                     except InvalidImage as error:
                         yield index, error
                         continue
-                stream.send(flights.take_due())
-                event = await stream.receive(0 if more and flights.has_room else flights.patience())
+                stream.send(pending.take_due())
+                event = await stream.receive(0 if more and pending.has_room else pending.wait_limit())
                 if isinstance(event, ClientError):
                     await stream.close()
                     stream = _Stream(self._stub)
-                    for failed in flights.broken(event):
+                    for failed in pending.stream_broke(event):
                         yield failed
-                elif event is not None and (outcome := flights.settle(event)):
+                elif event is not None and (outcome := pending.settle(event)):
                     yield outcome
         finally:
             await stream.close()
 
-    async def list_models(self, *, timeout: float | None = None) -> list[model_pb2.ModelSummary]:
-        """As `Client.list_models`."""
+    async def list_models(self, *, timeout: float | None = None) -> list[ModelSummary]:
+        """Return every version of every model on the server; see `Client.list_models`."""
         request = classifier_pb2.ListModelsRequest()
-        try:
-            return list((await self._stub.ListModels(request, timeout=self._deadline(timeout))).models)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+        with typed_errors():
+            response = await self._stub.ListModels(request, timeout=self._deadline(timeout))
+        return list(map(ModelSummary.of, response.models))
 
-    async def get_model(self, name: str = "", version: int = 0, *, timeout: float | None = None) -> model_pb2.Model:
-        """As `Client.get_model`."""
-        request = classifier_pb2.GetModelRequest(model=name, version=version)
-        try:
-            return (await self._stub.GetModel(request, timeout=self._deadline(timeout))).model
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+    async def get_model(self, name: str = "", version: int = 0, *, timeout: float | None = None) -> Model:
+        """Return one version of a model in full; see `Client.get_model`."""
+        request = classifier_pb2.GetModelRequest(model=name)
+        set_field(request, "version", version)
+        with typed_errors():
+            return Model.of((await self._stub.GetModel(request, timeout=self._deadline(timeout))).model)
 
     def _deadline(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else timeout
 
 
 async def _request(image: ImageLike, options: Options) -> classifier_pb2.ClassifyRequest:
-    if isinstance(image, str | PathLike):  # reads a file, which must not hold up the loop
+    if isinstance(image, str | PathLike):  # reading a file would block the event loop
         return await asyncio.to_thread(classify_request, image, **options)
     return classify_request(image, **options)
 
@@ -131,8 +133,10 @@ async def _enumerate(images: Iterable[ImageLike] | AsyncIterable[ImageLike]) -> 
 
 
 class _Stream:
-    """One ClassifyStream call, opened by the first message. A task of its own reads the answers: were they left unread while requests are written,
-    flow control could stop both sides for good."""
+    """One ClassifyStream call, opened by the first message.
+
+    A task reads the answers while requests are written; otherwise flow control could block both sides forever.
+    """
 
     def __init__(self, stub: "classifier_pb2_grpc.ClassifierServiceAsyncStub") -> None:
         self._stub = stub
@@ -147,7 +151,7 @@ class _Stream:
             self._outgoing.put_nowait(message)
 
     async def receive(self, timeout: float) -> classifier_pb2.ClassifyStreamResponse | ClientError | None:
-        """The next answer, the error that ended the stream, or None after `timeout` seconds."""
+        """Return the next answer, the error that ended the stream, or None after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 return await self._incoming.get()
@@ -156,7 +160,7 @@ class _Stream:
 
     async def close(self) -> None:
         if self._reader is not None:
-            self._reader.cancel()  # and with it the call
+            self._reader.cancel()  # cancels the call too
             await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _requests(self) -> AsyncIterator[classifier_pb2.ClassifyStreamRequest]:

@@ -1,4 +1,4 @@
-"""How a channel is opened: addresses, load balancing, retries, limits. The same for sync and asyncio."""
+"""gRPC channels for sync and asyncio: addresses, load balancing, retries, message limits and TLS."""
 
 import ipaddress
 import json
@@ -16,7 +16,7 @@ DEFAULT_SERVER = "localhost:8500"
 DEFAULT_PORT = 8500
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# gRPC's own ceiling; more is silently cut to it.
+# gRPC silently reduces a larger number to this one.
 MAX_ATTEMPTS = 5
 INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 2.0  # seconds
 
@@ -24,10 +24,10 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 
 _SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
 
-# A server that refuses says in `grpc-retry-pushback-ms` when to come back; gRPC then waits that long instead of backing
-# off. ClassifyStream is not listed: its items are retried one by one (client/window.py).
-# CANCELLED is what gRPC itself answers to calls that reached a closing port but no handler (grpc/grpc#41785); a call that
-# this side cancels is over at once and never retried.
+# A server that refuses sends `grpc-retry-pushback-ms`; gRPC then waits that long instead of its own backoff.
+# ClassifyStream is not listed: its items are retried one by one (client/window.py).
+# CANCELLED is what gRPC itself answers to a call that reached a closing port but no handler (grpc/grpc#41785). A call
+# that this client cancels ends at once and is never retried.
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -52,7 +52,7 @@ _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # A call larger than this is not retried, and the default is 256 KiB: less than a photo.
+    # A call larger than this is not retried; the default of 256 KiB is smaller than most photos.
     ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -60,9 +60,9 @@ _OPTIONS: list[tuple[str, int | str]] = [
 
 
 def open_channel(server: str, root_certificates: Path | None = None) -> grpc.Channel:
-    """A channel for the sync client. Plain text, or TLS when a PEM file of root certificates is given.
+    """Open a channel for sync calls: plain text, or TLS when a PEM file of root certificates is given.
 
-    Raises InvalidRequest when the address or the file cannot be used.
+    No connection is made yet. Raises InvalidRequest when the address or the file cannot be used.
     """
     target = target_of(server)
     if root_certificates is None:
@@ -71,7 +71,7 @@ def open_channel(server: str, root_certificates: Path | None = None) -> grpc.Cha
 
 
 def open_async_channel(server: str, root_certificates: Path | None = None) -> aio.Channel:
-    """As `open_channel`, for asyncio; call it in a running event loop."""
+    """Open a channel for asyncio, otherwise as `open_channel`. Call it in the event loop that uses the channel."""
     target = target_of(server)
     if root_certificates is None:
         return aio.insecure_channel(target, _OPTIONS)
@@ -79,10 +79,10 @@ def open_async_channel(server: str, root_certificates: Path | None = None) -> ai
 
 
 def target_of(server: str) -> str:
-    """A gRPC target for "host", "host:port", "a:1,b:2", or a target that is one already ("dns:///name:8500").
+    """Return the gRPC target for "host", "host:port" or "a:1,b:2"; return a target ("dns:///name:8500") unchanged.
 
-    One name is resolved by gRPC, again and again, and calls go round-robin over all its addresses. In a list, names are
-    resolved once, here: gRPC takes lists of addresses only. The default port is 8500. Raises InvalidRequest.
+    gRPC resolves a single name repeatedly and sends calls round-robin to all its addresses. The names of a list are
+    resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500. Raises InvalidRequest.
     """
     if server.startswith(_SCHEMES):
         return server
@@ -103,8 +103,8 @@ def _host_and_port(server: str, part: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
         raise InvalidRequest(
-            f"server: {server!r} is not an address; accepted: host, host:port (port 1 to 65535), a comma-separated list "
-            f"of these, or a gRPC target such as dns:///name:{DEFAULT_PORT}"
+            f"server: {server!r} is not an address; accepted: host, host:port (port 1 to 65535), a comma-separated "
+            f"list of these, or a gRPC target such as dns:///name:{DEFAULT_PORT}"
         )
     return host, int(port)
 
@@ -126,7 +126,7 @@ def _join(host: str, port: int) -> str:
 
 
 def _credentials(root_certificates: Path) -> grpc.ChannelCredentials:
-    """gRPC would take any bytes, and only say at the first call that no handshake can be made."""
+    """Read and check the file. gRPC accepts any bytes and reports unusable ones only when the first call fails."""
     accepted = "accepted: a PEM file of certificates"
     try:
         if root_certificates.exists() and not root_certificates.is_file():

@@ -1,26 +1,33 @@
-"""Every failure of a call, and the one place where status codes become exceptions."""
+"""The exceptions of the client, and the one place where gRPC status codes become exceptions."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
-# Set by the server beside RESOURCE_EXHAUSTED; see classifier.proto.
+# Trailer that the server sends with RESOURCE_EXHAUSTED; see classifier.proto.
 ESTIMATED_WAIT_TRAILER = "vitscope-estimated-wait-ms"
 
-# gRPC itself says so under RESOURCE_EXHAUSTED too, which is otherwise an overload that passes.
+# gRPC reports this with RESOURCE_EXHAUSTED too, but a retry cannot succeed.
 _TOO_LARGE = re.compile(
-    r"(?:(?P<side>CLIENT|SERVER): )?(?P<verb>received|sent) message larger than max \((?P<size>\d+) vs\. (?P<limit>\d+)\)",
+    r"(?:(?P<side>CLIENT|SERVER): )?(?P<verb>received|sent) message larger than max "
+    r"\((?P<size>\d+) vs\. (?P<limit>\d+)\)",
     re.IGNORECASE,
 )
 
 
 class ClientError(Exception):
-    """A call, or one image of many, failed.
+    """A call failed, or one image of a stream did. The base class of all errors of this client.
 
-    `code` is the gRPC status code and `message` the server's own text. Raised as such only for codes without a class of
-    their own, such as INTERNAL.
+    Status codes without a subclass, such as INTERNAL and FAILED_PRECONDITION, raise this class itself.
     """
+
+    code: grpc.StatusCode
+    """The gRPC status code."""
+    message: str
+    """The text of the server, or of gRPC when no server answered."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(f"{code.name}: {message}")
@@ -29,36 +36,43 @@ class ClientError(Exception):
 
 
 class InvalidRequest(ClientError):
-    """An argument is not acceptable; the message names it, what was found and what is accepted. Do not retry."""
+    """An argument is not acceptable; a retry cannot succeed.
+
+    The message names the argument, its value and what is accepted. Raised for arguments that the client itself refuses
+    and for status INVALID_ARGUMENT.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 class InvalidImage(InvalidRequest):
-    """This image cannot be read, sent or decoded; other images may well be fine."""
+    """This image cannot be read, sent or decoded. Other images of the same stream are not affected."""
 
 
 class RequestTooLarge(InvalidImage):
-    """The message with this image is larger than the server takes. `limit`: the largest message that it takes, in bytes."""
+    """The message with this image exceeds the server's limit."""
+
+    limit: int
+    """Largest message that the server accepts, in bytes."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"image: the message with it has {size:,} bytes; accepted by the server: up to {limit:,} (send a smaller or a "
-            "compressed file)"
+            f"image: the message with it has {size:,} bytes; accepted by the server: up to {limit:,} "
+            "(send a smaller or a compressed file)"
         )
         self.limit = limit
 
 
 class NotFound(ClientError):
-    """There is no such model, or no such version of it."""
+    """There is no such model or no such version of it (status NOT_FOUND). The message lists those that exist."""
 
 
 class Overloaded(ClientError):
-    """The server refused because the wait would be too long, also after the retries.
+    """The server refused because the predicted wait is too long, after all retries (status RESOURCE_EXHAUSTED)."""
 
-    `estimated_wait` is the wait that the server predicted, in seconds, or None when it did not say.
-    """
+    estimated_wait: float | None
+    """Wait that the server predicted, in seconds; None when it sent no prediction."""
 
     def __init__(self, message: str, estimated_wait: float | None = None) -> None:
         super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
@@ -66,18 +80,19 @@ class Overloaded(ClientError):
 
 
 class DeadlineExceeded(ClientError):
-    """No answer within the timeout."""
+    """No answer came within the timeout, retries included (status DEADLINE_EXCEEDED)."""
 
 
 class Unavailable(ClientError):
-    """No server can be reached, or the model is not ready, also after the retries."""
+    """No server can be reached, or the model is not ready, after all retries (status UNAVAILABLE)."""
 
 
 def from_status(code: grpc.StatusCode, message: str, estimated_wait: float | None = None) -> ClientError:
-    """The exception for a status; `estimated_wait` in seconds."""
+    """Return the exception for a status; `estimated_wait` in seconds."""
     match code:
         case grpc.StatusCode.INVALID_ARGUMENT:
-            # The message begins with the path of the field; a bad image is a matter of one item, the rest of the caller.
+            # The message starts with the path of the field. A bad image fails one item of a stream,
+            # any other bad field fails every item.
             return InvalidImage(message) if message.startswith("image") else InvalidRequest(message)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return _too_large(message) or Overloaded(message, estimated_wait)
@@ -91,15 +106,24 @@ def from_status(code: grpc.StatusCode, message: str, estimated_wait: float | Non
 
 
 def from_number(number: int, message: str) -> ClientError:
-    """The exception for the number of a status code, as an item of a stream carries it."""
+    """Return the exception for the number of a status code, which a stream sends for an item."""
     return from_status(_CODES.get(number, grpc.StatusCode.UNKNOWN), message)
 
 
 def from_rpc_error(error: grpc.RpcError) -> ClientError:
-    """The exception for a failed call, sync or asyncio."""
+    """Return the exception for a failed call, sync or asyncio."""
     # Both libraries raise objects that have these methods; the declared base class has none.
     code: grpc.StatusCode = error.code()
     return from_status(code, error.details() or "", _estimated_wait(error.trailing_metadata() or ()))
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """Turn a grpc.RpcError raised inside the block into the ClientError of its status."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
 
 
 def _too_large(message: str) -> InvalidRequest | None:
@@ -109,7 +133,8 @@ def _too_large(message: str) -> InvalidRequest | None:
     size, limit = int(found["size"]), int(found["limit"])
     if (found["side"], found["verb"].lower()) in (("CLIENT", "received"), ("SERVER", "sent")):
         return InvalidRequest(
-            f"the answer has {size:,} bytes; accepted: up to {limit:,} (ask for fewer layers or heads, or smaller pictures)"
+            f"the answer has {size:,} bytes; accepted: up to {limit:,} "
+            "(ask for fewer layers or heads, or smaller pictures)"
         )
     return RequestTooLarge(size, limit)
 

@@ -1,4 +1,7 @@
-"""From an image and keyword options to a ClassifyRequest. What is acceptable is for the server to say, but for types."""
+"""Build a ClassifyRequest from an image and keyword options.
+
+Only types, enum names and the size of the image are checked here; the server checks the values.
+"""
 
 import io
 import os
@@ -15,68 +18,74 @@ from PIL import ImageOps
 
 from vitscope.client.channel import MAX_MESSAGE_BYTES
 from vitscope.client.errors import InvalidImage, InvalidRequest
+from vitscope.client.fields import enum_value, extend_field, set_field
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
-# What `classify` takes: the bytes of an image file, a path of one, a Pillow image, or uint8 pixels [height, width, 3] RGB.
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
+"""An image: the bytes of an image file, the path of one, a Pillow image, or RGB pixels uint8 [height, width, 3]."""
 
-# The rest of a message's limit is room for everything that is not the image.
+# Leaves room in the message for everything that is not the image.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
 
 @dataclass(frozen=True)
 class RenderingOptions:
-    """How the server draws each map; see RenderingOptions in maps.proto.
-
-    kind: "overlay" (on the photo) or "heat_map". color_map: "viridis", "inferno", "cividis" or "grey", low to high.
-    opacity: above 0 and up to 1, of the heat map in an overlay. size: longer side in pixels, 32 to 2048; 0 lets the server
-    choose. format: "png" or "jpeg". upsampling: "bilinear" or "nearest".
-    """
+    """How the server draws a picture of each map. An unknown name raises InvalidRequest when the request is made."""
 
     kind: str = "overlay"
+    """What to draw: "overlay" is the heat map over the photo, with the part that the model did not see greyed;
+    "heat_map" is the heat map alone, over the model's input."""
     color_map: str = "viridis"
+    """Colours from low to high: "viridis", "inferno", "cividis" or "grey"."""
     opacity: float = 0.5
+    """Weight of the heat map against the photo in an overlay, above 0 and up to 1; 0 is 0.5."""
     size: int = 0
+    """Longer side of the picture in pixels, 32 to 2048; 0 is that of the photo, but at least 224 and at most 1024."""
     format: str = "png"
+    """File format: "png" or "jpeg" (quality 90)."""
     upsampling: str = "bilinear"
+    """How grid cells become pixels: "bilinear" is smooth between cell centres, "nearest" shows the cells."""
 
 
 class Options(TypedDict, total=False):
-    """The keyword options of `classify` and `classify_many`; every one may be left out."""
+    """The keyword options of `classify` and `classify_many`; all are optional."""
 
-    # Name; may be left out when the server has exactly one model.
     model: str
-    # Version; 0 is the latest that is ready.
+    """Name of the model; may be omitted when the server has exactly one."""
     version: int
-    # Classes to return; 0 is the server's default, 5.
+    """Version of the model; 0, the default, is the latest that is ready."""
     top_k: int
-    # Leaves out less probable classes; 0 to 1.
+    """Number of classes to return, at most all that the model has; 0, the default, is 5."""
     min_probability: float
-    # Layers whose attention maps to return, from 0, negative from the last; None is no maps.
+    """Omits classes with a lower probability; 0, the default, to 1."""
     attention: Literal["last", "all"] | Sequence[int] | None
-    # Heads, one map each; None is one map, the mean over the heads.
+    """Layers whose attention maps are returned, from 0 or, negative, from the last (-1). Layers other than the last
+    need a second, slower graph. None, the default, returns no maps."""
     heads: Literal["all"] | Sequence[int] | None
-    # "float32", "float16" or "uint8": how map values travel. They arrive as float32 in any case.
+    """Attention heads from 0, one map each. None, the default, returns one map: the mean over all heads."""
     dtype: str
-    # Asks for a picture of each map.
+    """Type of map values on the wire: "float32" (default), "float16" or "uint8". The result is always float32."""
     rendering: RenderingOptions | None
-    # Pixels are already resized and cropped for the model; only for arrays and Pillow images.
+    """Asks for a picture of each map; None, the default, for none. Needs `attention`."""
     preprocessed: bool
+    """True when the pixels already have the model's input size and are used unchanged; for arrays and Pillow
+    images only. False is the default."""
 
 
 def classify_request(image: ImageLike, **options: Unpack[Options]) -> classifier_pb2.ClassifyRequest:
-    """The message for one image.
+    """Return the message for one image.
 
-    Raises InvalidImage when the image cannot be read or is too large to send, InvalidRequest for an unknown option value.
+    Raises InvalidImage when the image cannot be read or is too large to send, and InvalidRequest for an option that
+    has a wrong type or an unknown name.
     """
     request = classifier_pb2.ClassifyRequest(
         image=_image(image, options.get("preprocessed", False)),
         model=options.get("model", ""),
         maps=_map_options(options),
     )
-    _set(request, "version", options.get("version", 0))
-    _set(request, "top_k", options.get("top_k", 0))
-    _set(request, "min_probability", options.get("min_probability", 0.0))
+    set_field(request, "version", options.get("version", 0))
+    set_field(request, "top_k", options.get("top_k", 0))
+    set_field(request, "min_probability", options.get("min_probability", 0.0))
     return request
 
 
@@ -102,7 +111,7 @@ def _image(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
 def _read(path: Path) -> bytes:
     try:
         kind = path.stat().st_mode
-        # A device may never end, and opening one may do something.
+        # Reading a device may never end, and opening one may have side effects.
         if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
             found = "a folder" if stat.S_ISDIR(kind) else "a device or socket"
             raise InvalidImage(f"image: {path}: {found}; accepted: a file or a named pipe")
@@ -128,7 +137,7 @@ def _pillow(image: PillowImage.Image, preprocessed: bool) -> image_pb2.Image:
             return image_pb2.Image(raw=_raw(np.asarray(upright), preprocessed))
         if preprocessed:
             raise InvalidImage(f"image: Pillow image of mode {upright.mode}; accepted with preprocessed: RGB")
-        # How palettes, alpha, CMYK and deep grey become RGB is the server's decision alone, so they travel as they are.
+        # Only the server converts palettes, alpha, CMYK and deep grey to RGB, so the image is sent in its own mode.
         file = io.BytesIO()
         upright.save(file, "TIFF")
         return image_pb2.Image(encoded=file.getvalue())
@@ -139,7 +148,8 @@ def _pillow(image: PillowImage.Image, preprocessed: bool) -> image_pb2.Image:
 def _checked(image: image_pb2.Image) -> image_pb2.Image:
     if image.ByteSize() > MAX_IMAGE_BYTES:
         raise InvalidImage(
-            f"image: too large to send; accepted: up to {MAX_IMAGE_BYTES:,} bytes (send the compressed file, not its pixels)"
+            f"image: too large to send; accepted: up to {MAX_IMAGE_BYTES:,} bytes "
+            "(send the compressed file, not its pixels)"
         )
     return image
 
@@ -153,7 +163,7 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
         return None
     message = maps_pb2.MapOptions(
         method=maps_pb2.MAP_METHOD_ATTENTION,
-        dtype=_enum(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
+        dtype=enum_value(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
     )
     match attention:
         case "all":
@@ -162,14 +172,14 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
             if attention != "last":
                 raise InvalidRequest(f'attention: {attention!r}; accepted: "last", "all" or layer numbers')
         case _:
-            _extend(message, "layers", "attention", attention)
+            extend_field(message, "layers", "attention", attention)
     match heads:
         case "all":
             message.all_heads = True
         case str():
             raise InvalidRequest(f'heads: {heads!r}; accepted: "all" or head numbers')
         case _:
-            _extend(message, "heads", "heads", heads or ())
+            extend_field(message, "heads", "heads", heads or ())
     if rendering is not None:
         message.rendering.CopyFrom(_rendering(rendering))
     return message
@@ -177,44 +187,11 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
 
 def _rendering(options: RenderingOptions) -> maps_pb2.RenderingOptions:
     message = maps_pb2.RenderingOptions(
-        kind=_enum(maps_pb2.RenderingKind, "RENDERING_KIND", "rendering.kind", options.kind),
-        color_map=_enum(maps_pb2.ColorMap, "COLOR_MAP", "rendering.color_map", options.color_map),
-        format=_enum(maps_pb2.PictureFormat, "PICTURE_FORMAT", "rendering.format", options.format),
-        upsampling=_enum(maps_pb2.Upsampling, "UPSAMPLING", "rendering.upsampling", options.upsampling),
+        kind=enum_value(maps_pb2.RenderingKind, "RENDERING_KIND", "rendering.kind", options.kind),
+        color_map=enum_value(maps_pb2.ColorMap, "COLOR_MAP", "rendering.color_map", options.color_map),
+        format=enum_value(maps_pb2.PictureFormat, "PICTURE_FORMAT", "rendering.format", options.format),
+        upsampling=enum_value(maps_pb2.Upsampling, "UPSAMPLING", "rendering.upsampling", options.upsampling),
     )
-    _set(message, "opacity", options.opacity)
-    _set(message, "size", options.size)
+    set_field(message, "opacity", options.opacity)
+    set_field(message, "size", options.size)
     return message
-
-
-def enum_names(enum: Any, prefix: str) -> list[str]:
-    """The values of a proto enum as this library spells them: COLOR_MAP_VIRIDIS -> "viridis"."""
-    return [name.removeprefix(f"{prefix}_").lower() for name in enum.keys() if not name.endswith("_UNSPECIFIED")]  # noqa: SIM118
-
-
-def _enum(enum: Any, prefix: str, field: str, name: str) -> Any:
-    accepted = enum_names(enum, prefix)
-    if name not in accepted:
-        raise InvalidRequest(f"{field}: {name!r}; accepted: {', '.join(accepted)}")
-    return enum.Value(f"{prefix}_{name.upper()}")
-
-
-def _set(message: Any, field: str, value: float) -> None:
-    """Protobuf raises ValueError for a number out of the field's range and TypeError for a wrong type."""
-    try:
-        setattr(message, field, value)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"{field}: {value!r}; accepted: {_kind(message, field)}") from error
-
-
-def _extend(message: Any, field: str, option: str, values: Sequence[int]) -> None:
-    try:
-        getattr(message, field).extend(values)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"{option}: {values!r}; accepted: a list of {_kind(message, field)}s") from error
-
-
-def _kind(message: Any, field: str) -> str:
-    descriptor = message.DESCRIPTOR.fields_by_name[field]
-    kinds = {descriptor.TYPE_UINT32: "whole number from 0", descriptor.TYPE_INT32: "whole number"}
-    return kinds.get(descriptor.type, "number")

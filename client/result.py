@@ -1,10 +1,11 @@
-"""From a ClassifyResponse to plain Python and numpy."""
+"""The result of a classification in plain Python and numpy."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitscope.client.fields import enum_name
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
 
 _DTYPES = {
@@ -16,7 +17,7 @@ _DTYPES = {
 
 
 def map_values(message: maps_pb2.Map) -> NDArray[np.float32]:
-    """The values of a map, float32 [rows, cols], whatever type they travelled in."""
+    """Decode the values of a map to float32 [rows, cols], whatever their type on the wire."""
     values = np.frombuffer(message.values, _DTYPES[message.dtype]).astype(np.float32)
     if message.dtype == maps_pb2.DATA_TYPE_UINT8:
         values = values * np.float32(message.scale) + np.float32(message.offset)
@@ -25,42 +26,57 @@ def map_values(message: maps_pb2.Map) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Class:
-    """One class: `index` in the model's labels, `probability` 0 to 1, `logit` the head's raw output."""
+    """One of the most probable classes."""
 
     index: int
+    """Index in the labels of the model, from 0."""
     label: str
+    """Name of the class."""
     probability: float
+    """Softmax over all classes of the model, 0 to 1."""
     logit: float
+    """Raw output of the classification head."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn map: the bytes of a file and its size in pixels."""
+    """A drawn map. Its colours span the values of this one map."""
 
     media_type: str
+    """Media type of the file: "image/png" or "image/jpeg"."""
     data: bytes
+    """Content of the picture file."""
     width: int
+    """Width in pixels."""
     height: int
+    """Height in pixels."""
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Share of the class token's attention on each patch.
+    """Shares of the class token's attention in one layer: softmax(q_cls k^T) of one head, or the mean over all heads.
 
-    `values` is float32 [rows, cols]; with `cls`, `distillation` and `registers`, the shares of the prefix tokens, they sum
-    to 1. `head` is None for the mean over the heads. `picture` is there when a rendering was asked for.
+    `values`, `cls`, `distillation` and `registers` sum to 1.
     """
 
     layer: int
+    """Encoder layer, from 0."""
     head: int | None
+    """Attention head, from 0; None for the mean over all heads."""
     values: NDArray[np.float32]
+    """Share of each patch, float32 [rows, cols] from the top left, not normalised."""
     cls: float
+    """Share of the class token itself."""
     distillation: float
+    """Share of the distillation token; 0 for a model without one."""
     registers: float
+    """Share of all register tokens; 0 for a model without any."""
     picture: Picture | None
+    """The drawn map; None unless `rendering` was set."""
 
     @classmethod
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
+        """Convert a received message."""
         drawn, prefix = message.rendering, message.prefix
         return cls(
             layer=message.layer,
@@ -77,20 +93,26 @@ class AttentionMap:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the grid of patches lies on the image, in edge coordinates after EXIF orientation.
+    """Position of the grid of patches on the image.
 
-    `grid_to_image` is float64 [2, 3]: `grid_to_image @ (column, row, 1)` is (x, y). `seen` is the part of the image that
-    the model saw: left, top, right, bottom.
+    Coordinates are edge coordinates after EXIF orientation: x runs from 0 at the left edge to the width at the right
+    edge, so the centre of the first pixel is at 0.5.
     """
 
     image_size: tuple[int, int]
+    """Width and height of the image in pixels, after EXIF orientation."""
     model_size: tuple[int, int]
+    """Width and height of the model's input in pixels."""
     grid_to_image: NDArray[np.float64]
+    """Affine map, float64 [2, 3]: `grid_to_image @ (column, row, 1)` is (x, y). Column 0 spans 0 to 1."""
     seen: tuple[float, float, float, float]
+    """The part of the image that the model saw, as left, top, right, bottom; the rest was cropped away."""
     exif_orientation: int
+    """EXIF orientation of the file, 1 to 8; 1 when it has none."""
 
     @classmethod
     def of(cls, message: image_pb2.Geometry) -> "Geometry":
+        """Convert a received message."""
         seen = message.seen
         return cls(
             image_size=(message.image_width, message.image_height),
@@ -103,39 +125,52 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the server's time went. `total` and `stages` (by name, in order) are seconds. origin: "computed", or "shared" or "cached" when
-    an equal request's result was used; "unspecified" from a server that does not say."""
+    """Where the server spent its time."""
 
     total: float
+    """Seconds from the start of the call to the end of the last stage."""
     stages: dict[str, float]
+    """Seconds of each stage by name, in order: "receive", "decode", "queue", "batch", "infer" and "maps". Time between
+    the stages is in the total only."""
     batch_size: int
+    """Number of requests in the same batch, this one included."""
     engine: str
+    """Engine and precision that ran the batch, for example "openvino/bf16"."""
     origin: str = "unspecified"
+    """One of "computed", "shared" (with an equal request in flight), "cached" (from an equal earlier request) and
+    "unspecified" (from a server that does not report it)."""
 
     @classmethod
     def of(cls, message: timing_pb2.Timing) -> "Timing":
+        """Convert a received message."""
         names = [name for name in message.DESCRIPTOR.fields_by_name if name.endswith("_seconds")]
         seconds = {name.removesuffix("_seconds"): getattr(message, name) for name in names}
-        # proto3 enums are open: a newer server may send a number that has no name here.
-        known = message.origin in timing_pb2.Origin.values()
-        origin = timing_pb2.Origin.Name(message.origin).removeprefix("ORIGIN_").lower() if known else "unspecified"
+        origin = enum_name(timing_pb2.Origin, "ORIGIN", message.origin)
         return cls(seconds.pop("total"), seconds, message.batch_size, message.engine, origin)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the model said about one image. `classes` fall in probability; `raw` is the message as it came."""
+    """The classification of one image, with the maps that were asked for."""
 
     classes: tuple[Class, ...]
+    """The most probable classes in falling order of probability."""
     maps: tuple[AttentionMap, ...]
+    """One map for each layer and head that was asked for, ordered by layer, then head; empty without `attention`."""
     geometry: Geometry
+    """Position of the grid of patches on the image."""
     timing: Timing
+    """Where the server spent its time."""
     model: str
+    """Name of the model that answered."""
     version: int
+    """Version of the model that answered."""
     raw: classifier_pb2.ClassifyResponse = field(repr=False, compare=False)
+    """The message as received."""
 
     @classmethod
     def of(cls, message: classifier_pb2.ClassifyResponse) -> "Result":
+        """Convert a received message."""
         return cls(
             classes=tuple(Class(c.index, c.label, c.probability, c.logit) for c in message.classes),
             maps=tuple(map(AttentionMap.of, message.maps)),

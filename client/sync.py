@@ -1,4 +1,4 @@
-"""The client for ordinary code, with threads hidden inside."""
+"""The client for synchronous code."""
 
 import queue
 import threading
@@ -10,22 +10,31 @@ from typing import Any, Self, Unpack
 import grpc
 
 from vitscope.client.channel import DEFAULT_SERVER, open_channel
-from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error
+from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error, typed_errors
+from vitscope.client.fields import set_field
+from vitscope.client.model import Model, ModelSummary
 from vitscope.client.request import ImageLike, Options, classify_request
 from vitscope.client.result import Result
 from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, model_pb2
+from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 DEFAULT_TIMEOUT = 10.0
+"""Seconds of a call, retries included."""
 
 
 class Client:
-    """A connection to a vitscope server, or to several; may be used from many threads.
+    """A connection to one or several vitscope servers. All methods are thread-safe.
 
-    `server`: "host:port", several separated by commas, or a gRPC target; calls go round-robin over all addresses.
-    `root_certificates`: a PEM file, for TLS; plain text without. `timeout`: the default deadline in seconds of each call,
-    retries included. A call that is refused or finds no server is tried up to 5 times, when the server says or after a
-    backoff. All methods raise ClientError.
+    `server` is "host:port", a comma-separated list of these, or a gRPC target such as "dns:///name:8500"; calls go
+    round-robin to all addresses. `root_certificates` is a PEM file and turns TLS on. `timeout` is the default deadline
+    of a call in seconds, retries included. Raises InvalidRequest when the address or the file cannot be used; no
+    server is contacted before the first call.
+
+    A call that is refused or reaches no server is attempted up to 5 times, after the delay that the server asks for or
+    else with exponential backoff. Every method raises a subclass of ClientError, or ClientError itself for a status
+    code without one.
+
+    Use the client as a context manager, or call `close`.
     """
 
     def __init__(
@@ -48,16 +57,20 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connection; calls in flight are cancelled."""
+        """Close the connection and cancel all calls in flight."""
         self._channel.close()
 
     def classify(self, image: ImageLike, *, timeout: float | None = None, **options: Unpack[Options]) -> Result:
-        """Classify one image; `options` are those of `vitscope.client.request.Options`. `timeout` is in seconds."""
+        """Classify one image and return its most probable classes and, with `attention`, its maps.
+
+        `image` is the bytes of an image file, the path of one, a Pillow image, or RGB pixels uint8 [height, width, 3].
+        `timeout` is in seconds. `options` are those of `vitscope.client.request.Options`.
+
+        Raises InvalidImage, InvalidRequest, NotFound, Overloaded, DeadlineExceeded or Unavailable.
+        """
         request = classify_request(image, **options)
-        try:
+        with typed_errors():
             return Result.of(self._stub.Classify(request, timeout=self._deadline(timeout)))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
 
     def classify_many(
         self,
@@ -67,62 +80,67 @@ class Client:
         window: int = DEFAULT_WINDOW,
         **options: Unpack[Options],
     ) -> Generator[Outcome, None, None]:
-        """Classify any number of images over one stream; yields (index in `images`, Result or ClientError) as they finish.
+        """Classify any number of images over one stream; yield the outcomes as they finish.
 
-        Images are drawn and read one at a time, so that at most `window` are in memory. One that fails yields its error,
-        the rest go on. `timeout` is the longest time in seconds without any answer. A broken stream is opened again and
-        what was in flight is sent again; when no server is found, or none answers in time, the error is raised. One stream
-        goes to one server: to put several to use, run as many loops as there are servers.
+        An outcome is the index in `images` with a Result or a ClientError. Images are read one at a time, and at most
+        `window` of them are in memory. An image that fails yields its error and does not affect the others. `timeout`
+        is the longest time in seconds without any answer. When the stream breaks, a new one is opened and the images
+        in flight are sent again. One stream goes to one server: to use several servers, run as many loops.
+
+        Raises InvalidRequest for an option that this client refuses, Unavailable when no server can be reached, and
+        DeadlineExceeded after the timeout. An option that the server refuses is the outcome of each image.
         """
-        flights, source = Window(window, self._deadline(timeout)), enumerate(images)
+        pending, source = Window(window, self._deadline(timeout)), enumerate(images)
         stream, more = _Stream(self._stub), True
         try:
-            while more or flights:
-                if more and flights.has_room:
+            while more or pending:
+                if more and pending.has_room:
                     entry = next(source, None)
                     if entry is None:
                         more = False
                         continue
                     index, image = entry
                     try:
-                        flights.add(index, classify_request(image, **options))
+                        pending.add(index, classify_request(image, **options))
                     except InvalidImage as error:
                         yield index, error
                         continue
-                stream.send(flights.take_due())
-                event = stream.receive(0 if more and flights.has_room else flights.patience())
+                stream.send(pending.take_due())
+                event = stream.receive(0 if more and pending.has_room else pending.wait_limit())
                 if isinstance(event, ClientError):
                     stream.close()
                     stream = _Stream(self._stub)
-                    yield from flights.broken(event)
-                elif event is not None and (outcome := flights.settle(event)):
+                    yield from pending.stream_broke(event)
+                elif event is not None and (outcome := pending.settle(event)):
                     yield outcome
         finally:
             stream.close()
 
-    def list_models(self, *, timeout: float | None = None) -> list[model_pb2.ModelSummary]:
-        """Every version of every model on the server, ready or not."""
+    def list_models(self, *, timeout: float | None = None) -> list[ModelSummary]:
+        """Return every version of every model on the server, ready or not, ordered by name, then version."""
         request = classifier_pb2.ListModelsRequest()
-        try:
-            return list(self._stub.ListModels(request, timeout=self._deadline(timeout)).models)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+        with typed_errors():
+            models = self._stub.ListModels(request, timeout=self._deadline(timeout)).models
+        return list(map(ModelSummary.of, models))
 
-    def get_model(self, name: str = "", version: int = 0, *, timeout: float | None = None) -> model_pb2.Model:
-        """One model version in full: labels, input, tokens, engine, certificate. Raises NotFound."""
-        request = classifier_pb2.GetModelRequest(model=name, version=version)
-        try:
-            return self._stub.GetModel(request, timeout=self._deadline(timeout)).model
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+    def get_model(self, name: str = "", version: int = 0, *, timeout: float | None = None) -> Model:
+        """Return one version of a model in full: labels, input, tokens, engine and certificate.
+
+        `name` may be omitted when the server has exactly one model; version 0 is the latest. Raises NotFound for a
+        model or version that does not exist, and Unavailable while its bundle is not open.
+        """
+        request = classifier_pb2.GetModelRequest(model=name)
+        set_field(request, "version", version)
+        with typed_errors():
+            return Model.of(self._stub.GetModel(request, timeout=self._deadline(timeout)).model)
 
     def _deadline(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else timeout
 
 
 class _Stream:
-    """One ClassifyStream call, opened by the first message. A thread of its own reads the answers, so that a wait for one
-    can have an end."""
+    """One ClassifyStream call, opened by the first message. A thread reads the answers, because gRPC's own iterator
+    cannot wait with a timeout."""
 
     def __init__(self, stub: classifier_pb2_grpc.ClassifierServiceStub) -> None:
         self._stub = stub
@@ -138,7 +156,7 @@ class _Stream:
             self._outgoing.put(message)
 
     def receive(self, timeout: float) -> classifier_pb2.ClassifyStreamResponse | ClientError | None:
-        """The next answer, the error that ended the stream, or None after `timeout` seconds."""
+        """Return the next answer, the error that ended the stream, or None after `timeout` seconds."""
         try:
             return self._incoming.get(timeout > 0, timeout or None)
         except queue.Empty:

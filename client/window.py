@@ -1,4 +1,4 @@
-"""The items of a stream that are not answered yet: how many, which to send again and when. No transport, no threads.
+"""The unanswered items of a stream: how many may be in flight, which to send again and when. No transport, no threads.
 
 `client/sync.py` and `client/asyncio.py` drive it over their kind of gRPC stream.
 """
@@ -18,10 +18,11 @@ from vitscope.v1 import classifier_pb2
 
 DEFAULT_WINDOW = 64
 
-# A connection that is cut also shows as INTERNAL: grpc.aio reports a failed write so, and proxies a reset stream.
-_BREAKS = (*RETRIED, grpc.StatusCode.INTERNAL)
+# INTERNAL is a broken connection too: grpc.aio reports failed writes with it, and proxies reset streams.
+_RECONNECTED = (*RETRIED, grpc.StatusCode.INTERNAL)
 
 Outcome = tuple[int, Result | ClientError]
+"""The index of an image and its result, or the error that it failed with."""
 
 
 @dataclass(order=True)
@@ -33,11 +34,12 @@ class _Item:
 
 
 class Window:
-    """At most `size` items are held at any time, sent or waiting for another try.
+    """At most `size` items, each either sent or waiting to be sent.
 
-    A server that refuses items gets fewer at once: the limit is halved at every refusal and grows by one for each
-    windowful of answers, as TCP does it (RFC 5681), so that a long job does not spend its attempts on a slow server.
-    Times are seconds of `clock`.
+    The limit on items in flight adapts to the server: every refusal halves it, and one windowful of answers raises it
+    by one, as in TCP congestion avoidance (RFC 5681). So a long job does not use up its attempts on a slow server.
+
+    `timeout` is the longest time without an answer. Times are seconds of `clock`.
     """
 
     def __init__(self, size: int, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,8 +49,8 @@ class Window:
         self._limit = float(size)
         self._waiting: list[_Item] = []
         self._sent: dict[int, _Item] = {}
-        self._heard_at = clock()
-        self._heard, self._breaks, self._paused_until = False, 0, clock()
+        self._last_answer = clock()
+        self._answered, self._breaks, self._paused_until = False, 0, clock()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._sent)
@@ -59,11 +61,11 @@ class Window:
 
     def add(self, index: int, request: classifier_pb2.ClassifyRequest) -> None:
         if not self:
-            self._heard_at = self._clock()
+            self._last_answer = self._clock()
         heapq.heappush(self._waiting, _Item(self._clock(), index, request))
 
     def take_due(self) -> list[classifier_pb2.ClassifyStreamRequest]:
-        """The items to send now; they count as sent."""
+        """Return the items to send now and mark them as sent."""
         messages = []
         while (due := self._next_due()) is not None and due <= self._clock():
             item = heapq.heappop(self._waiting)
@@ -71,11 +73,13 @@ class Window:
             messages.append(_message(item))
         return messages
 
-    def patience(self) -> float:
-        """Seconds to wait for an answer before something else is to be done. Raises DeadlineExceeded when none came for
-        the timeout while items were out."""
+    def wait_limit(self) -> float:
+        """Return how many seconds to wait for an answer before the next item is due or the timeout is reached.
+
+        Raises DeadlineExceeded when items were in flight for the timeout without an answer.
+        """
         now = self._clock()
-        silence = now - self._heard_at
+        silence = now - self._last_answer
         if silence >= self._timeout:
             raise DeadlineExceeded(
                 grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer for {silence:.1f} s; {len(self)} items were in flight"
@@ -86,14 +90,14 @@ class Window:
         return max(wait, 0.0)
 
     def _next_due(self) -> float | None:
-        """When the next item may be sent; None when none is waiting or an answer has to come first."""
+        """Return when the next item may be sent; None when none is waiting or an answer has to come first."""
         if not self._waiting or len(self._sent) >= int(self._limit):
             return None
         return max(self._waiting[0].due, self._paused_until)
 
     def settle(self, answer: classifier_pb2.ClassifyStreamResponse) -> Outcome | None:
-        """What became of an item; None when it will be tried again."""
-        self._heard_at, self._heard, self._breaks = self._clock(), True, 0
+        """Return the outcome of the answered item, or None when it will be sent again."""
+        self._last_answer, self._answered, self._breaks = self._clock(), True, 0
         item = self._sent.pop(int(answer.request_id))
         if answer.WhichOneof("result") == "response":
             self._limit = min(self._limit + 1 / self._limit, self._size)
@@ -109,30 +113,31 @@ class Window:
         heapq.heappush(self._waiting, item)
         return None
 
-    def broken(self, error: ClientError) -> list[Outcome]:
-        """The stream is gone; what was out waits to be sent over the next one. Returns the items that it broke over, which
-        would break the next one too: those larger than the server takes.
+    def stream_broke(self, error: ClientError) -> list[Outcome]:
+        """Queue the items in flight for the next stream.
 
-        Raises `error` when it is not one that passes, or when no server was there from the start. A server that did answer
-        may be away for as long as the timeout, as when it restarts.
+        Returns the items that are larger than the server accepts: they broke this stream and would break the next one.
+
+        Raises `error` when a retry cannot succeed, or when no server has answered after MAX_ATTEMPTS streams. A server
+        that has answered before may be away for up to the timeout, for example for a restart.
         """
         if isinstance(error, RequestTooLarge):
             large = [index for index, item in self._sent.items() if _message(item).ByteSize() > error.limit]
             if large:
                 for index in large:
                     del self._sent[index]
-                self._wait_again()
+                self._queue_again()
                 return [(index, error) for index in large]
         self._breaks += 1
-        if error.code not in _BREAKS or not (self._heard or self._breaks < MAX_ATTEMPTS):
+        if error.code not in _RECONNECTED or not (self._answered or self._breaks < MAX_ATTEMPTS):
             raise error
-        if self._clock() - self._heard_at >= self._timeout:
+        if self._clock() - self._last_answer >= self._timeout:
             raise error
         self._paused_until = self._clock() + _backoff(self._breaks)
-        self._wait_again()
+        self._queue_again()
         return []
 
-    def _wait_again(self) -> None:
+    def _queue_again(self) -> None:
         for item in self._sent.values():
             heapq.heappush(self._waiting, item)
         self._sent.clear()
@@ -143,5 +148,5 @@ def _message(item: _Item) -> classifier_pb2.ClassifyStreamRequest:
 
 
 def _backoff(attempt: int) -> float:
-    """Exponential, with jitter of a quarter so that clients do not come back together."""
+    """Return seconds that grow exponentially, with a jitter of 25 % so that clients do not retry at the same time."""
     return float(min(INITIAL_BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF)) * random.uniform(0.75, 1.25)

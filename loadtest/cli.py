@@ -14,18 +14,17 @@ from typing import Any
 
 from rich.console import Console
 
-from vitscope.client.arguments import explain, whole
 from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.commands.arguments import explain, whole
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError
-from vitscope.client.output import Output
-from vitscope.client.streams import fail
 from vitscope.client.sync import Client
 from vitscope.loadtest.objectives import ObjectivesError, load_objectives
 from vitscope.loadtest.options import OptionError, Options, add_options
 from vitscope.loadtest.photos import own_photos
 from vitscope.loadtest.progress import Progress
 from vitscope.loadtest.report import HTML_NAME, JSON_NAME, LOG_NAME, PICTURE_NAME, table
-from vitscope.v1 import model_pb2
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -62,7 +61,7 @@ def _check_models(server: str, options: Options) -> None:
     """Raises ClientError when there is no server, OptionError when it does not serve what is to be asked."""
     with Client(server, root_certificates=options.tls_roots, timeout=_CONNECT_SECONDS) as client:
         found = client.list_models()
-    ready = sorted({model.name for model in found if model.state == model_pb2.MODEL_STATE_READY})
+    ready = sorted({model.name for model in found if model.state == "ready"})
     known = ", ".join(ready) or "none"
     for name in options.models:
         if name and name not in ready:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitscope.client.arguments import number, whole
+from vitscope.client.commands.arguments import number, whole
 from vitscope.loadtest.scenarios import SCENARIOS
 
 DEFAULT_SIZES = "640x480:6,1280x960:3,2000x1500:1"

@@ -113,3 +113,9 @@ def test_the_stubs_are_those_of_the_protos(tmp_path: Path) -> None:
     assert len(kept) == 2 * len(sources) + 4  # two of them hold a service
     for path in kept:
         assert path.read_text() == (tmp_path / "vitscope/v1" / path.name).read_text(), f"{path.name}: run `make protos`"
+
+
+def test_the_client_library_knows_nothing_of_its_command_line() -> None:
+    for path in sorted((ROOT / "client").glob("*.py")):
+        assert not {name for name in imported(path) if name.startswith("vitscope.client.commands")}, path
+        assert "rich" not in libraries(path), path

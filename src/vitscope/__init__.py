@@ -7,9 +7,10 @@
         print(result.classes[0].label, result.classes[0].probability)
         print(result.maps[0].values.shape)
 
-`AsyncClient` has the same methods for asyncio. Each stage is a package of its own: `vitscope.finetune`, `vitscope.export`,
-`vitscope.bundle`, `vitscope.server`, `vitscope.client`, `vitscope.loadtest`; `vitscope.v1` holds the stubs of the protos.
-The names below are imported when they are first used, so that `import vitscope` loads neither grpc nor torch.
+`AsyncClient` has the same methods for asyncio; `Admin` loads and unloads the models of a server. Each stage is a
+package: `vitscope.finetune`, `vitscope.export`, `vitscope.bundle`, `vitscope.server`, `vitscope.client` and
+`vitscope.loadtest`. `vitscope.v1` holds the stubs of the protos. The names below are imported on first use (PEP 562),
+so that `import vitscope` loads neither grpc nor torch.
 """
 
 from importlib import import_module
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitscope.bundle import Bundle, BundleError, open_bundle
+    from vitscope.client.admin import Admin
     from vitscope.client.asyncio import AsyncClient
     from vitscope.client.errors import (
         ClientError,
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
         Overloaded,
         Unavailable,
     )
+    from vitscope.client.model import Model, ModelSummary
     from vitscope.client.request import RenderingOptions
     from vitscope.client.result import Result
     from vitscope.client.sync import Client
 
 __all__ = [
+    "Admin",
     "AsyncClient",
     "Bundle",
     "BundleError",
@@ -40,6 +44,8 @@ __all__ = [
     "DeadlineExceeded",
     "InvalidImage",
     "InvalidRequest",
+    "Model",
+    "ModelSummary",
     "NotFound",
     "Overloaded",
     "RenderingOptions",
@@ -49,10 +55,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Admin": "vitscope.client.admin",
     "AsyncClient": "vitscope.client.asyncio",
     "Bundle": "vitscope.bundle",
     "BundleError": "vitscope.bundle",
     "Client": "vitscope.client.sync",
+    "Model": "vitscope.client.model",
+    "ModelSummary": "vitscope.client.model",
     "RenderingOptions": "vitscope.client.request",
     "Result": "vitscope.client.result",
     "open_bundle": "vitscope.bundle",

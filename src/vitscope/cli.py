@@ -1,4 +1,4 @@
-"""The `vitscope` command: finds the stage for a subcommand and imports that stage alone."""
+"""The `vitscope` command: dispatches to the module of a subcommand, and imports no other."""
 
 import difflib
 import sys
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from vitscope.client.streams import OutputError, discard_output, flush, never_fail_to_encode
+from vitscope.client.commands.streams import OutputError, discard_output, flush, never_fail_to_encode
 
 PARTLY, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True)
 class Subcommand:
-    """`module` has `main(argv: list[str]) -> int`; `extra` is what to install for it."""
+    """A subcommand. `module` defines `main(argv: list[str]) -> int`; `extra` is the optional dependency it needs."""
 
     module: str
     extra: str
@@ -35,22 +35,22 @@ SUBCOMMANDS = {
         "vitscope.server.tools.selftest", "serve", "check and measure engines on this machine, in one table"
     ),
     "classify": Subcommand(
-        "vitscope.client.classify", "client", "classify images on a server, with attention overlays"
+        "vitscope.client.commands.classify", "client", "classify images on a server, with attention overlays"
     ),
-    "models": Subcommand("vitscope.client.models", "client", "list or describe the models of a server"),
-    "admin": Subcommand("vitscope.client.admin", "client", "load and unload the models of a server"),
+    "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
+    "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
     "loadtest": Subcommand("vitscope.loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `vitscope ARGV...` and return its exit status: 0 done, 1 in part, 2 usage or set-up, 130 interrupted."""
+    """Run `vitscope ARGV...` and return its exit status: 0 done, 1 partly done, 2 usage or set-up, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     never_fail_to_encode()
     try:
         try:
             return _dispatch(arguments)
-        finally:  # also when argparse exits, as after --help
+        finally:  # also when argparse exits, for example after --help
             flush()
     except OutputError as error:
         discard_output()

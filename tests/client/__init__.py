@@ -1,1 +1,1 @@
-""""""
+"""Tests of the Python client and of the `vitscope` command."""

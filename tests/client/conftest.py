@@ -1,4 +1,4 @@
-""""""
+"""Fixtures of the client tests: a server, photos, and an address without a server."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +11,14 @@ from tests.client.servicer import Servicer, serving_in_thread
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """host:port of a well-behaved server."""
+    """Serve without faults; yield host:port."""
     with serving_in_thread(Servicer()) as [address]:
         yield address
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three real images, one broken one and a text file."""
+    """Make a folder with three real images, a broken one and a text file."""
     folder = tmp_path_factory.mktemp("photos")
     (folder / "more").mkdir()
     for name, colour in (("one.jpg", "red"), ("two.png", "green"), ("more/three.webp", "blue")):

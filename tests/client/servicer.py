@@ -1,4 +1,4 @@
-"""A small real ClassifierService: it looks at the image, and misbehaves only where a test asks for it."""
+"""A small real ClassifierService: it decodes the image, and fails only where a test asks for it."""
 
 import asyncio
 import io
@@ -30,22 +30,31 @@ class Refusal(Exception):
 
 @dataclass
 class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
-    """`refuse`: how many calls or items to refuse first, `cut`: how many calls to cancel, and `pushback_ms` what it tells them; `delay` seconds for each
-    answer, alternating with none when `shuffled`; `capacity`: items in flight before it refuses more; `break_after`:
-    answers after which a stream is cut, once; `dead_items`: ids that are never answered; `max_bytes`: the largest message that it takes."""
+    """Its faults, and what it counts."""
 
     refuse: int = 0
+    """Calls or items to refuse first."""
     cut: int = 0
+    """Calls to cancel first."""
     pushback_ms: int = 0
+    """Pushback of a refusal; 0 sends none."""
     delay: float = 0.0
+    """Seconds before each answer."""
     shuffled: bool = False
+    """Delays only items with an even id."""
     capacity: int = 1_000_000
+    """Items in flight; more are refused."""
     break_after: int = 0
+    """Answers after which a stream is aborted, once."""
     dead_items: frozenset[str] = frozenset()
+    """Ids that are never answered."""
     max_bytes: int = 64 * MIB
+    """Largest message accepted."""
     models: list[model_pb2.Model] = field(default_factory=lambda: [fashion()])
     calls: list[tuple[float, float | None]] = field(default_factory=list)
+    """Monotonic time and seconds to the deadline of each unary call."""
     arrivals: dict[str, list[float]] = field(default_factory=dict)
+    """Monotonic times at which each item arrived, by id."""
     streams: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -131,11 +140,11 @@ class Servicer(classifier_pb2_grpc.ClassifierServiceServicer):
             if request.model in ("", model.summary.name) and request.version in (0, model.summary.version):
                 return classifier_pb2.GetModelResponse(model=model)
         await context.abort(grpc.StatusCode.NOT_FOUND, f"model: no model {request.model!r}; accepted: fashion")
-        raise LookupError(request.model)  # abort has raised; this is for the type checker
+        raise LookupError(request.model)  # for the type checker; abort has raised
 
 
 def answer(request: classifier_pb2.ClassifyRequest) -> classifier_pb2.ClassifyResponse:
-    """Logits and maps from a checksum of the image, so that every image has its own answer."""
+    """Return logits seeded by a checksum of the image, so that every image has its own answer."""
     if request.model not in ("", "fashion"):
         raise Refusal(grpc.StatusCode.NOT_FOUND, f"model: no model {request.model!r}; accepted: fashion")
     pixels = decode(request.image)
@@ -248,7 +257,7 @@ def fashion() -> model_pb2.Model:
 async def serving(
     servicer: Servicer, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
 ) -> AsyncIterator[str]:
-    """A server on a real socket of this machine, in the running loop; yields host:port."""
+    """Serve on a real socket, in the running loop; yield host:port."""
     limits = [("grpc.max_receive_message_length", servicer.max_bytes), ("grpc.max_send_message_length", 64 * MIB)]
     server = aio.server(options=limits)
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)
@@ -264,7 +273,7 @@ async def serving(
 def serving_in_thread(
     *servicers: Servicer, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
 ) -> Iterator[list[str]]:
-    """The same for callers without a loop; yields one host:port for each servicer."""
+    """Serve in a loop of another thread; yield one host:port for each servicer."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, daemon=True)
     thread.start()

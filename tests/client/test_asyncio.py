@@ -1,4 +1,4 @@
-""""""
+"""`AsyncClient` against a real server in the same loop."""
 
 import asyncio
 import time
@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.client.servicer import LABELS, Servicer, serving
+from tests.client.servicer import Servicer, fashion, serving
 from vitscope import (
     AsyncClient,
     DeadlineExceeded,
     InvalidImage,
+    InvalidRequest,
+    Model,
+    ModelSummary,
     NotFound,
     Overloaded,
     RenderingOptions,
@@ -145,7 +148,9 @@ async def test_cancelling_the_task_ends_the_stream() -> None:
 
 async def test_models() -> None:
     async with serving(Servicer()) as address, AsyncClient(address) as client:
-        assert [model.name for model in await client.list_models()] == ["fashion"]
-        assert list((await client.get_model()).labels) == LABELS
+        assert await client.list_models() == [ModelSummary.of(fashion().summary)]
+        assert await client.get_model() == await client.get_model("fashion", 1) == Model.of(fashion())
         with pytest.raises(NotFound):
             await client.get_model("none")
+        with pytest.raises(InvalidRequest, match="version: -1; accepted: whole number from 0"):
+            await client.get_model("fashion", -1)

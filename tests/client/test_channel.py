@@ -1,4 +1,4 @@
-""""""
+"""Addresses, retries, message limits, load balancing and TLS, against real servers."""
 
 import shutil
 import subprocess
@@ -55,14 +55,14 @@ def test_a_list_that_cannot_be_used_is_named() -> None:
 
 @given(st.text())
 def test_any_text_gives_a_target_or_a_named_error(server: str) -> None:
-    if "," not in server:  # names in a list are looked up
+    if "," not in server:  # names in a list are resolved
         try:
             assert server in target_of(server) or target_of(server).startswith("dns:///")
         except InvalidRequest as error:
             assert error.message.startswith("server: ")
 
 
-def test_a_refused_call_comes_back_when_the_server_says() -> None:
+def test_a_refused_call_is_repeated_after_the_pushback() -> None:
     servicer = Servicer(refuse=2, pushback_ms=400)
     with serving_in_thread(servicer) as [address], Client(address) as client:
         client.classify(PIXEL)
@@ -80,7 +80,7 @@ def test_the_deadline_holds_while_waiting_for_a_retry() -> None:
         assert 0.5 <= time.monotonic() - began < 2
 
 
-def test_a_call_that_a_closing_port_cancelled_is_made_again() -> None:
+def test_a_call_that_a_closing_port_cancelled_is_repeated() -> None:
     servicer = Servicer(cut=2)
     with serving_in_thread(servicer) as [address], Client(address) as client:
         assert client.classify(PIXEL).classes
@@ -130,7 +130,7 @@ def test_calls_go_round_robin_over_a_list_of_servers() -> None:
     with serving_in_thread(one, two) as addresses, Client(",".join(addresses)) as client:
         for _ in range(40):
             client.classify(PIXEL)
-    # Until the second connection is up, the first takes all.
+    # All calls go to the first server until the second connection is up.
     assert len(one.calls) + len(two.calls) == 40
     assert min(len(one.calls), len(two.calls)) >= 15
 
@@ -146,7 +146,8 @@ def test_tls(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key,
+         "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])

@@ -1,4 +1,4 @@
-""""""
+"""Exceptions from gRPC status codes and messages."""
 
 import re
 
@@ -26,7 +26,7 @@ def test_every_status_code_keeps_its_code_and_message(code: grpc.StatusCode) -> 
     assert type(from_number(code.value[0], "")) is type(error)
 
 
-def test_an_invalid_image_is_told_from_an_invalid_option() -> None:
+def test_an_invalid_image_differs_from_an_invalid_option() -> None:
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     assert type(from_status(invalid, "image.encoded: truncated; accepted: JPEG")) is InvalidImage
     assert type(from_status(invalid, "maps.layers: 99; accepted: 0 to 11")) is InvalidRequest
@@ -37,7 +37,7 @@ def test_an_unknown_number_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "kind", "told"),
+    ("message", "kind", "said"),
     [
         ("SERVER: Received message larger than max (2000 vs. 1000)", RequestTooLarge, "image: .* 2,000 .* up to 1,000"),
         ("CLIENT: Sent message larger than max (2000 vs. 1000)", RequestTooLarge, "image: .* 2,000 .* up to 1,000"),
@@ -50,6 +50,6 @@ def test_an_unknown_number_is_unknown() -> None:
         ("SERVER: Sent message larger than max (5 vs. 2)", InvalidRequest, "the answer has 5 bytes"),
     ],
 )
-def test_a_message_too_large_is_no_overload(message: str, kind: type[ClientError], told: str) -> None:
+def test_a_message_that_is_too_large_is_not_an_overload(message: str, kind: type[ClientError], said: str) -> None:
     error = from_status(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-    assert type(error) is kind and re.match(told, error.message)
+    assert type(error) is kind and re.match(said, error.message)

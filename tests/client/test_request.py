@@ -1,4 +1,4 @@
-""""""
+"""Requests from images and options."""
 
 import io
 import os
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitscope import InvalidImage, InvalidRequest, RenderingOptions
-from vitscope.client.request import Options, classify_request, enum_names
+from vitscope.client.request import Options, classify_request
 from vitscope.v1 import maps_pb2
 
-FILE = b"\xff\xd8 any bytes: the server is to judge them"
+FILE = b"\xff\xd8 any bytes: the server decodes them"
 
 
 @pytest.mark.parametrize("image", [FILE, bytearray(FILE), memoryview(FILE)])
-def test_bytes_travel_untouched(image: Any) -> None:
+def test_bytes_are_sent_unchanged(image: Any) -> None:
     assert classify_request(image).image.encoded == FILE
 
 
@@ -32,7 +32,7 @@ def test_a_path_is_read(tmp_path: Path) -> None:
         classify_request(tmp_path / "none.jpg")
 
 
-def test_an_array_travels_as_pixels_also_when_it_is_a_view() -> None:
+def test_an_array_is_sent_as_pixels_also_when_it_is_a_view() -> None:
     pixels = np.arange(2 * 6 * 3, dtype=np.uint8).reshape(2, 6, 3)
     raw = classify_request(pixels[:, ::2], preprocessed=True).image.raw
     assert (raw.width, raw.height, raw.preprocessed) == (3, 2, True)
@@ -66,7 +66,7 @@ def test_a_pillow_image_is_turned_upright() -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_other_pillow_modes_travel_losslessly_for_the_server_to_convert(mode: str) -> None:
+def test_other_pillow_modes_are_sent_losslessly_for_the_server_to_convert(mode: str) -> None:
     image = Image.new(mode, (3, 2), 1)
     received = Image.open(io.BytesIO(classify_request(image).image.encoded))
     assert (received.mode, received.size) == (mode, (3, 2))
@@ -80,7 +80,7 @@ def test_preprocessed_is_refused_for_a_file() -> None:
         classify_request(FILE, preprocessed=True)
 
 
-def test_what_no_message_can_hold_is_refused_here() -> None:
+def test_an_image_too_large_for_a_message_is_refused() -> None:
     with pytest.raises(InvalidImage, match=r"image: too large to send; accepted: up to 67,"):
         classify_request(np.zeros((5000, 5000, 3), np.uint8))
 
@@ -147,10 +147,6 @@ def test_any_number_is_sent_or_refused_by_name(top_k: int, probability: float, l
         assert list(request.maps.layers) == layers
 
 
-def test_enum_names() -> None:
-    assert enum_names(maps_pb2.RenderingKind, "RENDERING_KIND") == ["overlay", "heat_map"]
-
-
 def test_a_path_that_may_never_end_is_refused(tmp_path: Path) -> None:
     for path, found in (("/dev/zero", "a device or socket"), (tmp_path, "a folder"), ("a\0b", "null byte")):
         with pytest.raises(InvalidImage, match=found):
@@ -165,7 +161,7 @@ def test_a_named_pipe_is_read(tmp_path: Path) -> None:
     writer.join()
 
 
-def test_a_file_is_read_no_further_than_a_message_can_hold(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_the_limit_of_a_message(tmp_path: Path) -> None:
     with (tmp_path / "endless.jpg").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(InvalidImage, match="too large to send"):

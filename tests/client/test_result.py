@@ -1,4 +1,4 @@
-""""""
+"""Results from responses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-""""""
+"""`Client` against a real server in another thread."""
 
 import gc
 import socket
@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.client.servicer import LABELS, Servicer, serving_in_thread
+from tests.client.servicer import LABELS, Servicer, fashion, serving_in_thread
 from vitscope import (
     Client,
     DeadlineExceeded,
     InvalidImage,
     InvalidRequest,
+    Model,
+    ModelSummary,
     NotFound,
     Overloaded,
     RenderingOptions,
@@ -68,7 +70,7 @@ def test_errors_of_the_server(server: str) -> None:
             client.classify(PIXEL, model="none")
 
 
-def test_an_overload_that_lasts_tells_the_wait() -> None:
+def test_a_lasting_overload_has_the_estimated_wait() -> None:
     with serving_in_thread(Servicer(refuse=100, pushback_ms=1)) as [address], Client(address) as client:
         with pytest.raises(Overloaded) as caught:
             client.classify(PIXEL)
@@ -85,7 +87,7 @@ def test_no_server_fails_soon(unused_address: str) -> None:
     assert time.monotonic() - began < DEFAULT_TIMEOUT
 
 
-def test_a_host_that_is_silent_fails_at_the_timeout() -> None:
+def test_a_host_that_does_not_answer_fails_at_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, Client(f"127.0.0.1:{silent.getsockname()[1]}") as client:
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):
@@ -125,7 +127,7 @@ def test_five_thousand_items_are_read_lazily_and_stay_in_the_window() -> None:
     assert servicer.streams == 1
 
 
-def test_answers_come_as_they_finish() -> None:
+def test_outcomes_are_yielded_as_they_finish() -> None:
     with serving_in_thread(Servicer(delay=0.2, shuffled=True)) as [address], Client(address) as client:
         order = [index for index, _ in client.classify_many(pixels(10))]
     assert sorted(order) == list(range(10))
@@ -157,7 +159,7 @@ def test_a_wrong_option_is_raised_and_not_repeated_for_each_item(server: str) ->
         list(client.classify_many(pixels(3), top_k=-1))
 
 
-def test_a_refused_item_is_sent_again_when_the_server_says() -> None:
+def test_a_refused_item_is_sent_again_after_the_pushback() -> None:
     servicer = Servicer(refuse=3, pushback_ms=300)
     with serving_in_thread(servicer) as [address], Client(address) as client:
         outcomes = dict(client.classify_many(pixels(8)))
@@ -173,7 +175,7 @@ def test_an_item_that_is_always_refused_fails_alone() -> None:
     assert [type(outcomes[index]) for index in range(4)] == [Overloaded] * 4
 
 
-def test_a_slow_server_gets_no_more_than_it_takes() -> None:
+def test_a_slow_server_gets_no_more_than_its_capacity() -> None:
     servicer = Servicer(capacity=4, delay=0.005, pushback_ms=20)
     with serving_in_thread(servicer) as [address], Client(address) as client:
         outcomes = dict(client.classify_many(pixels(300)))
@@ -189,7 +191,7 @@ def test_a_server_that_restarts_loses_nothing() -> None:
     assert servicer.streams == 2
 
 
-def test_a_stream_that_falls_silent_is_given_up() -> None:
+def test_a_stream_without_answers_fails_at_the_timeout() -> None:
     with serving_in_thread(Servicer(dead_items=frozenset("2"))) as [address], Client(address) as client:
         began, seen = time.monotonic(), list[object]()
         with pytest.raises(DeadlineExceeded, match="no answer for"):
@@ -242,7 +244,9 @@ def test_many_threads_may_share_a_client(server: str) -> None:
 
 def test_models(server: str) -> None:
     with Client(server) as client:
-        assert [model.name for model in client.list_models()] == ["fashion"]
-        assert list(client.get_model("fashion").labels) == LABELS
+        assert client.list_models() == [ModelSummary.of(fashion().summary)]
+        assert client.get_model() == client.get_model("fashion", 1) == Model.of(fashion())
         with pytest.raises(NotFound, match="no model 'none'"):
             client.get_model("none")
+        with pytest.raises(InvalidRequest, match="version: -1; accepted: whole number from 0"):
+            client.get_model("fashion", -1)

@@ -1,4 +1,4 @@
-""""""
+"""The window of a stream, with a fake clock and without a server."""
 
 import grpc
 import pytest
@@ -45,7 +45,7 @@ def sent(window: Window) -> list[int]:
     return [int(message.request_id) for message in window.take_due()]
 
 
-def away() -> Unavailable:
+def unreachable() -> Unavailable:
     return Unavailable(grpc.StatusCode.UNAVAILABLE, "connection refused")
 
 
@@ -69,18 +69,18 @@ def test_items_go_out_once_in_order(clock: Clock) -> None:
     assert len(window) == 2
 
 
-def test_a_refused_item_waits_as_long_as_the_server_says(clock: Clock) -> None:
+def test_a_refused_item_waits_for_the_pushback(clock: Clock) -> None:
     window = filled(clock, 1)
     sent(window)
     assert window.settle(refused(0, retry_after_ms=1500)) is None
-    assert window.patience() == 1.5
+    assert window.wait_limit() == 1.5
     clock.now += 1.49
     assert sent(window) == []
     clock.now += 0.02
     assert sent(window) == [0]
 
 
-def test_a_refused_item_is_given_up_after_some_attempts(clock: Clock) -> None:
+def test_a_refused_item_fails_after_the_last_attempt(clock: Clock) -> None:
     window = filled(clock, 1)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert sent(window) == [0]
@@ -92,7 +92,7 @@ def test_a_refused_item_is_given_up_after_some_attempts(clock: Clock) -> None:
     assert not window
 
 
-def test_refusals_shrink_what_is_out_at_once_and_answers_widen_it_again(clock: Clock) -> None:
+def test_refusals_lower_the_limit_in_flight_and_answers_raise_it(clock: Clock) -> None:
     window = filled(clock, 8)
     assert len(sent(window)) == 8
     for index in (0, 1):
@@ -101,7 +101,7 @@ def test_refusals_shrink_what_is_out_at_once_and_answers_widen_it_again(clock: C
     for index in (2, 3, 4, 5):
         assert sent(window) == []  # the limit is 2 now
         window.settle(ok(index))
-    assert sent(window) == [0]  # and 3 after four answers; 6 and 7 are still out
+    assert sent(window) == [0]  # and 3 after four answers; 6 and 7 are still in flight
     for index in (6, 7, 0):
         window.settle(ok(index))
     widths, index = [], 8
@@ -118,34 +118,34 @@ def test_refusals_shrink_what_is_out_at_once_and_answers_widen_it_again(clock: C
     assert widths[-1] == 8
 
 
-def test_silence_for_the_timeout_is_an_error_and_an_answer_ends_it(clock: Clock) -> None:
+def test_no_answer_for_the_timeout_is_an_error_and_an_answer_restarts_it(clock: Clock) -> None:
     window = filled(clock, 2)
     sent(window)
     clock.now += 6
-    assert window.patience() == pytest.approx(4)
+    assert window.wait_limit() == pytest.approx(4)
     window.settle(ok(0))
     clock.now += 6
-    assert window.patience() == pytest.approx(4)
+    assert window.wait_limit() == pytest.approx(4)
     clock.now += 4
     with pytest.raises(DeadlineExceeded, match=r"no answer for 10\.0 s; 1 items"):
-        window.patience()
+        window.wait_limit()
 
 
-def test_time_without_items_is_not_silence(clock: Clock) -> None:
+def test_time_without_items_does_not_count_as_waiting(clock: Clock) -> None:
     window = Window(1, TIMEOUT, clock)
     clock.now += 1000
     window.add(0, REQUEST)
-    assert window.patience() <= TIMEOUT
+    assert window.wait_limit() <= TIMEOUT
 
 
-def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) -> None:
+def test_items_of_a_broken_stream_are_sent_again_after_a_pause(clock: Clock) -> None:
     window = filled(clock, 3)
     sent(window)
     window.settle(ok(1))
-    window.broken(away())
+    window.stream_broke(unreachable())
     window.add(3, REQUEST)
     assert sent(window) == []
-    assert 0 < window.patience() < 0.2
+    assert 0 < window.wait_limit() < 0.2
     clock.now += 0.2
     assert sorted(sent(window)) == [0, 2, 3]
 
@@ -154,17 +154,17 @@ def test_a_broken_stream_sends_what_was_out_again_after_a_pause(clock: Clock) ->
 def test_a_stream_may_break_with_other_codes(code: grpc.StatusCode, clock: Clock) -> None:
     window = filled(clock, 1)
     sent(window)
-    window.broken(from_status(code, "Internal error from Core"))
+    window.stream_broke(from_status(code, "Internal error from Core"))
     clock.now += 0.2
     assert sent(window) == [0]
 
 
-def test_no_server_from_the_start_is_given_up_soon(clock: Clock) -> None:
+def test_no_server_from_the_start_fails_after_the_last_attempt(clock: Clock) -> None:
     window = filled(clock, 1)
     for _ in range(MAX_ATTEMPTS - 1):
-        window.broken(away())
+        window.stream_broke(unreachable())
     with pytest.raises(Unavailable, match="connection refused"):
-        window.broken(away())
+        window.stream_broke(unreachable())
 
 
 def test_a_server_that_answered_may_be_away_for_the_timeout(clock: Clock) -> None:
@@ -173,18 +173,18 @@ def test_a_server_that_answered_may_be_away_for_the_timeout(clock: Clock) -> Non
     window.settle(ok(0))
     for _ in range(9):
         clock.now += 1
-        window.broken(away())
+        window.stream_broke(unreachable())
     clock.now += 1
     with pytest.raises(Unavailable):
-        window.broken(away())
+        window.stream_broke(unreachable())
 
 
-def test_an_error_that_does_not_pass_ends_the_stream(clock: Clock) -> None:
+def test_an_error_that_a_retry_cannot_cure_is_raised(clock: Clock) -> None:
     with pytest.raises(Exception, match="UNIMPLEMENTED"):
-        filled(clock, 1).broken(from_status(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
+        filled(clock, 1).stream_broke(from_status(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
 
 
-def test_a_window_of_nothing_is_refused() -> None:
+def test_a_window_of_size_0_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="window: 0; accepted: 1 or more"):
         Window(0, TIMEOUT)
 
@@ -203,10 +203,10 @@ def test_every_item_has_one_outcome_whatever_happens(size: int, data: st.DataObj
         out |= set(new)
         event = data.draw(st.sampled_from(["answer", "answer", "refuse", "break"])) if out else "wait"
         if event == "wait":
-            clock.now += window.patience()
+            clock.now += window.wait_limit()
         elif event == "break":
-            window._heard = True
-            window.broken(away())
+            window._answered = True
+            window.stream_broke(unreachable())
             out.clear()
         else:
             index = data.draw(st.sampled_from(sorted(out)))
@@ -216,7 +216,7 @@ def test_every_item_has_one_outcome_whatever_happens(size: int, data: st.DataObj
     assert sorted(outcomes) == list(range(total))
 
 
-def test_what_the_server_cannot_take_is_not_sent_again(clock: Clock) -> None:
+def test_an_item_too_large_for_the_server_is_not_sent_again(clock: Clock) -> None:
     window = filled(clock, 2)
     large = classifier_pb2.ClassifyRequest()
     large.image.encoded = bytes(5000)
@@ -225,7 +225,7 @@ def test_what_the_server_cannot_take_is_not_sent_again(clock: Clock) -> None:
     window.settle(ok(0))
     assert sent(window) == [2]
     error = RequestTooLarge(5010, 1000)
-    assert window.broken(error) == [(2, error)]
+    assert window.stream_broke(error) == [(2, error)]
     assert sent(window) == [1]
     with pytest.raises(RequestTooLarge):
-        window.broken(error)
+        window.stream_broke(error)

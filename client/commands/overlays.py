@@ -1,25 +1,27 @@
-"""Where the pictures of maps are written."""
+"""Writing the pictures of maps to files."""
 
 import os
 import tempfile
 from pathlib import Path
 
-from vitscope.client.inputs import SUFFIXES, Source
+from vitscope.client.commands.inputs import SUFFIXES, Source
 from vitscope.client.result import AttentionMap, Result
 
 SUFFIX = ".png"
 
 
 class OverlayWriter:
-    """Writes to the file `out`, or into the folder `out` `into_folder`. One map an image is named after the image; with
-    several, layer and head are in the name. No file is written twice in one run."""
+    """Writes to the file `out` or, with `into_folder`, into the folder `out`, to files named after the images.
+
+    With several maps per image, layer and head are added to the name. No file is written twice in one run.
+    """
 
     def __init__(self, out: Path, into_folder: bool) -> None:
         self._out, self._into_folder = out, into_folder
         self._taken: set[Path] = set()
 
     def write(self, source: Source, result: Result) -> list[Path]:
-        """The files written, in the order of the maps. Raises OSError."""
+        """Write the pictures of one image and return their files, in the order of the maps. Raises OSError."""
         written = []
         for one in result.maps:
             if one.picture is None:
@@ -43,11 +45,10 @@ class OverlayWriter:
 
 
 def overlay_writer(out: str, images: int) -> OverlayWriter:
-    """The writer for `--attention OUT`: a PNG file for one image; a folder for several, when there is one already, or with a
-    slash at the end.
+    """Return the writer for `--attention OUT`.
 
-    Raises ValueError for what cannot be one or the other, and when nothing can be written there: better now than after the
-    images have been classified.
+    OUT is a folder when there are several images, when such a folder exists, or with a slash at the end; otherwise it
+    is a PNG file. Raises ValueError when OUT cannot be used or written: better now than after classifying the images.
     """
     if not out or "\0" in out:
         raise ValueError(f"--attention: {out!r}; accepted: a {SUFFIX} file for one image, a folder for several")

@@ -1,8 +1,8 @@
-"""`vitscope models`: what a server serves."""
+"""`vitscope models`: list the models of a server, or describe one."""
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Iterable
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -10,11 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vitscope.client.arguments import add_connection_options, connect, explain, whole
+from vitscope.client.commands.arguments import add_connection_options, connect, explain, whole
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.streams import fail, json_text
+from vitscope.client.engine import CertificateEntry, EngineInfo
 from vitscope.client.errors import ClientError
-from vitscope.client.output import Output
-from vitscope.client.streams import fail, json_text
-from vitscope.v1 import image_pb2, model_pb2
+from vitscope.client.model import Model, ModelSummary
 
 USAGE = 2
 
@@ -22,7 +23,7 @@ _STATE_STYLES = {"ready": "green", "loading": "yellow", "draining": "yellow", "f
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: printed; 2: a wrong option, no such model, or no server."""
+    """Return 0: printed; 2: a wrong option, no such model, or no server."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.name is None and arguments.version:
@@ -32,10 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         with connect(arguments) as client:
             if arguments.name is not None:
                 model = client.get_model(arguments.name, arguments.version)
-                shown = as_json(model) if arguments.json else description(model)
+                shown = as_json(model.raw) if arguments.json else description(model)
             else:
                 models = client.list_models()
-                shown = "\n".join(map(as_json, models)) if arguments.json else listing(models)
+                shown = json_lines(models) if arguments.json else listing(models)
     except ClientError as error:
         fail("models", explain(error, arguments.server))
         return USAGE
@@ -43,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def listing(models: list[model_pb2.ModelSummary]) -> RenderableType:
-    """One line for each version of each model."""
+def listing(models: list[ModelSummary]) -> RenderableType:
+    """Lay out a table with one row for each version of each model."""
     if not models:
         return Text("the server has no models")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -55,17 +56,17 @@ def listing(models: list[model_pb2.ModelSummary]) -> RenderableType:
     return table
 
 
-def description(model: model_pb2.Model) -> RenderableType:
-    """Everything about one version that a caller may want to know."""
+def description(model: Model) -> RenderableType:
+    """Lay out all properties of one version."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     tokens, box, source = model.tokens, model.input, model.provenance
-    mode = image_pb2.ResizeMode.Name(box.resize_mode).removeprefix("RESIZE_MODE_").lower().replace("_", " ")
+    mode = box.resize_mode.replace("_", " ")
     rows: list[tuple[str, RenderableType]] = [
-        ("model", Text.assemble((model.summary.name, "bold"), f" v{model.summary.version}, ", _state(model.summary))),
+        ("model", Text.assemble((model.name, "bold"), f" v{model.version}, ", _state(model))),
         ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
-        ("labels", f"{len(model.labels)}: {_some(list(model.labels))}"),
+        ("labels", f"{len(model.labels)}: {_some(model.labels)}"),
         (
             "input",
             f"{box.width} × {box.height}, {mode} to {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
@@ -80,7 +81,7 @@ def description(model: model_pb2.Model) -> RenderableType:
         ("attention", "maps can be asked for" if model.has_attention else "exported without; no maps"),
         ("source", f"{source.source} (weights {source.weights_sha256[:12]})"),
     ]
-    if model.HasField("engine"):
+    if model.engine is not None:
         rows += _engine(model.engine)
     rows += [("certificate" if at == 0 else "", _certificate(entry)) for at, entry in enumerate(model.certificate)]
     for name, value in rows:
@@ -88,8 +89,8 @@ def description(model: model_pb2.Model) -> RenderableType:
     return table
 
 
-def _engine(engine: model_pb2.EngineInfo) -> list[tuple[str, RenderableType]]:
-    costs = ", ".join(f"{cost.batch_size}: {cost.seconds * 1000:.1f} ms" for cost in engine.costs)
+def _engine(engine: EngineInfo) -> list[tuple[str, RenderableType]]:
+    costs = ", ".join(f"{batch}: {seconds * 1000:.1f} ms" for batch, seconds in engine.costs.items())
     return [
         (
             "engine",
@@ -100,33 +101,37 @@ def _engine(engine: model_pb2.EngineInfo) -> list[tuple[str, RenderableType]]:
     ]
 
 
-def _certificate(entry: model_pb2.CertificateEntry) -> RenderableType:
+def _certificate(entry: CertificateEntry) -> RenderableType:
     return Text.assemble(
         f"{entry.engine}/{entry.precision} ",
         ("passed", "green") if entry.passed else ("failed", "red"),
-        f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, logits within {entry.max_logit_error:.2g}, "
+        f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, "
+        f"logits within {entry.max_logit_error:.2g}, "
         f"attention cosine {entry.mean_attention_cosine:.4f} on average, {entry.min_attention_cosine:.4f} at the lowest"
         + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
     )
 
 
-def _state(model: model_pb2.ModelSummary) -> Text:
-    name = model_pb2.ModelState.Name(model.state).removeprefix("MODEL_STATE_").lower()
+def _state(model: Model | ModelSummary) -> Text:
     detail = f" ({model.state_detail})" if model.state_detail else ""
-    return Text(f"{name}{detail}", style=_STATE_STYLES.get(name, ""))
+    return Text(f"{model.state}{detail}", style=_STATE_STYLES.get(model.state, ""))
 
 
-def _some(labels: list[str], shown: int = 12) -> str:
+def _some(labels: tuple[str, ...], shown: int = 12) -> str:
     more = f", … ({len(labels) - shown:,} more; --json has all)" if len(labels) > shown else ""
     return ", ".join(labels[:shown]) + more
 
 
-def _numbers(values: Any) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:.3g}" for value in values)
 
 
+def json_lines(models: list[ModelSummary]) -> str:
+    return "\n".join(as_json(model.raw) for model in models)
+
+
 def as_json(message: Message) -> str:
-    """One line, with every field."""
+    """Return one line of JSON with every field, under its proto name."""
     fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     return json_text(fields)
 

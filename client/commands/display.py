@@ -1,4 +1,4 @@
-"""What `vitscope classify` prints: a table for people, an object for programs."""
+"""The output of `vitscope classify`: a table for people, JSON for programs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vitscope.client.commands.inputs import Source
+from vitscope.client.commands.streams import json_text, printable
 from vitscope.client.errors import ClientError
-from vitscope.client.inputs import Source
 from vitscope.client.result import Result, Timing
-from vitscope.client.streams import json_text, printable
 
-# Stages shown when they took at least this many seconds; the others would be noise.
+# Shorter stages are not shown: they would round to 0.0 ms.
 _SHOWN_SECONDS = 0.00005
 
 
 def block(source: Source, result: Result, overlays: list[Path]) -> RenderableType:
-    """Name, classes with bars, timing, what answered and the pictures of one image; fits 80 columns."""
+    """Lay out one image: name, classes with bars, timing, model, engine and overlay files. Fits 80 columns."""
     width, height = result.geometry.image_size
     answered = f"{result.model} v{result.version} · {result.timing.engine} · batch {result.timing.batch_size}"
     lines: list[RenderableType] = [
@@ -51,15 +51,15 @@ def _bars(result: Result) -> RenderableType:
 
 
 def timing_line(timing: Timing) -> str:
-    """For example "12.3 ms: decode 1.2, queue 0.1, infer 9.8"."""
+    """Format the timing, for example "12.3 ms: decode 1.2, queue 0.1, infer 9.8"."""
     stages = [f"{name} {seconds * 1000:.1f}" for name, seconds in timing.stages.items() if seconds >= _SHOWN_SECONDS]
     return f"{timing.total * 1000:.1f} ms" + (f": {', '.join(stages)}" if stages else "")
 
 
 def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path], with_maps: bool) -> str:
-    """One line of JSON: the fields of ClassifyResponse under their own names, or an error.
+    """Return one line of JSON: the fields of ClassifyResponse under their proto names, or an error.
 
-    Map values are nested lists [rows][cols] and only there `with_maps`.
+    Maps are included only `with_maps`; their values are nested lists [rows][cols].
     """
     record: dict[str, Any] = {"image": source.name}
     if isinstance(outcome, ClientError):
@@ -85,8 +85,8 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
     return json_text(record)
 
 
-def complaint(source: Source, error: ClientError) -> str:
-    """What went wrong with one image, in one line that names it once."""
+def error_line(source: Source, error: ClientError) -> str:
+    """Describe the failure of one image in one line, which names the image once."""
     message = error.message
     if isinstance(source.image, Path):
         message = message.removeprefix(f"image: {source.image}: ")
@@ -94,6 +94,6 @@ def complaint(source: Source, error: ClientError) -> str:
 
 
 def summary(images: int, failed: int, seconds: float) -> str:
-    """For example "20 images in 1.2 s: 16.7 images/s, 1 failed"."""
+    """Format the summary, for example "20 images in 1.2 s: 16.7 images/s, 1 failed"."""
     text = f"{images:,} images in {seconds:.1f} s: {images / seconds:,.1f} images/s"
     return f"{text}, {failed:,} failed" if failed else text

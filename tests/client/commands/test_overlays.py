@@ -1,4 +1,4 @@
-""""""
+"""File names of overlays."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.client.servicer import answer
-from vitscope.client.inputs import Source
-from vitscope.client.overlays import OverlayWriter, overlay_writer
+from vitscope.client.commands.inputs import Source
+from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
 from vitscope.client.request import RenderingOptions, classify_request
 from vitscope.client.result import Result
 
@@ -32,7 +32,7 @@ def test_the_file_is_a_png_by_name_too(tmp_path: Path) -> None:
     assert OverlayWriter(tmp_path / "map", into_folder=False).write(source("a.jpg"), result()) == [tmp_path / "map.png"]
 
 
-def test_several_maps_say_layer_and_head(tmp_path: Path) -> None:
+def test_the_files_of_several_maps_name_layer_and_head(tmp_path: Path) -> None:
     writer = OverlayWriter(tmp_path / "map.png", into_folder=False)
     names = [path.name for path in writer.write(source("a.jpg"), result(attention=[0, 3], heads=[1]))]
     assert names == ["map-layer0-head1.png", "map-layer3-head1.png"]
@@ -78,7 +78,7 @@ def test_one_image_into_a_folder_is_named_after_it(tmp_path: Path) -> None:
         ("/proc/none/map.png", 1, "cannot be written: /proc/none"),
     ],
 )
-def test_a_place_that_cannot_be_used_is_refused_at_once(tmp_path: Path, out: str, images: int, message: str) -> None:
+def test_an_output_that_cannot_be_used_is_refused_at_once(tmp_path: Path, out: str, images: int, message: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=message):
         overlay_writer(out.format(tmp_path), images)

@@ -1,12 +1,12 @@
-"""Results on standard output."""
+"""Writing results to standard output."""
 
 from rich.console import Console, RenderableType
 
-from vitscope.client.streams import OutputError
+from vitscope.client.commands.streams import OutputError
 
 
 class Output:
-    """A rich console on standard output. A closed pipe stays a BrokenPipeError, other failures to write are OutputError."""
+    """A rich console on standard output. Raises BrokenPipeError for a closed pipe, else OutputError."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-""""""
+"""Images from files, folders, patterns and standard input."""
 
 import io
 import sys
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vitscope.client.inputs import find_sources
+from vitscope.client.commands.inputs import find_sources
 from vitscope.client.request import MAX_IMAGE_BYTES
 
 
@@ -15,7 +15,7 @@ def names(*arguments: object) -> list[str]:
     return [Path(source.name).name for source in find_sources(map(str, arguments))]
 
 
-def test_files_come_in_the_order_given_whatever_they_are(photos: Path) -> None:
+def test_files_keep_their_order_and_any_suffix(photos: Path) -> None:
     assert names(photos / "two.png", photos / "notes.txt", photos / "one.jpg") == ["two.png", "notes.txt", "one.jpg"]
 
 
@@ -25,7 +25,7 @@ def test_a_folder_is_searched_for_images_at_any_depth(photos: Path) -> None:
     assert all(isinstance(source.image, Path) and source.image.is_file() for source in sources)
 
 
-def test_a_pattern_that_the_shell_left_alone(photos: Path) -> None:
+def test_a_pattern_that_the_shell_did_not_expand(photos: Path) -> None:
     assert names(photos / "*.jpg") == ["broken.jpg", "one.jpg"]
     assert names(photos / "**" / "*.webp") == ["three.webp"]
 
@@ -36,14 +36,14 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     assert names(tmp_path / "photo[1].jpg") == ["photo[1].jpg"]
 
 
-def test_nothing_found_is_said(tmp_path: Path) -> None:
+def test_finding_no_image_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no images in this folder; looked for \.bmp"):
         find_sources([str(tmp_path)])
     with pytest.raises(ValueError, match="matches no file"):
         find_sources([str(tmp_path / "*.jpg")])
 
 
-def test_a_missing_file_is_left_to_fail_when_it_is_read(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_source_that_fails_when_it_is_read(tmp_path: Path) -> None:
     assert names(tmp_path / "none.jpg") == ["none.jpg"]
 
 
@@ -53,14 +53,14 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (source.name, source.image) == ("stdin", b"bytes of a photo")
 
 
-def test_standard_input_is_read_no_further_than_a_message_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read_up_to_the_limit_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/zero").open("rb") as endless:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=endless))
         (source,) = find_sources(["-"])
     assert isinstance(source.image, bytes) and len(source.image) == MAX_IMAGE_BYTES + 1
 
 
-def test_standard_input_is_one_image_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_used_once_and_must_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="-: given 2 times; accepted: once"):
         find_sources(["-", "-"])
     monkeypatch.setattr(sys, "stdin", None)

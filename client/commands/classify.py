@@ -1,4 +1,4 @@
-"""`vitscope classify`: images in, a table or JSON lines out, attention overlays beside them."""
+"""`vitscope classify`: classify images, print a table or JSON lines, write attention overlays."""
 
 import argparse
 import sys
@@ -9,25 +9,26 @@ from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitscope.client.arguments import add_connection_options, connect, explain, number, whole
-from vitscope.client.display import block, complaint, json_line, summary
+from vitscope.client.commands.arguments import add_connection_options, connect, explain, number, whole
+from vitscope.client.commands.display import block, error_line, json_line, summary
+from vitscope.client.commands.inputs import Source, find_sources
+from vitscope.client.commands.output import Output
+from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
+from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError, InvalidImage, Overloaded
-from vitscope.client.inputs import Source, find_sources
-from vitscope.client.output import Output
-from vitscope.client.overlays import OverlayWriter, overlay_writer
-from vitscope.client.request import Options, RenderingOptions, enum_names
+from vitscope.client.fields import enum_names
+from vitscope.client.request import Options, RenderingOptions
 from vitscope.client.result import Result
-from vitscope.client.streams import fail
 from vitscope.client.sync import Client
 from vitscope.client.window import DEFAULT_WINDOW, Outcome
 from vitscope.v1 import maps_pb2
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-MOST_SIGNED = 2**31 - 1  # of an int32, as layers and heads travel
+MOST_SIGNED = 2**31 - 1  # layers and heads are int32 fields
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
+    """Return 0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if (arguments.layer or arguments.head) and arguments.attention is None and not arguments.maps:
@@ -53,9 +54,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], writer: OverlayWriter | None) -> int:
     out, err = Output(), Console(stderr=True, highlight=False, markup=False, emoji=False)
-    # Where both are one terminal, everything must go through the console that draws the progress bar.
+    # When both are the same terminal, all output must go through the console that draws the progress bar.
     live = out.console if out.console.is_terminal else err
-    complaints = live if err.is_terminal else err
+    errors = live if err.is_terminal else err
     done, failed, began = 0, 0, time.monotonic()
     try:
         with _progress(live, len(sources)) as progress:
@@ -73,7 +74,7 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
                 elif isinstance(outcome, Result):
                     out.print(block(source, outcome, overlays))
                 else:
-                    complaints.print(complaint(source, outcome), style="red", soft_wrap=True)
+                    errors.print(error_line(source, outcome), style="red", soft_wrap=True)
                 done += 1
                 progress.advance(task)
     except KeyboardInterrupt:
@@ -89,7 +90,7 @@ def _outcomes(arguments: argparse.Namespace, client: Client, sources: list[Sourc
     if len(sources) > 1:
         yield from client.classify_many((source.image for source in sources), window=arguments.window, **options)
         return
-    # A unary call carries its deadline to the server, and the server's pushback back.
+    # A unary call sends its deadline to the server and honours the pushback that the server returns.
     try:
         yield 0, client.classify(sources[0].image, **options)
     except ClientError as error:
@@ -97,7 +98,7 @@ def _outcomes(arguments: argparse.Namespace, client: Client, sources: list[Sourc
 
 
 def _in_order(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """The same in order of index; what is early is kept until its turn."""
+    """Yield the outcomes in order of index; hold back those that are early."""
     early: dict[int, Result | ClientError] = {}
     turn = 0
     for index, outcome in outcomes:
@@ -108,7 +109,7 @@ def _in_order(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
 
 
 def _is_about_one_image(error: ClientError) -> bool:
-    """False for what would happen to every other image as well: a wrong option, no such model, no server."""
+    """Return False for an error that every other image would have too: a wrong option, no such model, no server."""
     return isinstance(error, InvalidImage | Overloaded) or error.code in (StatusCode.INTERNAL, StatusCode.UNKNOWN)
 
 
@@ -170,8 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     maps.add_argument(
         "--attention",
         metavar="OUT",
-        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT when there are several images "
-        "or there is such a folder",
+        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT when there are several "
+        "images or there is such a folder",
     )
     maps.add_argument(
         "--layer",

@@ -1,11 +1,11 @@
-""""""
+"""`vitscope models` against a real server."""
 
 import json
 
 import pytest
 
 from tests.client.servicer import LABELS, Servicer, fashion, serving_in_thread
-from vitscope.client.models import main
+from vitscope.client.commands.models import main
 from vitscope.v1 import model_pb2
 
 Capture = pytest.CaptureFixture[str]
@@ -93,7 +93,7 @@ def test_errors(server: str, unused_address: str, capsys: Capture) -> None:
         (["--version", "3"], "add its NAME"),
     ],
 )
-def test_options_that_cannot_be(argv: list[str], message: str, capsys: Capture) -> None:
+def test_options_that_are_refused(argv: list[str], message: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2

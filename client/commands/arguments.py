@@ -1,4 +1,4 @@
-"""Options that every subcommand which calls a server has, and what a failed call looks like on the command line."""
+"""Options and error messages shared by the subcommands that call a server."""
 
 import argparse
 import re
@@ -11,10 +11,10 @@ from vitscope.client.channel import DEFAULT_SERVER
 from vitscope.client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
 from vitscope.client.sync import DEFAULT_TIMEOUT, Client
 
-MOST = 2**32 - 1  # of a uint32, as versions and counts travel
+MOST = 2**32 - 1  # versions and counts are uint32 fields
 LONGEST_TIMEOUT = 86_400  # seconds; a day
 
-# What an option of `Client` is called on the command line.
+# Arguments of `Client` by their name on the command line.
 _FLAGS = {"server": "--server", "root_certificates": "--tls-roots"}
 
 
@@ -38,12 +38,12 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-# How the server itself says UNAVAILABLE; what gRPC says where no server answers begins otherwise.
-_OF_THE_SERVER = ("model ", "the server ")
+# Prefixes of the server's own UNAVAILABLE messages; gRPC's, when no server answers, begin otherwise.
+_SENT_BY_SERVER = ("model ", "the server ")
 
 
 def connect(arguments: argparse.Namespace) -> Client:
-    """Raises InvalidRequest for an unusable address or file; no server is contacted yet."""
+    """Create a client; no server is contacted yet. Raises InvalidRequest for an unusable address or file."""
     try:
         return Client(arguments.server, root_certificates=arguments.tls_roots, timeout=arguments.timeout)
     except InvalidRequest as error:
@@ -52,11 +52,11 @@ def connect(arguments: argparse.Namespace) -> Client:
 
 
 def explain(error: ClientError, server: str) -> str:
-    """One or two lines for a person."""
+    """Describe a failed call in one or two lines."""
     match error:
         case InvalidRequest() | NotFound():
             return error.message
-        case Unavailable() if error.message.startswith(_OF_THE_SERVER):
+        case Unavailable() if error.message.startswith(_SENT_BY_SERVER):
             return error.message
         case Unavailable() | DeadlineExceeded():
             what = "does not answer" if isinstance(error, Unavailable) else "did not answer in time"
@@ -70,7 +70,7 @@ def explain(error: ClientError, server: str) -> str:
 
 
 def whole(least: int, most: int = MOST) -> Callable[[str], int]:
-    """The type of an option that takes a whole number; raises argparse.ArgumentTypeError, which names the option."""
+    """Return an argparse type for whole numbers from `least` to `most`; others raise argparse.ArgumentTypeError."""
 
     def parse(text: str) -> int:
         if re.fullmatch(r"[+-]?[0-9]{1,12}", text) and least <= int(text) <= most:
@@ -81,7 +81,7 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
 
 
 def number(*, above: float | None = None, least: float | None = None, most: float) -> Callable[[str], float]:
-    """The type of an option that takes any number above `above`, or from `least`, up to `most`."""
+    """Return an argparse type for numbers above `above`, or from `least`, up to `most`; others raise as for `whole`."""
 
     def parse(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-""""""
+"""Text that is safe for terminals and encodings."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.client.streams import fail, json_text, printable
+from vitscope.client.commands.streams import fail, json_text, printable
 
 
 @given(st.text(st.characters(exclude_categories=())))
@@ -18,7 +18,7 @@ def test_no_text_controls_the_terminal_or_fails_to_print(text: str) -> None:
     assert json_text({"image": text}).isprintable()
 
 
-def test_what_can_be_printed_stays() -> None:
+def test_printable_text_is_unchanged() -> None:
     assert printable("Füße [1] 猫.jpg") == "Füße [1] 猫.jpg"
     assert printable("a\x1b[2J\n\udcff\u202e") == "a\\x1b[2J\\n\\udcff\\u202e"
     assert "猫" in json_text({"image": "猫"})

@@ -1,4 +1,4 @@
-""""""
+"""Connection options, number types and messages of failed calls."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.client.arguments import MOST, add_connection_options, connect, explain, number, whole
+from vitscope.client.commands.arguments import MOST, add_connection_options, connect, explain, number, whole
 from vitscope.client.errors import InvalidRequest, from_status
 
 Code = grpc.StatusCode
@@ -48,7 +48,7 @@ def test_a_wrong_address_is_refused_before_any_call() -> None:
         (Code.INTERNAL, "INTERNAL: told"),
     ],
 )
-def test_what_a_failed_call_looks_like(code: grpc.StatusCode, text: str) -> None:
+def test_the_message_of_a_failed_call(code: grpc.StatusCode, text: str) -> None:
     assert explain(from_status(code, "told"), "here:1").startswith(text)
 
 

@@ -1,4 +1,4 @@
-""""""
+"""`vitscope classify` against a real server."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.client.servicer import Servicer, serving_in_thread
-from vitscope.client.classify import main
+from vitscope.client.commands.classify import main
 
 Capture = pytest.CaptureFixture[str]
 
@@ -34,7 +34,7 @@ def test_one_photo(server: str, photos: Path, capsys: Capture) -> None:
     assert err == ""
 
 
-def test_a_folder_with_a_broken_file_goes_on_and_says_so(server: str, photos: Path, capsys: Capture) -> None:
+def test_a_broken_file_is_reported_and_the_others_are_classified(server: str, photos: Path, capsys: Capture) -> None:
     assert main([str(photos), str(photos / "none.jpg"), "--server", server]) == 1
     out, err = capsys.readouterr()
     order = [name for line in out.splitlines() for name in ("three.webp", "one.jpg", "two.png") if name in line]
@@ -87,7 +87,7 @@ def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_would_fail_for_every_image_stops_the_run(server: str, photos: Path, count: int, capsys: Capture) -> None:
+def test_an_error_of_every_image_stops_the_run(server: str, photos: Path, count: int, capsys: Capture) -> None:
     assert main([str(photos / "one.jpg")] * count + ["--model", "none", "--server", server]) == 2
     assert capsys.readouterr().err == "vitscope classify: model: no model 'none'; accepted: fashion\n"
 
@@ -103,7 +103,7 @@ def test_no_server_is_explained_in_time(photos: Path, unused_address: str, count
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_silent_host_ends_at_the_timeout(photos: Path, count: int, capsys: Capture) -> None:
+def test_a_host_that_does_not_answer_fails_at_the_timeout(photos: Path, count: int, capsys: Capture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address, began = f"127.0.0.1:{silent.getsockname()[1]}", time.monotonic()
         assert main([str(photos / "one.jpg")] * count + ["--server", address, "--timeout", "0.5"]) == 2

@@ -1,4 +1,4 @@
-"""From the arguments of `vitscope classify` to images."""
+"""Find the images that the arguments of `vitscope classify` name."""
 
 import glob
 import sys
@@ -16,7 +16,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Source:
-    """One image: what to call it, its path or bytes, and where its pictures go below the output folder."""
+    """One image: its name in the output, its path or bytes, and the path of its overlay below the output folder."""
 
     name: str
     image: Path | bytes
@@ -24,10 +24,11 @@ class Source:
 
 
 def find_sources(arguments: Iterable[str]) -> list[Source]:
-    """The images of files, folders (recursive), patterns that the shell left alone, and "-" for standard input.
+    """Return the images of files, folders (recursive), patterns not expanded by the shell, and "-" (standard input).
 
-    Sorted within a folder or pattern. A file that does not exist is still a source, and fails when it is read. Raises
-    ValueError for a folder or pattern without images and for standard input named twice, OSError when it cannot be read.
+    The images of a folder or pattern are sorted. A file that does not exist is returned too, and fails when it is read.
+    Raises ValueError for a folder or pattern without images and for standard input given twice, and OSError when
+    standard input cannot be read.
     """
     arguments = list(arguments)
     if arguments.count(STDIN) > 1:
@@ -40,12 +41,12 @@ def _expand(argument: str) -> Iterator[Source]:
     if argument == STDIN:
         if sys.stdin is None:
             raise ValueError(f"{STDIN}: standard input is closed")
-        # One byte more than can be sent tells that there is more.
+        # One byte above the limit is enough for the request to be refused as too large.
         yield Source("stdin", sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1), Path("stdin"))
     elif path.is_dir():
         yield from _folder(path)
     elif not path.exists() and glob.has_magic(argument):
-        # Path.glob takes no absolute patterns.
+        # Path.glob accepts no absolute patterns.
         found = [Path(name) for name in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207
         files = [file for file in found if file.is_file()]
         if not files:

@@ -1,4 +1,4 @@
-""""""
+"""Tables and JSON lines of `vitscope classify`."""
 
 import io
 import json
@@ -11,8 +11,8 @@ from rich.console import Console
 
 from tests.client.servicer import COLS, ROWS, answer, map_of
 from vitscope import Overloaded
-from vitscope.client.display import block, json_line, summary, timing_line
-from vitscope.client.inputs import Source
+from vitscope.client.commands.display import block, json_line, summary, timing_line
+from vitscope.client.commands.inputs import Source
 from vitscope.client.request import classify_request
 from vitscope.client.result import Result, Timing
 

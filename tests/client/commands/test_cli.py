@@ -1,4 +1,4 @@
-""""""
+"""The dispatcher: `vitscope SUBCOMMAND`, mostly in processes of its own."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from tests.client.servicer import Servicer, serving_in_thread
 from vitscope.cli import SUBCOMMANDS, main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "vitscope"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "openvino"}

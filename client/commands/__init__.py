@@ -1,0 +1,1 @@
+"""The command line of the client: `vitscope classify`, `vitscope models` and `vitscope admin`."""
