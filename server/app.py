@@ -25,10 +25,13 @@ from vitscope.server.gpu import watch_gpus
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.loops import call_soon, watch_lag
 from vitscope.server.metrics import Metrics, service_version
+from vitscope.server.models.control import ModelControl
+from vitscope.server.models.key import ModelKey
 from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.reconcile import Reconciler
 from vitscope.server.models.repository import Repository
-from vitscope.server.models.served import ServedModel, State
-from vitscope.server.models.survey import Key
+from vitscope.server.models.served import ServedModel
+from vitscope.server.models.status import State
 from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.decoders import DecodePool
@@ -72,7 +75,8 @@ class App:
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
-        self.watcher = Watcher(self.repository, settings.models, settings.keep_versions, self._load_ended)
+        self.reconciler = Reconciler(self.repository, settings.models, settings.keep_versions, self._load_ended)
+        self.watcher = Watcher(self.reconciler)
         watch_gpus(self.metrics.registry, self._lanes)
         self._stop = asyncio.Event()
 
@@ -87,7 +91,7 @@ class App:
             raise StartupError(str(error)) from error
         finally:
             lag.cancel()
-            await self.watcher.close()
+            await self.reconciler.close()
             self.scheduler.close()
             await self.repository.close()
             self.decoders.close()
@@ -122,9 +126,9 @@ class App:
                     "serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port), **where
                 )
                 if settings.watch_seconds:
-                    self.watcher.begin(settings.watch_seconds)
+                    self.watcher.poll_every(settings.watch_seconds)
                 await self._stop.wait()
-                await self.watcher.close()
+                await self.reconciler.close()
             await self._drain(server, servicer)
 
     def stop(self) -> None:
@@ -218,12 +222,12 @@ class App:
             engine = f"{entry.engine}/{entry.precision}"
             self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
 
-    def _model_gone(self, key: Key, freed: bool) -> None:
+    def _model_gone(self, key: ModelKey, freed: bool) -> None:
         self.health.models_changed(self.repository)
         if freed:
             self.metrics.forget(*key)
         else:
-            self.metrics.model_ready.remove_by_labels({"model": key[0], "version": str(key[1])})
+            self.metrics.model_ready.remove_by_labels({"model": key.name, "version": str(key.version)})
 
     def _load_ended(self, ready: bool) -> None:
         self.metrics.model_loads.labels("ready" if ready else "failed").inc()
@@ -240,7 +244,7 @@ class App:
         """Yields the address of the admin service; empty where it is off."""
         if self.settings.admin_address is None:
             return contextlib.nullcontext("")
-        servicer = AdminServicer(self.watcher, self.repository)
+        servicer = AdminServicer(ModelControl(self.reconciler), self.repository)
         return admin_listener(self.settings.admin_address, servicer, self.health, self.metrics)
 
 

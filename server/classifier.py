@@ -66,11 +66,8 @@ class Classifier:
         with self._admission.place(caller, query.size):
             # May have to be compiled first, which the place in the house bounds.
             lane = model.open_lane(graph) or await model.lane(graph)
-            lane.users += 1  # until then it is not taken away, whatever takes its place meanwhile
-            try:
+            with lane.lease():
                 return await self._answer(model, lane, query)
-            finally:
-                lane.users -= 1
 
     async def _answer(self, model: ServedModel, lane: Lane, query: Query) -> Classification:
         spec, timeline = query.maps, query.timeline

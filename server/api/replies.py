@@ -10,7 +10,8 @@ from vitscope.server.maps.encode import encode
 from vitscope.server.maps.render import Rendered
 from vitscope.server.maps.select import AttentionMap
 from vitscope.server.maps.spec import Dtype
-from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.served import ServedModel
+from vitscope.server.models.status import State
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2
 
 _RESIZE_MODES = {

@@ -127,11 +127,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             model = self._repository.ready(request.model, request.version)
             metrics = self._metrics.images(model.name, model.version, model.identity)
             query = to_query(request, model.bundle.manifest, self._limits.images, deadline, timeline, caller)
-            model.users += 1  # until it is answered, the model is not freed
-            try:
+            with model.lease():
                 answer = await self._classifier.classify(model, query)
-            finally:
-                model.users -= 1
             durations = timeline.durations()
             dtype = query.maps.dtype if query.maps else "float32"
             response = to_response(model, answer, dtype, durations, timeline.batch_size)

@@ -10,6 +10,7 @@ from vitscope.server.engines.contract import Engine, Slot
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.cost import CostModel
 from vitscope.server.scheduling.fair import FairQueue, turns_ahead
+from vitscope.server.scheduling.lease import Lease
 from vitscope.server.scheduling.work import Work
 
 # While single requests come in, a batch that holds a stream's images may take so many times the run of one image. More would
@@ -17,6 +18,11 @@ from vitscope.server.scheduling.work import Work
 # each single request would wait for it.
 _BULK_SLOWDOWN = 1.25
 _serials = count()
+
+
+def slots_needed(engine: Engine) -> int:
+    """Return the number of slots of a lane: one for each batch that may run at a time, and one for the staged batch."""
+    return max(profile.streams for profile in engine.profiles) + 1
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -38,8 +44,7 @@ class Lane:
     pending: Counter[Caller] = field(default_factory=Counter)
     total_pending: int = 0
     served: float = 0.0
-    users: int = 0
-    """Requests that have been given this lane and are not answered yet. Counted on the event loop."""
+    _lease: Lease = field(default_factory=Lease)
     shape: tuple[int, ...] = field(init=False)
     """[H, W, 3] of an image's pixels."""
 
@@ -47,6 +52,10 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.shape = self.slots[0].pixels.shape[1:]
+
+    def lease(self) -> Lease:
+        """Hold the lane (`with`): its engine is not freed meanwhile. On the event loop only."""
+        return self._lease
 
     @property
     def name(self) -> str:
