@@ -18,7 +18,7 @@ from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
 from vitscope.server.api.http.pages import pages
-from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
+from vitscope.server.api.listeners import PortTakenError, address, grpc_listener, http_listener
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.host.cpu import plan_threads
 from vitscope.server.host.loops import call_soon, watch_lag
@@ -26,10 +26,13 @@ from vitscope.server.host.version import service_version
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.gpus import watch_gpus
+from vitscope.server.models.control import ModelControl
+from vitscope.server.models.key import ModelKey
 from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.reconcile import Reconciler
 from vitscope.server.models.repository import Repository
-from vitscope.server.models.served import ServedModel, State
-from vitscope.server.models.survey import Key
+from vitscope.server.models.served import ServedModel
+from vitscope.server.models.status import State
 from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.decoders import DecodePool
@@ -74,7 +77,10 @@ class App:
         engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
         self.service = self._service()
-        self.watcher = Watcher(self.repository, settings.models, settings.keep_versions, self.metrics.models.load_ended)
+        self.reconciler = Reconciler(
+            self.repository, settings.models, settings.keep_versions, self.metrics.models.load_ended
+        )
+        self.watcher = Watcher(self.reconciler)
         watch_gpus(self.metrics.registry, self._lanes)
         self._stop = asyncio.Event()
 
@@ -89,7 +95,7 @@ class App:
             raise StartupError(str(error)) from error
         finally:
             lag.cancel()
-            await self.watcher.close()
+            await self.reconciler.close()
             self.scheduler.close()
             await self.repository.close()
             self.decoders.close()
@@ -124,9 +130,9 @@ class App:
                     "serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port), **where
                 )
                 if settings.watch_seconds:
-                    self.watcher.begin(settings.watch_seconds)
+                    self.watcher.poll_every(settings.watch_seconds)
                 await self._stop.wait()
-                await self.watcher.close()
+                await self.reconciler.close()
             await self._drain(server)
 
     def stop(self) -> None:
@@ -212,7 +218,7 @@ class App:
         self.health.models_changed(self.repository)
         self.metrics.models.changed(model)
 
-    def _model_gone(self, key: Key, freed: bool) -> None:
+    def _model_gone(self, key: ModelKey, freed: bool) -> None:
         self.health.models_changed(self.repository)
         if freed:
             self.metrics.models.removed(*key)
@@ -231,7 +237,7 @@ class App:
         """Listen for the admin service; yields its address, empty where it is off."""
         if self.settings.admin_address is None:
             return contextlib.nullcontext("")
-        services = [admin.grpc_service(self.watcher, self.repository)]
+        services = [admin.grpc_service(ModelControl(self.reconciler), self.repository)]
         return admin_listener(self.settings.admin_address, services, self.health, self.metrics)
 
 

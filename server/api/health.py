@@ -8,7 +8,7 @@ import asyncio
 from grpc_health.v1 import health, health_pb2
 
 from vitscope.server.models.repository import Repository
-from vitscope.server.models.served import State
+from vitscope.server.models.status import State
 
 _STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 

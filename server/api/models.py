@@ -1,7 +1,8 @@
 """Model versions as messages, for every gRPC service that shows them."""
 
 from vitscope.bundle import CertificateEntry, InputContract, TokenGeometry
-from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.served import ServedModel
+from vitscope.server.models.status import State
 from vitscope.v1 import image_pb2, model_pb2
 
 RESIZE_MODES = {

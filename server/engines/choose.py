@@ -38,6 +38,9 @@ class Choice:
     reason: str
     certified: bool
 
+    def __str__(self) -> str:
+        return f"{self.engine}/{self.precision}"
+
     def graph_path(self, bundle: Bundle, graph: GraphName) -> Path:
         """The ONNX file that the engine has to load."""
         return bundle.graph_path(graph, _VARIANTS.get(self.precision))

@@ -4,7 +4,8 @@ from vitscope.bundle import CLASSIFY
 from vitscope.server.metrics.engines import EngineMetrics
 from vitscope.server.metrics.families import VERSION, Families
 from vitscope.server.metrics.requests import RequestMetrics
-from vitscope.server.models.served import ServedModel, State
+from vitscope.server.models.served import ServedModel
+from vitscope.server.models.status import State
 
 
 class ModelMetrics:

@@ -1,1 +1,1 @@
-"""Bundles as the server holds them: discovered, opened, compiled, warmed up, served, unloaded."""
+"""Models from their bundle to the engine that serves them: the models folder, loading, replacing, retiring, freeing."""

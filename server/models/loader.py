@@ -1,4 +1,4 @@
-"""From a verified bundle to lanes: the fastest engine, compiled, compared with the manifest and warmed up."""
+"""Opens the graphs of a verified bundle on the fastest engine: compiled, compared with the manifest and warmed up."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,23 +14,25 @@ from vitscope.server.engines.choose import GATED, Choice, Wanted, choose
 from vitscope.server.engines.contract import Engine
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
+from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.gating import GateFailed, has_own, require
-from vitscope.server.models.measure import LoadAbandoned, lone_run
-from vitscope.server.models.tuning import find_fastest, label
-from vitscope.server.models.warmup import check_contract, open_slots, slots_needed, warm_up
+from vitscope.server.models.key import ModelKey
+from vitscope.server.models.measure import time_one_image
+from vitscope.server.models.tuning import find_fastest
+from vitscope.server.models.warmup import check_contract, open_slots, warm_up
 from vitscope.server.scheduling.cost import CostModel
-from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.lane import Lane, slots_needed
 
 log = structlog.get_logger()
 
-# A run that takes less than this part of what was measured says that something else used the machine then.
+# A run that takes less than this share of the measured time means that the machine was busy when it was measured.
 _BUSY_THEN = 0.7
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What loading needs from the settings: the wishes for an engine, its threads, the largest batch, and the folder for
-    what was measured (None: the bundle's own, or the user's cache where that cannot be written to)."""
+    """Settings of loading: the wanted engine, its threads, the largest batch, and the folder of the engine cache (None:
+    the bundle's own, or the user's cache if that cannot be written to)."""
 
     wanted: Wanted
     threads: int
@@ -41,10 +43,10 @@ class EngineSettings:
 class Loader:
     """Opens the graphs of one bundle on the engine that was measured to be the fastest.
 
-    `choice` is that engine, with the reason. `patient`: whether to wait for an engine that has to be built first, for minutes; else
-    it is passed over, and `postponed` says so. `images`: one's own, uint8 [M, H, W, 3], to hold every engine to. Everything blocks;
-    `stopping` is asked between runs. Raises NoEngine, LoadAbandoned, BundleError for a graph that is not what the manifest
-    says, and what an engine raises.
+    choice: that engine, with the reason. wait_for_build: wait for an engine that has to be built first, which takes
+    minutes; if False, it is passed over and `postponed` is True. images: the operator's own, uint8 [M, H, W, 3], that
+    every engine is compared on. Everything blocks; `stopping` is asked between runs. Raises NoEngine, LoadAbandoned,
+    BundleError for a graph that differs from the manifest, and what an engine raises.
     """
 
     def __init__(
@@ -52,27 +54,30 @@ class Loader:
         bundle: Bundle,
         settings: EngineSettings,
         stopping: Callable[[], bool],
-        patient: bool = True,
+        wait_for_build: bool = True,
         images: np.ndarray | None = None,
     ) -> None:
-        self._bundle, self._settings, self._stopping, self._patient = bundle, settings, stopping, patient
-        self._images = images
+        self._bundle, self._settings, self._stopping = bundle, settings, stopping
+        self._wait_for_build, self._images = wait_for_build, images
         self.postponed = False
         self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
         self.gates: dict[GraphName, CertificateEntry] = {}
-        """What the gate found of each open graph, where it was asked."""
+        """Results of the gate by open graph, for engines that are gated."""
         self._excluded: dict[str, str] = {}
         self._choose()
 
     def lane(self, graph: GraphName) -> Lane:
-        """A lane for one of the bundle's graphs, ready for work. Raises NotReady for another graph than the first that fails the gate,
-        because the engine serves already, or whose files have changed since."""
+        """Return a lane for one of the bundle's graphs, ready for work.
+
+        The classify graph comes first and settles the engine. Raises NotReady for another graph that fails the gate on
+        it, or whose files have changed since.
+        """
         if graph != CLASSIFY:
             try:
-                self._bundle.verify()  # it may be opened days after the first
+                self._bundle.verify()  # it may be opened days after the classify graph
                 return self._open(graph)
             except (BundleError, GateFailed) as error:
-                raise NotReady(self._without(graph, error)) from error
+                raise NotReady(self._missing(graph, error)) from error
         lane = self._first_lane()
         if self._was_busy(lane):
             log.warning("engines were measured on a busy machine; they are measured again", model=lane.name)
@@ -83,7 +88,7 @@ class Loader:
         return lane
 
     def _first_lane(self) -> Lane:
-        """A lane for the graph that is always open, on the first engine that can be opened and passes its gate."""
+        """Return a lane for the classify graph, on the first engine that can be opened and passes its gate."""
         while True:
             try:
                 return self._open(CLASSIFY)
@@ -94,12 +99,12 @@ class Loader:
                 self._choose()
 
     def _choose(self) -> None:
-        """The best engine that has not failed here. Raises NoEngine."""
+        """Choose the best engine that has not failed here. Raises NoEngine."""
         while True:
             self._choices = choose(self._bundle, self._settings.wanted, self._excluded)
-            if not self._patient and not self._is_built(self._choices[0]):
+            if not self._wait_for_build and not self._is_built(self._choices[0]):
                 self.postponed = True
-                self._excluded[label(self._choices[0])] = "it has to be built first, and takes over when it is"
+                self._excluded[str(self._choices[0])] = "it has to be built first, and takes over when it is"
                 continue
             try:
                 return self._tune(recall=True)
@@ -112,27 +117,26 @@ class Loader:
         return is_built(self._bundle, CLASSIFY, choice, self._settings.max_batch, self._cache)
 
     def _may_pass_over(self, error: Exception) -> bool:
-        """On a GPU much depends on the machine, and there is another engine; on the processor only the gate can fail an engine that
-        another one may replace."""
+        """Return whether another engine may serve instead. On a GPU any failure may be the machine's, and there is
+        another engine; on the processor only a failed gate is passed over."""
         if isinstance(error, GateFailed):
             return True
         return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
 
-    def _without(self, graph: GraphName, error: Exception) -> str:
-        manifest = self._bundle.manifest
-        return f"model {manifest.name}/{manifest.version} has no {graph} graph on {label(self.choice)}: {error}"
+    def _missing(self, graph: GraphName, error: Exception) -> str:
+        key = ModelKey(self._bundle.manifest.name, self._bundle.manifest.version)
+        return f"model {key} has no {graph} graph on {self.choice}: {error}"
 
     def _pass_over(self, choice: Choice, error: Exception) -> None:
-        rung = label(choice)
-        log.warning("engine passed over", engine=rung, reason=str(error))
-        self._excluded[rung] = str(error)
+        log.warning("engine passed over", engine=str(choice), reason=str(error))
+        self._excluded[str(choice)] = str(error)
 
     def _tune(self, recall: bool) -> None:
         settings = self._settings
         self._tuning = find_fastest(
             self._bundle, self._choices, settings.threads, settings.max_batch, self._cache, recall, self._stopping
         )
-        choice = next(choice for choice in self._choices if label(choice) == self._tuning.engine)
+        choice = next(choice for choice in self._choices if str(choice) == self._tuning.engine)
         self.choice = replace(choice, reason="; ".join(filter(None, [choice.reason, self._tuning.reason])))
 
     def _open(self, graph: GraphName) -> Lane:
@@ -141,7 +145,7 @@ class Loader:
         try:
             return self._prepared(graph, engine)
         except BaseException:
-            engine.close()  # the next one on the ladder may need the GPU's memory
+            engine.close()  # the next engine may need the GPU's memory
             raise
 
     def _prepared(self, graph: GraphName, engine: Engine) -> Lane:
@@ -151,15 +155,16 @@ class Loader:
         if self._is_gated(engine, graph):
             self.gates[graph] = require(engine, slots[0], self._bundle, graph, self._cache, self._images)
         warm_up(engine, slots)
-        # Graphs of one model differ by a few per cent, which the cost models learn as they run; measuring each would keep
-        # the first caller of a graph waiting, and fool itself while others are served.
+        # The costs of a model's graphs differ by a few per cent, which the cost models learn as they run. Measuring
+        # each graph would delay its first caller, and be wrong while other requests are served.
         costs = [CostModel(timing.seconds) for timing in self._tuning.timings]
         return Lane(manifest.name, manifest.version, graph, engine, costs, slots)
 
     def _is_gated(self, engine: Engine, graph: GraphName) -> bool:
-        """Engines of the processor are certified with the bundle, and held to more only where somebody asked for it."""
+        """Return whether the engine has to pass the gate. Engines of the processor are certified with the bundle, and
+        are gated only on images that an operator gave."""
         asked = self._images is not None or has_own(engine, self._bundle, graph, self._cache)
         return asked or self.choice.engine in GATED
 
     def _was_busy(self, lane: Lane) -> bool:
-        return lone_run(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]
+        return time_one_image(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]

@@ -1,4 +1,4 @@
-"""Looking at the models folder: which versions are there, and whether they are still what they were."""
+"""The versions in the models folder, and what tells their contents apart."""
 
 import hashlib
 import os
@@ -7,24 +7,23 @@ from pathlib import Path
 
 from vitscope.bundle import discover
 from vitscope.bundle.reader import ENGINES, MANIFEST
-
-# Name and version of a model.
-Key = tuple[str, int]
+from vitscope.server.models.key import ModelKey
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a version's folder holds. manifest: SHA-256 of its manifest, which tells bundles apart. files: a digest of the names,
-    sizes and times of all its files but the engine cache, which tells whether anything was touched."""
+    """Content of a version's folder. manifest: SHA-256 of its manifest; another one means another bundle. files: a
+    digest of the names, sizes and times of all its files but the engine cache; another one means that some file was
+    touched."""
 
     manifest: str
     files: str
 
 
-def survey(models: Path) -> dict[Key, Stamp]:
-    """The versions in a models folder; one without a manifest is not there yet, or no more. Raises BundleError when the folder,
-    or that of a model, cannot be read. Blocks."""
-    found = {(path.parent.name, int(path.name)): _stamp(path) for path in discover(models)}
+def survey(models: Path) -> dict[ModelKey, Stamp]:
+    """Return the versions in a models folder. A folder without a manifest counts as no version: it is still being
+    written, or being removed. Raises BundleError if the folder, or that of a model, cannot be read. Blocks."""
+    found = {ModelKey.of(path): _stamp(path) for path in discover(models)}
     return {key: stamp for key, stamp in found.items() if stamp}
 
 
@@ -39,7 +38,8 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _files(path: Path) -> str:
-    """Times of change (ctime) beside those of the content, which copies may bring along."""
+    """Return a digest of all files. It includes the time of change (ctime), because copies may keep that of the content
+    (mtime)."""
     digest = hashlib.sha256()
     for folder, folders, names in os.walk(path):
         if Path(folder) == path and ENGINES in folders:

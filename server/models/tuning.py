@@ -1,4 +1,4 @@
-"""Which of the engines that may serve a graph, and in which profiles, is fastest on this machine: measured, not guessed."""
+"""Measures which engine, of those that may serve a graph, is fastest on this machine, and in which profiles."""
 
 import hashlib
 import json
@@ -17,19 +17,20 @@ from vitscope.server.engines.cache import EngineCache, Key
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Engine, Profile
 from vitscope.server.engines.load import candidate_profiles, identify, open_engine
-from vitscope.server.models.measure import Bench, LoadAbandoned, measure
+from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.models.measure import Bench, measure
 from vitscope.server.scheduling.cost import CostModel
 
 log = structlog.get_logger()
 
 OpenEngine = Callable[[Choice, Sequence[Profile]], Engine]
 
-# Less is noise. Of equals, the one that comes first stays.
-_FASTER = 1.03
+# A smaller ratio is noise, and the option that was measured first stays.
+_MIN_SPEEDUP = 1.03
 
 
 class Timing(BaseModel):
-    """Seconds of a run by batch size, while all of the profile's streams are busy."""
+    """Seconds of a run by batch size in one profile, with all of its streams busy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,7 +45,7 @@ class Timing(BaseModel):
 
 class Tuning(BaseModel):
     """The fastest engine ("openvino/bf16"), its timings (latency profile first, throughput profile last, or one that is
-    both), and in a few words what was compared."""
+    both), and a summary of the comparisons."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,9 +67,10 @@ def find_fastest(
     recall: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Tuning:
-    """How to run the bundle's classify graph: as measured on an earlier start on such a machine (if `recall`), or measured now.
+    """Return the fastest way to run the bundle's classify graph: as the cache has it from an earlier start on such a
+    machine (if `recall`), or measured now.
 
-    Raises what opening an engine raises, and LoadAbandoned.
+    Raises what opening an engine raises, and LoadAbandoned once `stopping` returns True.
     """
     key = _key(bundle, choices, threads, max_batch)
     content = cache.read(key) if recall else None
@@ -77,7 +79,7 @@ def find_fastest(
             return Tuning.model_validate_json(content)
         except ValidationError as error:
             log.warning("cached tuning ignored; it is measured anew", reason=str(error))
-    log.info("measuring engines; this is done once on each kind of machine", options=[label(c) for c in choices])
+    log.info("measuring engines; this is done once on each kind of machine", options=[str(c) for c in choices])
 
     def opening(choice: Choice, profiles: Sequence[Profile]) -> Engine:
         return open_engine(bundle, CLASSIFY, choice, profiles, max_batch, cache)
@@ -88,7 +90,7 @@ def find_fastest(
 
 
 def _key(bundle: Bundle, choices: Sequence[Choice], threads: int, max_batch: int) -> Key:
-    """Everything that the answer depends on."""
+    """Return the cache key: everything that the result depends on."""
     engines = [{**asdict(identify(choice)), "arithmetic": choice.arithmetic} for choice in choices]
     return {
         "kind": "tuning 1",
@@ -103,22 +105,17 @@ def _key(bundle: Bundle, choices: Sequence[Choice], threads: int, max_batch: int
 
 @dataclass(frozen=True)
 class Option:
-    """One of the engines that may serve, in one profile."""
+    """An engine that may serve, in one profile."""
 
     choice: Choice
     profile: Profile
 
     def __str__(self) -> str:
-        return f"{label(self.choice)} {self.profile.streams}×{self.profile.threads}"
-
-
-def label(choice: Choice) -> str:
-    """How an engine and its precision are called in logs, metrics and certificates."""
-    return f"{choice.engine}/{choice.precision}"
+        return f"{self.choice} {self.profile.streams}×{self.profile.threads}"
 
 
 class Tuner:
-    """Measures options against one another, two at a time, so that no more engines are in memory than have to be."""
+    """Compares options, two at a time, so that no more than two engines are in memory."""
 
     def __init__(
         self,
@@ -131,9 +128,10 @@ class Tuner:
         self._findings: list[str] = []
 
     def tune(self, choices: Sequence[Choice], threads: int) -> Tuning:
-        """The first choice in more and more streams, while that is faster; then the other choices at that number, if they run.
+        """Measure the first choice with more and more streams, while that is faster; then the other choices with that
+        number of streams, skipping those that cannot run.
 
-        Raises what opening the first choice's engine raises, LoadAbandoned.
+        Raises LoadAbandoned, and what opening the engine of the first choice raises.
         """
         alone, *more = candidate_profiles(choices[0].engine, threads)
         best = Option(choices[0], alone)
@@ -150,7 +148,7 @@ class Tuner:
                     best = challenger
             except LoadAbandoned:
                 raise
-            except Exception as error:  # whatever an engine raises: the one that serves without it is measured
+            except Exception as error:  # whatever an engine raises: another one that can serve is measured already
                 self._findings.append(f"{challenger} cannot be used: {error}")
         options = list(dict.fromkeys([Option(best.choice, alone), best]))
         if missing := [option for option in options if option not in self._measured]:
@@ -158,15 +156,15 @@ class Tuner:
         timings = tuple(
             Timing(streams=o.profile.streams, threads=o.profile.threads, seconds=self._measured[o]) for o in options
         )
-        return Tuning(engine=label(best.choice), timings=timings, reason="; ".join(self._findings))
+        return Tuning(engine=str(best.choice), timings=timings, reason="; ".join(self._findings))
 
     def _faster(self, challenger: Option, incumbent: Option) -> bool:
         self._measure([incumbent, challenger])
         new, old = (_Rate(option.profile, self._measured[option]) for option in (challenger, incumbent))
         ratio = new.images_per_second / old.images_per_second
         self._findings.append(f"{challenger} measured {ratio:.2f} times as fast as {incumbent}")
-        # As many images per second from fewer in flight are shorter waits.
-        return ratio >= _FASTER or (ratio > 1 / _FASTER and 2 * new.in_flight <= old.in_flight)
+        # At the same rate, fewer images in flight wait less.
+        return ratio >= _MIN_SPEEDUP or (ratio > 1 / _MIN_SPEEDUP and 2 * new.in_flight <= old.in_flight)
 
     def _measure(self, options: Sequence[Option]) -> None:
         with ExitStack() as opened:
@@ -180,7 +178,7 @@ class Tuner:
 
 
 class _Rate:
-    """Images per second, and images in flight for that, of a profile at its best batch size."""
+    """Images per second of a profile at its best batch size, and the images in flight that this takes."""
 
     def __init__(self, profile: Profile, seconds: dict[int, float]) -> None:
         best = CostModel(seconds).best_batch

@@ -1,4 +1,4 @@
-"""Running an engine before anybody waits for it: what it does is compared with the manifest, and its first runs are slow."""
+"""Running an engine before it serves: its outputs are compared with the manifest, and its first runs are slow."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from vitscope.server.engines.contract import Engine, Slot
 
 
 def open_slots(engine: Engine, count: int) -> list[Slot]:
-    """`count` slots filled with grey noise, so that warm-up computes on numbers like those of photos."""
+    """Return `count` slots filled with grey noise, so that warm-up computes on numbers like those of photos."""
     noise = np.random.default_rng(0)
     slots = [engine.slot() for _ in range(count)]
     for slot in slots:
@@ -18,15 +18,11 @@ def open_slots(engine: Engine, count: int) -> list[Slot]:
     return slots
 
 
-def slots_needed(engine: Engine) -> int:
-    """A slot for each batch that may run at a time, and one for the batch that is staged."""
-    return max(profile.streams for profile in engine.profiles) + 1
-
-
 def warm_up(engine: Engine, slots: Sequence[Slot]) -> None:
-    """One image through each stream of each profile, all of a profile's at a time.
+    """Run one image through each stream of each profile, all streams of a profile at the same time.
 
-    The first run prepares the weights for the processor. A first run of another batch size costs little more than any other.
+    The first run prepares the weights for the processor. A first run of another batch size costs little more than any
+    other.
     """
     for index, profile in enumerate(engine.profiles):
         with ThreadPoolExecutor(profile.streams) as threads:
@@ -35,7 +31,7 @@ def warm_up(engine: Engine, slots: Sequence[Slot]) -> None:
 
 
 def check_contract(slot: Slot, graph: Graph, manifest: Manifest) -> None:
-    """Compare what the compiled graph takes and gives with what the manifest promises. Raises BundleError."""
+    """Compare input and outputs of the compiled graph with the manifest. Raises BundleError."""
     expected = (manifest.input.height, manifest.input.width, 3)
     if slot.pixels.shape[1:] != expected:
         raise BundleError(f"{graph.file}: takes images of {slot.pixels.shape[1:]}, the manifest says {expected}")

@@ -20,6 +20,11 @@ _BULK_SLOWDOWN = 1.25
 _serials = count()
 
 
+def slots_needed(engine: Engine) -> int:
+    """Return the number of slots of a lane: one for each batch that may run at a time, and one for the staged batch."""
+    return max(profile.streams for profile in engine.profiles) + 1
+
+
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Lane:
     """An engine, the cost model of each of its profiles, and the work for it.

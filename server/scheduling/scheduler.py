@@ -13,7 +13,7 @@ from vitscope.server.errors import NotReady
 from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.dispatcher import Dispatcher
-from vitscope.server.scheduling.lane import Lane
+from vitscope.server.scheduling.lane import Lane, slots_needed
 from vitscope.server.scheduling.work import Work
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Scheduler:
 
     def add_lane(self, lane: Lane) -> None:
         """Accept work for a lane. Raises ValueError for a lane with too few slots."""
-        needed = max(profile.streams for profile in lane.engine.profiles) + 1
+        needed = slots_needed(lane.engine)
         if len(lane.slots) < needed:
             raise ValueError(f"{lane.name}: found {len(lane.slots)} slots, {needed} are needed")
         with self._changed:

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.server.api.health import Health
 from vitscope.server.app import App
 from vitscope.server.settings import Settings
@@ -11,7 +11,7 @@ from vitscope.server.settings import Settings
 
 async def test_a_version_that_still_answers_what_it_has_is_not_ready(tmp_path: Path) -> None:
     for version in (1, 2):
-        bundle(tmp_path / "models", "a", version, tmp_path)
+        write_bundle(tmp_path / "models", "a", version, tmp_path)
     app = App(Settings(models=tmp_path / "models", engine="onnxruntime", engine_cache=tmp_path / "cache"))
     app.health = Health()
 
@@ -22,7 +22,7 @@ async def test_a_version_that_still_answers_what_it_has_is_not_ready(tmp_path: P
     assert value("vitscope_model_ready") == 1
     model = app.repository.ready("a", 2)
     with model.lease():
-        retiring = app.repository.take(("a", 2))
+        retiring = app.repository.retire(model)
         await asyncio.sleep(0.1)
         assert value("vitscope_model_ready") is None
         assert value("vitscope_engine_degraded") == 0, "its other series stay while it has something to answer"

@@ -52,8 +52,8 @@ class Serving:
 
     async def load(self, bundle: Path) -> ServedModel:
         """Serve a bundle."""
-        model = self.repository.make(bundle)
-        self.repository.put(model)
+        model = self.repository.create(bundle)
+        self.repository.replace(model)
         await model.load()
         return model
 

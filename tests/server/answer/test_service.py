@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.answer.serving import Serving, numbered
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.errors import InvalidRequest, ModelNotFound, NotReady, Outcome, Overloaded
@@ -18,7 +18,7 @@ from vitscope.server.maps.options import MapOptions
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     serving = Serving(tmp_path / "cache", engine="onnxruntime", max_in_flight=4)
-    await serving.load(bundle(tmp_path / "models", "a", 1, tmp_path))
+    await serving.load(write_bundle(tmp_path / "models", "a", 1, tmp_path))
     yield serving
     await serving.close()
 
@@ -93,7 +93,7 @@ async def test_a_call_that_is_cancelled_is_counted_as_what_it_was(serving: Servi
 
 
 async def test_a_model_that_is_not_ready_is_an_outcome(serving: Serving, tmp_path: Path) -> None:
-    serving.repository.put(serving.repository.make(bundle(tmp_path / "models", "slow", 1, tmp_path)))
+    serving.repository.replace(serving.repository.create(write_bundle(tmp_path / "models", "slow", 1, tmp_path)))
     answer = await serving.ask(numbered(1, model="slow"))
     assert answer.outcome is Outcome.NOT_READY
     assert isinstance(answer.error, NotReady)

@@ -11,9 +11,10 @@ from vitscope.server.api.health import Health
 from vitscope.server.api.listeners import PortTakenError, admin_listener
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.metrics import Metrics
+from vitscope.server.models.control import ModelControl
 from vitscope.server.models.loader import EngineSettings
+from vitscope.server.models.reconcile import Reconciler
 from vitscope.server.models.repository import Repository
-from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.scheduler import Scheduler
 
 
@@ -21,7 +22,8 @@ def listening(where: str) -> AbstractAsyncContextManager[str]:
     """The admin service of a server without models."""
     settings = EngineSettings(Wanted("auto", "auto", False), threads=1, max_batch=1)
     repository = Repository(Scheduler(), settings, lambda model: None, lambda key, freed: None)
-    return admin_listener(where, [grpc_service(Watcher(repository, Path()), repository)], Health(), Metrics())
+    control = ModelControl(Reconciler(repository, Path()))
+    return admin_listener(where, [grpc_service(control, repository)], Health(), Metrics())
 
 
 async def answers(where: str) -> bool:

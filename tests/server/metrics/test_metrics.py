@@ -12,7 +12,7 @@ from vitscope.server.engines.contract import Identity
 from vitscope.server.errors import Outcome
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.quality import Quality
-from vitscope.server.models.served import State
+from vitscope.server.models.status import State
 from vitscope.server.scheduling.lane import Lane
 
 ANSWER = Quality(confidence=0.4, margin=0.1, entropy=0.8, brightness=0.5, pixels=640 * 480)

@@ -1,6 +1,6 @@
-"""Engines whose runs take as long as they are told, for tests of how they are compared.
+"""Engines with a cost function and a clock of their own, for tests of measuring.
 
-The clock is theirs: a run takes no time, it only says how long it took.
+A run takes no real time; it only advances the clock.
 """
 
 import threading
@@ -14,7 +14,8 @@ Cost = Callable[[Profile, int], float]
 
 
 class Clock:
-    """Stands where it was set, but for the thread that waits for runs: the longest of those that ran together counts."""
+    """A clock that runs advance. Reading it adds the longest of the runs since the last reading, as they ran
+    together."""
 
     def __init__(self) -> None:
         self._now = self._longest = 0.0
@@ -31,7 +32,7 @@ class Clock:
 
 
 class TimedEngine:
-    """Takes `cost(profile, n)` seconds of `clock` for a batch of n."""
+    """An engine whose batch of n takes `cost(profile, n)` seconds on `clock`."""
 
     def __init__(self, clock: Clock, cost: Cost, profiles: Sequence[Profile], max_batch: int) -> None:
         self.clock, self.cost, self.profiles, self.max_batch = clock, cost, tuple(profiles), max_batch

@@ -1,6 +1,7 @@
-"""Which form of a graph ONNX Runtime runs on a GPU is measured where it serves. Here the processor is in the GPU's place."""
+"""ONNX Runtime has two forms of a graph on a GPU; the faster one serves. Here the processor stands in for the GPU."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 
 from tests.bundle.sample import MANIFEST, write_sample
 from tests.server.engines.tensorrt import vits
-from tests.server.models.test_repository import bundle as without_attention
+from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, Resize, open_bundle
 from vitscope.server.engines import choose, onnxruntime_cuda
 from vitscope.server.engines import load as load_module
@@ -50,38 +51,39 @@ def vit(tmp_path: Path) -> Bundle:
     return open_bundle(write_sample(tmp_path / "models", 1, "vit", graph, manifest))
 
 
-def loaded(bundle: Bundle) -> Loader:
-    return Loader(bundle, SETTINGS, stopping=lambda: False)
+def loaded(bundle: Bundle, settings: EngineSettings = SETTINGS) -> Loader:
+    return Loader(bundle, settings, stopping=lambda: False)
 
 
 @pytest.mark.parametrize(("needed", "taken"), [(0.0, FUSED), (1e6, NAME)])
 def test_both_forms_are_measured_and_the_faster_one_serves(
     vit: Bundle, monkeypatch: pytest.MonkeyPatch, needed: float, taken: str
 ) -> None:
-    monkeypatch.setattr(
-        tuning, "_FASTER", needed
-    )  # how much faster the second has to be: not at all, or a million times
-    loader = loaded(vit)
+    # The speed-up that the second form needs: none, or a factor of a million.
+    monkeypatch.setattr(tuning, "_MIN_SPEEDUP", needed)
+    # With as many images in flight for both: of equals, the form that needs fewer would win.
+    settings = replace(SETTINGS, max_batch=1)
+    loader = loaded(vit, settings)
     lane = loader.lane(CLASSIFY)
     assert loader.choice.engine == lane.engine.identity.name == loader.gates[CLASSIFY].engine == taken
     assert re.search(rf"{FUSED}/f32 .×1 measured .* times as fast as {NAME}/f32 .×1", loader.choice.reason)
-    recalled = Loader(vit, SETTINGS, stopping=lambda: pytest.fail("it was measured again"))
+    recalled = Loader(vit, settings, stopping=lambda: pytest.fail("it was measured again"))
     assert recalled.choice == loader.choice
 
 
 def test_a_graph_without_the_exported_attention_is_served_as_it_is(tmp_path: Path) -> None:
-    loader = loaded(open_bundle(without_attention(tmp_path / "models", "a", 1, tmp_path)))
+    loader = loaded(open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path)))
     assert loader.lane(CLASSIFY).engine.identity.name == NAME
     assert re.search(rf"{FUSED}/f32 .×1 cannot be used: 0 of 2 layers have the attention", loader.choice.reason)
 
 
-def test_a_form_that_answers_wrongly_leaves_the_other_to_serve(vit: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_one_form_fails_the_gate_the_other_serves(vit: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     def doubt(engine: onnxruntime_cuda.OnnxRuntimeCudaEngine, *arguments: object) -> object:
         if engine.identity.name == FUSED:
             raise GateFailed("it failed the gate on this machine: at batch 2, top-1 agrees on 3.0% of the images")
         return require(engine, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tuning, "_FASTER", 0.0)
+    monkeypatch.setattr(tuning, "_MIN_SPEEDUP", 0.0)
     monkeypatch.setattr(loader_module, "require", doubt)
     loader = loaded(vit)
     assert loader.choice.engine == FUSED

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.server.models.test_repository import bundle as write_bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.contract import Identity, Outputs, Profile

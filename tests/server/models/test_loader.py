@@ -1,3 +1,5 @@
+"""A bundle is opened on the fastest engine, as measured now or on an earlier start."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,15 +7,15 @@ import numpy as np
 import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.contract import Profile
 from vitscope.server.errors import NotReady
 from vitscope.server.models import loader as loader_module
+from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.gating import GateFailed
 from vitscope.server.models.loader import EngineSettings, Loader
-from vitscope.server.models.measure import LoadAbandoned
 
 
 def settings(cache: Path | None = None) -> EngineSettings:
@@ -25,7 +27,7 @@ def own_images() -> np.ndarray:
 
 
 def two_graphs(opened: Bundle) -> Bundle:
-    """The bundle with its one graph under both names."""
+    """Return the bundle with its one graph under both names."""
     graphs = dict.fromkeys((CLASSIFY, ATTENTION), opened.manifest.graphs[CLASSIFY])
     return replace(opened, manifest=opened.manifest.model_copy(update={"graphs": graphs}))
 
@@ -35,7 +37,7 @@ def load(path: Path, cache: Path | None = None, stopping: bool = False) -> Loade
 
 
 def test_the_second_start_recalls_what_the_first_has_measured(tmp_path: Path) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     lane = load(path).lane(CLASSIFY)
     assert (lane.name, lane.engine.profiles[0]) == ("a/1 classify", Profile(1, 2))
     assert len(lane.slots) == lane.streams + 1
@@ -44,8 +46,8 @@ def test_the_second_start_recalls_what_the_first_has_measured(tmp_path: Path) ->
     assert [costs.measured for costs in again.costs] == [costs.measured for costs in lane.costs]
 
 
-def test_a_damaged_entry_is_measured_anew(tmp_path: Path) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+def test_a_damaged_cache_entry_is_measured_again(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     load(path)
     (entry,) = (path / "engines").iterdir()
     entry.write_bytes(entry.read_bytes()[:-1])
@@ -56,19 +58,19 @@ def test_a_damaged_entry_is_measured_anew(tmp_path: Path) -> None:
 
 
 def test_the_settings_folder_is_used_alone(tmp_path: Path) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     load(path, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 1
     assert not (path / "engines").exists()
 
 
 def test_what_was_measured_on_a_busy_machine_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     loaded = load(path)
     recorded = loaded.lane(CLASSIFY).costs[0].measured[1]
     (entry,) = (path / "engines").iterdir()
     before = entry.read_bytes()
-    monkeypatch.setattr(loader_module, "lone_run", lambda slot: recorded * 0.5)
+    monkeypatch.setattr(loader_module, "time_one_image", lambda slot: recorded * 0.5)
     lane = loaded.lane(CLASSIFY)
     assert entry.read_bytes() != before
     assert lane.engine.profiles[0] == Profile(1, 2)
@@ -78,10 +80,8 @@ def refuse(*_: object) -> None:
     raise GateFailed("it failed the gate on this machine: at batch 2, top-1 agrees on 3.0% of the images")
 
 
-def test_another_graph_that_fails_the_gate_is_not_ready_rather_than_a_bug(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = two_graphs(open_bundle(bundle(tmp_path / "models", "a", 1, tmp_path)))
+def test_another_graph_that_fails_the_gate_raises_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = two_graphs(open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path)))
     loader = Loader(opened, settings(), lambda: False, images=own_images())
     assert loader.lane(CLASSIFY).engine.identity.name == "openvino"
     monkeypatch.setattr(loader_module, "require", refuse)
@@ -91,10 +91,8 @@ def test_another_graph_that_fails_the_gate_is_not_ready_rather_than_a_bug(
         loader.lane(ATTENTION)
 
 
-def test_engines_of_the_processor_are_gated_only_on_ones_own_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = open_bundle(bundle(tmp_path / "models", "a", 1, tmp_path))
+def test_engines_of_the_processor_are_gated_only_on_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path))
     with monkeypatch.context() as patched:
         patched.setattr(loader_module, "require", refuse)
         load(opened.path).lane(CLASSIFY)
@@ -108,8 +106,8 @@ def test_engines_of_the_processor_are_gated_only_on_ones_own_images(
     assert again.gates == held.gates
 
 
-def test_a_graph_that_is_opened_later_is_not_opened_from_other_files(tmp_path: Path) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+def test_a_graph_is_not_opened_later_from_files_that_have_changed(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     loader = Loader(two_graphs(open_bundle(path)), settings(), lambda: False)
     loader.lane(CLASSIFY)
     graph = path / open_bundle(path).manifest.graphs[CLASSIFY].file

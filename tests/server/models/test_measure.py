@@ -1,3 +1,5 @@
+"""Run times by batch size are measured in turns, up to the size that gains nothing."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ from tests.server.engines.graphs import write_graph
 from tests.server.models.engines import Clock, Cost, TimedEngine
 from vitscope.server.engines.contract import Outputs, Profile
 from vitscope.server.engines.openvino import OpenVinoEngine
-from vitscope.server.models.measure import Bench, LoadAbandoned, lone_run, measure
+from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.models.measure import Bench, measure, time_one_image
 
 
 def bench(clock: Clock, cost: Cost, max_batch: int = 64, profile: Profile = Profile(1, 1)) -> Bench:  # noqa: B008
@@ -41,7 +44,7 @@ def test_two_sizes_without_a_gain_are_enough_but_not_one() -> None:
     assert list(dip.seconds) == [1, 2, 4, 8, 16]
 
 
-def test_nobody_waits_for_batches_of_seconds() -> None:
+def test_batches_of_seconds_are_the_last_that_are_measured() -> None:
     clock = Clock()
     slow = bench(clock, lambda profile, n: 0.7 * n**0.9)
     measure([slow])
@@ -62,13 +65,13 @@ def test_all_streams_run_together_and_the_slowest_counts() -> None:
     assert streams.seconds == pytest.approx({1: 0.2})
 
 
-def test_a_server_that_stops_does_not_finish_measuring() -> None:
+def test_measuring_is_abandoned_when_the_server_stops() -> None:
     clock = Clock()
     with pytest.raises(LoadAbandoned):
         measure([bench(clock, lambda profile, n: 0.01)], stopping=lambda: True)
 
 
-def test_a_lone_run_is_one_image_in_the_first_profile() -> None:
+def test_one_image_is_timed_in_the_first_profile() -> None:
     ran: list[tuple[int, int]] = []
 
     class Recorded:
@@ -78,5 +81,5 @@ def test_a_lone_run_is_one_image_in_the_first_profile() -> None:
             ran.append((n, profile))
             return {}
 
-    assert 0 < lone_run(Recorded(), repeats=3) < 1
+    assert 0 < time_one_image(Recorded(), repeats=3) < 1
     assert ran == [(1, 0)] * 3

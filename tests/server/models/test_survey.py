@@ -1,3 +1,5 @@
+"""The versions in a models folder, and what tells their contents apart."""
+
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,32 +10,35 @@ import pytest
 
 from tests.bundle.sample import write_sample
 from vitscope.bundle import BundleError
+from vitscope.server.models.key import ModelKey
 from vitscope.server.models.survey import survey
 
+SAMPLE = ModelKey("sample", 1)
 
-def test_a_version_is_there_when_its_manifest_is(tmp_path: Path) -> None:
+
+def test_a_version_counts_from_its_manifest_on(tmp_path: Path) -> None:
     write_sample(tmp_path, 1)
     (write_sample(tmp_path, 2) / "manifest.json").unlink()
     (tmp_path / "sample/.3-copy").mkdir()
     (tmp_path / "sample/notes").mkdir()
-    assert list(survey(tmp_path)) == [("sample", 1)]
+    assert list(survey(tmp_path)) == [SAMPLE]
 
 
 def test_stamps_tell_another_manifest_from_other_files(tmp_path: Path) -> None:
     path = write_sample(tmp_path, 1)
-    before = survey(tmp_path)["sample", 1]
-    assert survey(tmp_path)["sample", 1] == before
+    before = survey(tmp_path)[SAMPLE]
+    assert survey(tmp_path)[SAMPLE] == before
     weights = path / "graphs/weights.bin"
     content, times = weights.read_bytes(), weights.stat()
     weights.write_bytes(content[::-1])
     os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a copy that keeps times leaves it
-    touched = survey(tmp_path)["sample", 1]
+    touched = survey(tmp_path)[SAMPLE]
     assert (touched.manifest, touched.files == before.files) == (before.manifest, False)
     (path / "manifest.json").write_text("{}")
-    assert survey(tmp_path)["sample", 1].manifest != before.manifest
+    assert survey(tmp_path)[SAMPLE].manifest != before.manifest
 
 
-def test_the_engine_cache_is_no_part_of_it(tmp_path: Path) -> None:
+def test_the_engine_cache_is_no_part_of_the_stamp(tmp_path: Path) -> None:
     path = write_sample(tmp_path, 1)
     before = survey(tmp_path)
     (path / "engines").mkdir()
@@ -41,17 +46,17 @@ def test_the_engine_cache_is_no_part_of_it(tmp_path: Path) -> None:
     assert survey(tmp_path) == before
 
 
-def test_files_behind_links_are_looked_at(tmp_path: Path) -> None:
+def test_files_behind_links_are_part_of_the_stamp(tmp_path: Path) -> None:
     """As volumes made from ConfigMaps are laid out."""
     path = write_sample(tmp_path / "real", 1)
     (tmp_path / "models/sample").mkdir(parents=True)
     (tmp_path / "models/sample/1").symlink_to(path)
-    before = survey(tmp_path / "models")["sample", 1]
+    before = survey(tmp_path / "models")[SAMPLE]
     (path / "certificate.json").write_text("other")
-    assert survey(tmp_path / "models")["sample", 1].files != before.files
+    assert survey(tmp_path / "models")[SAMPLE].files != before.files
 
 
-def test_a_folder_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_an_empty_one(tmp_path: Path) -> None:
     write_sample(tmp_path / "models", 1)
     shutil.rmtree(tmp_path / "models")
     with pytest.raises(BundleError, match="no such folder"):
@@ -63,7 +68,7 @@ NOBODY = 65534
 
 @contextmanager
 def closed(folder: Path) -> Iterator[None]:
-    """A folder that this process may not read, root or not."""
+    """Take from this process the right to read a folder, even if it is root."""
     mode = folder.stat().st_mode
     folder.chmod(0)
     if root := os.getuid() == 0:
@@ -78,13 +83,13 @@ def closed(folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def open_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own as seen from within: pytest closes those above it to others."""
+    """A folder by its relative path: pytest closes the folders above it to other users."""
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     return Path()
 
 
-def test_a_models_folder_that_cannot_be_read_is_not_taken_for_one_that_is_gone(open_to_all: Path) -> None:
+def test_a_model_whose_folder_cannot_be_read_does_not_count_as_removed(open_to_all: Path) -> None:
     write_sample(open_to_all, 1)
     with (
         closed(open_to_all / "sample"),
@@ -93,7 +98,7 @@ def test_a_models_folder_that_cannot_be_read_is_not_taken_for_one_that_is_gone(o
         survey(open_to_all)
 
 
-def test_a_version_that_cannot_be_read_is_there(open_to_all: Path) -> None:
+def test_a_version_that_cannot_be_read_is_not_missing(open_to_all: Path) -> None:
     path = write_sample(open_to_all, 1)
     before = survey(open_to_all)
     with closed(path):

@@ -1,3 +1,5 @@
+"""The fastest engine and its profiles are found by comparing, and recalled from the cache."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from vitscope.bundle import Bundle, open_bundle
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Profile
-from vitscope.server.models.measure import LoadAbandoned
+from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.tuning import Tuner, Tuning, find_fastest
 
 BF16 = Choice("openvino", "bf16", "bf16", "", certified=True)
@@ -21,8 +23,8 @@ ONNX = Choice("onnxruntime", "f32", "f32", "", certified=True)
 
 
 @dataclass
-class Workshop:
-    """Opens engines that take what they are told, and notes which were opened and how many at a time."""
+class EngineFactory:
+    """Opens engines with given costs. opened: which ones; most: how many at a time."""
 
     costs: dict[Choice, Cost]
     clock: Clock = field(default_factory=Clock)
@@ -42,7 +44,7 @@ class Workshop:
 
 
 def scaling(loss: float, batch: float = 0.98, unit: float = 0.01) -> Cost:
-    """T(n) of an engine that loses `loss` of its speed with each doubling of threads, and gains by bigger batches."""
+    """Return T(n) of an engine whose speed grows as threads ** (1 - loss), and a little with the batch size."""
     return lambda profile, n: unit * n**batch / profile.threads ** (1 - loss)
 
 
@@ -51,37 +53,37 @@ def test_streams_are_added_while_that_is_faster() -> None:
         crowded = 2.0 if profile.streams > 4 else 1.0
         return crowded * scaling(0.2)(profile, n)
 
-    workshop = Workshop({BF16: cost})
-    tuning = workshop.tune(16)
+    factory = EngineFactory({BF16: cost})
+    tuning = factory.tune(16)
     assert tuning.engine == "openvino/bf16"
     assert tuning.profiles == [Profile(1, 16), Profile(4, 4)]
-    assert max(profile.streams for _, profile in workshop.opened) == 8
+    assert max(profile.streams for _, profile in factory.opened) == 8
     assert tuning.timings[1].seconds[1] == pytest.approx(0.01 / 4**0.8)
     assert "openvino/bf16 2×8 measured 1.15 times as fast as openvino/bf16 1×16" in tuning.reason
 
 
 def test_one_profile_is_enough_where_streams_gain_nothing() -> None:
-    assert Workshop({BF16: scaling(0.0)}).tune(2).profiles == [Profile(1, 2)]
+    assert EngineFactory({BF16: scaling(0.0)}).tune(2).profiles == [Profile(1, 2)]
 
 
-def test_as_fast_with_half_the_images_in_flight_is_better() -> None:
+def test_the_same_rate_with_half_the_images_in_flight_is_better() -> None:
     def cost(profile: Profile, n: int) -> float:
         return 0.01 * (n if profile.streams > 1 else 0.5 * n + 0.05 * (n < 8))
 
-    assert Workshop({BF16: cost}).tune(2).profiles == [Profile(1, 2), Profile(2, 1)]
+    assert EngineFactory({BF16: cost}).tune(2).profiles == [Profile(1, 2), Profile(2, 1)]
 
 
 def test_one_thread_leaves_nothing_to_compare() -> None:
-    workshop = Workshop({BF16: scaling(0.1)})
-    tuning = workshop.tune(1)
+    factory = EngineFactory({BF16: scaling(0.1)})
+    tuning = factory.tune(1)
     assert (tuning.profiles, tuning.reason) == ([Profile(1, 1)], "")
-    assert workshop.opened == [(BF16, Profile(1, 1))]
+    assert factory.opened == [(BF16, Profile(1, 1))]
 
 
 @pytest.mark.parametrize(("int8", "winner"), [(0.006, "openvino/int8"), (0.02, "openvino/bf16")])
 def test_the_faster_choice_wins_and_has_a_latency_profile_of_its_own(int8: float, winner: str) -> None:
-    workshop = Workshop({BF16: scaling(0.2), INT8: scaling(0.2, unit=int8)})
-    tuning = workshop.tune(2)
+    factory = EngineFactory({BF16: scaling(0.2), INT8: scaling(0.2, unit=int8)})
+    tuning = factory.tune(2)
     assert tuning.engine == winner
     unit = min(int8, 0.01)
     assert tuning.timings[0].seconds[1] == pytest.approx(unit / 2**0.8)
@@ -89,44 +91,44 @@ def test_the_faster_choice_wins_and_has_a_latency_profile_of_its_own(int8: float
     assert f"openvino/int8 2×1 measured {0.01 / int8:.2f} times as fast as openvino/bf16 2×1" in tuning.reason
 
 
-def test_a_choice_that_lacks_the_profile_competes_in_one_that_it_has() -> None:
-    workshop = Workshop(
+def test_a_choice_without_the_profile_is_measured_in_one_that_it_has() -> None:
+    factory = EngineFactory(
         {BF16: lambda p, n: scaling(0.2)(p, n) * (1 if p.streams < 4 else 3), ONNX: scaling(0.2, unit=0.02)}
     )
-    assert workshop.tune(4).profiles == [Profile(1, 4), Profile(2, 2)]
-    assert (ONNX, Profile(4, 1)) in workshop.opened
-    assert (ONNX, Profile(2, 2)) not in workshop.opened
+    assert factory.tune(4).profiles == [Profile(1, 4), Profile(2, 2)]
+    assert (ONNX, Profile(4, 1)) in factory.opened
+    assert (ONNX, Profile(2, 2)) not in factory.opened
 
 
-def test_no_more_than_two_engines_are_open_and_none_is_left() -> None:
-    workshop = Workshop({BF16: scaling(0.2), INT8: scaling(0.2), F32: scaling(0.2)})
-    workshop.tune(8)
-    assert workshop.most == 2
-    assert all(engine.closed for engine in workshop.engines)
+def test_at_most_two_engines_are_open_at_a_time_and_none_stays_open() -> None:
+    factory = EngineFactory({BF16: scaling(0.2), INT8: scaling(0.2), F32: scaling(0.2)})
+    factory.tune(8)
+    assert factory.most == 2
+    assert all(engine.closed for engine in factory.engines)
 
 
-def test_a_challenger_that_cannot_be_opened_is_passed_over_and_nothing_is_left_open() -> None:
-    workshop = Workshop({BF16: scaling(0.2), INT8: scaling(0.2, unit=0.001), F32: scaling(0.2, unit=0.005)})
+def test_a_challenger_that_cannot_be_opened_is_skipped_and_nothing_stays_open() -> None:
+    factory = EngineFactory({BF16: scaling(0.2), INT8: scaling(0.2, unit=0.001), F32: scaling(0.2, unit=0.005)})
 
     def opening(choice: Choice, profiles: Sequence[Profile]) -> TimedEngine:
         if choice is INT8:
             raise ValueError("not that graph")
-        return workshop(choice, profiles)
+        return factory(choice, profiles)
 
-    tuning = Tuner(opening, clock=workshop.clock).tune([BF16, INT8, F32], 2)
+    tuning = Tuner(opening, clock=factory.clock).tune([BF16, INT8, F32], 2)
     assert tuning.engine == "openvino/f32"
     assert "openvino/int8 2×1 cannot be used: not that graph; openvino/f32 2×1 measured 2.00 times" in tuning.reason
-    assert all(engine.closed for engine in workshop.engines)
+    assert all(engine.closed for engine in factory.engines)
     with pytest.raises(ValueError, match="not that graph"):
-        Tuner(opening, clock=workshop.clock).tune([INT8, BF16], 2)
+        Tuner(opening, clock=factory.clock).tune([INT8, BF16], 2)
 
 
-def test_giving_up_closes_what_was_opened() -> None:
-    workshop = Workshop({BF16: scaling(0.2)})
+def test_abandoning_closes_the_engines_that_were_opened() -> None:
+    factory = EngineFactory({BF16: scaling(0.2)})
     with pytest.raises(LoadAbandoned):
-        Tuner(workshop, stopping=lambda: True, clock=workshop.clock).tune([BF16], 2)
-    assert len(workshop.engines) == 2
-    assert all(engine.closed for engine in workshop.engines)
+        Tuner(factory, stopping=lambda: True, clock=factory.clock).tune([BF16], 2)
+    assert len(factory.engines) == 2
+    assert all(engine.closed for engine in factory.engines)
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_a_second_start_measures_nothing(bundle: Bundle, tmp_path: Path) -> None
     assert find_fastest(bundle, [F32, ONNX], 2, 2, cache, stopping=_fail) == first
 
 
-def test_what_is_not_to_be_recalled_is_measured_and_kept(bundle: Bundle, tmp_path: Path) -> None:
+def test_without_recall_engines_are_measured_and_the_result_is_cached(bundle: Bundle, tmp_path: Path) -> None:
     cache = EngineCache(tmp_path / "engines")
     find_fastest(bundle, [F32], 1, 1, cache)
     (entry,) = (tmp_path / "engines").iterdir()
@@ -159,7 +161,7 @@ def test_what_is_not_to_be_recalled_is_measured_and_kept(bundle: Bundle, tmp_pat
 
 
 @pytest.mark.parametrize("change", ["choices", "threads", "max_batch", "files"])
-def test_another_question_is_measured_anew(bundle: Bundle, tmp_path: Path, change: str) -> None:
+def test_anything_that_the_result_depends_on_has_it_measured_again(bundle: Bundle, tmp_path: Path, change: str) -> None:
     cache = EngineCache(tmp_path / "engines")
     find_fastest(bundle, [F32], 2, 2, cache)
     if change == "files":
@@ -181,7 +183,7 @@ def test_another_question_is_measured_anew(bundle: Bundle, tmp_path: Path, chang
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"engine":"openvino/f32","timings":[],"reason":""}',
     b'{"engine":"openvino/f32","timings":[{"streams":1,"threads":2,"seconds":{"1":-1.0}}],"reason":""}'])  # fmt: skip
-def test_a_tuning_that_cannot_be_is_measured_anew(bundle: Bundle, tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_cached_tuning_is_measured_again(bundle: Bundle, tmp_path: Path, content: bytes) -> None:
     class Planted(EngineCache):
         def read(self, key: object) -> bytes | None:
             return content

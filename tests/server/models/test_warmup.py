@@ -1,3 +1,5 @@
+"""Engines are warmed up, and their graphs compared with the manifest."""
+
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
 from vitscope.bundle import BundleError, Graph, Output
 from vitscope.server.engines.contract import Engine, Outputs, Profile
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
-from vitscope.server.models.warmup import check_contract, open_slots, slots_needed, warm_up
+from vitscope.server.models.warmup import check_contract, open_slots, warm_up
+from vitscope.server.scheduling.lane import slots_needed
 
 PROFILES = (Profile(1, 2), Profile(2, 1))
 INPUT = MANIFEST.input.model_copy(update={"height": HEIGHT, "width": WIDTH})
@@ -20,7 +23,7 @@ def engine(tmp_path: Path) -> Engine:
     return OnnxRuntimeEngine(tmp_path / "graph.onnx", PROFILES, 3)
 
 
-def test_slots_hold_something_like_photos_and_one_more_than_can_run(engine: Engine) -> None:
+def test_slots_are_filled_with_noise_and_are_one_more_than_can_run(engine: Engine) -> None:
     slots = open_slots(engine, slots_needed(engine))
     assert len(slots) == 3
     assert all(64 <= slot.pixels.min() < slot.pixels.max() < 192 for slot in slots)
@@ -42,7 +45,7 @@ def test_every_stream_of_every_profile_runs(engine: Engine) -> None:
     assert sorted(ran) == [(0, 0, 1), (1, 0, 1), (1, 1, 1)]
 
 
-def test_a_graph_that_keeps_its_promises_passes(engine: Engine) -> None:
+def test_a_graph_that_agrees_with_the_manifest_passes(engine: Engine) -> None:
     graph = Graph(file="graphs/classify.onnx", outputs=(Output(name="logits", shape=("N", CLASSES)),))
     check_contract(open_slots(engine, 1)[0], graph, MANIFEST.model_copy(update={"input": INPUT}))
 
@@ -59,13 +62,15 @@ def test_a_graph_that_keeps_its_promises_passes(engine: Engine) -> None:
         (Output(name="attention", shape=("N", 5)), HEIGHT, "output attention is None for one image"),
     ],
 )
-def test_a_graph_that_breaks_its_promises_is_refused(engine: Engine, output: Output, height: int, message: str) -> None:
+def test_a_graph_that_differs_from_the_manifest_is_refused(
+    engine: Engine, output: Output, height: int, message: str
+) -> None:
     manifest = MANIFEST.model_copy(update={"input": INPUT.model_copy(update={"height": height})})
     with pytest.raises(BundleError, match=message):
         check_contract(open_slots(engine, 1)[0], Graph(file="graphs/classify.onnx", outputs=(output,)), manifest)
 
 
-def test_a_graph_that_gives_no_numbers_is_refused(engine: Engine) -> None:
+def test_a_graph_whose_outputs_are_not_finite_is_refused(engine: Engine) -> None:
     slot = open_slots(engine, 1)[0]
 
     class Broken:

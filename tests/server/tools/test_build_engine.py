@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from tests.server.tools.test_images import photos
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.openvino import OpenVinoSlot
@@ -21,7 +21,7 @@ def default_logs() -> Iterator[None]:
 def test_what_a_server_would_measure_is_in_the_cache_afterwards(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     assert main([str(path), "--max-batch", "2", "--engine-cache", str(tmp_path / "cache")]) == 0
     assert capsys.readouterr().out.startswith("a/1 classify: openvino/f32 on ")
     assert [key["kind"] for key in EngineCache(tmp_path / "cache").known()] == ["tuning 1"]
@@ -37,7 +37,7 @@ def test_what_a_server_would_measure_is_in_the_cache_afterwards(
 def test_an_engine_that_is_not_here_is_an_error_that_says_why(
     arguments: list[str], status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(bundle(tmp_path / "models", "a", 1, tmp_path)), *arguments]) == status
+    assert main([str(write_bundle(tmp_path / "models", "a", 1, tmp_path)), *arguments]) == status
     assert message in capsys.readouterr().err
 
 
@@ -51,7 +51,7 @@ def test_a_folder_that_is_no_bundle_is_a_mistake_of_the_caller(
 def test_an_engine_is_held_to_ones_own_images_and_the_next_start_goes_by_that(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, cache = bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache"
+    path, cache = write_bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache"
     photos(tmp_path / "photos", 8)
     options = [str(path), "--max-batch", "2", "--engine-cache", str(cache)]
     with monkeypatch.context() as patched:
@@ -70,6 +70,6 @@ def test_a_folder_that_will_not_do_is_a_mistake_of_the_caller(
     count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos(tmp_path / "photos", count)
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     assert main([str(path), "--images", str(tmp_path / "photos")]) == 2
     assert f"photos: {count} images; accepted: at least 8" in capsys.readouterr().err

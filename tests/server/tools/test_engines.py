@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.server.tools.engines import main
 
 
@@ -17,7 +17,7 @@ def test_every_engine_is_there_with_yes_or_a_reason(capsys: pytest.CaptureFixtur
 
 
 def test_a_bundle_is_told_what_would_serve_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(bundle(tmp_path / "models", "a", 1, tmp_path))]) == 0
+    assert main([str(write_bundle(tmp_path / "models", "a", 1, tmp_path))]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("a/1 is served by openvino/f32")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.bundle.sample import MANIFEST
-from tests.server.models.test_repository import bundle
+from tests.server.models.bundles import write_bundle
 from tests.server.tools.test_images import photos
 from vitscope.bundle import CLASSIFY, open_bundle
 from vitscope.server.engines.contract import Outputs
@@ -17,7 +17,7 @@ from vitscope.server.tools.selftest import arithmetic, main
 
 
 def test_each_engine_is_compared_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2"]) == 0
     printed = capsys.readouterr()
     rates, gates = printed.out.split("\n\n")[1:3]
@@ -35,7 +35,7 @@ def test_an_engine_that_answers_wrongly_fails(
     monkeypatch.setattr(
         OpenVinoSlot, "run", lambda slot, n, profile=0: {k: -v for k, v in right(slot, n, profile).items()}
     )
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     assert main([str(path), "--engine", "openvino", "--max-batch", "2"]) == 1
     assert "at batch 2, top-1 agrees on" in capsys.readouterr().out
 
@@ -52,7 +52,7 @@ def test_ones_own_images_take_the_place_of_made_up_ones(
 
     monkeypatch.setattr(OnnxRuntimeSlot, "run", run)
     monkeypatch.setattr(selftest, "_limit", lambda *_: None)
-    path = bundle(tmp_path / "models", "a", 1, tmp_path)
+    path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     photos(tmp_path / "photos", 8)
     assert main([str(path), "--engine", "onnxruntime", "--max-batch", "2", "--images", str(tmp_path / "photos")]) == 0
     expected = read_images(tmp_path / "photos", open_bundle(path).manifest)
@@ -64,7 +64,7 @@ def test_ones_own_images_take_the_place_of_made_up_ones(
 def test_an_engine_that_is_not_here_is_a_failure_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(bundle(tmp_path / "models", "a", 1, tmp_path)), "--engine", "tensorrt"]) == 1
+    assert main([str(write_bundle(tmp_path / "models", "a", 1, tmp_path)), "--engine", "tensorrt"]) == 1
     assert "tensorrt/f16: not here: TensorRT cannot be imported" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from onnx import TensorProto
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH
 from tests.server.engines.tensorrt.recording import Recipe, TensorRt, answers
 from tests.server.engines.tensorrt.test_runtime import machine
-from tests.server.models.test_repository import bundle as write_bundle
+from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.contract import Profile

@@ -1,0 +1,50 @@
+"""Building the best engine for a model beside the one that serves it."""
+
+import asyncio
+from collections.abc import Callable
+
+from vitscope.bundle import CLASSIFY, Bundle
+from vitscope.server.engines.choose import Choice, NoEngine
+from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.models.key import ModelKey
+from vitscope.server.models.lanes import GraphLanes
+from vitscope.server.models.loader import EngineSettings, Loader
+from vitscope.server.scheduling.scheduler import Scheduler
+
+
+async def open_better(
+    bundle: Bundle,
+    serving: Choice,
+    settings: EngineSettings,
+    scheduler: Scheduler,
+    stopping: Callable[[], bool],
+) -> GraphLanes:
+    """Return lanes for all graphs of `bundle`, on a better engine than `serving`. Building it may take minutes.
+
+    Raises NoEngine if there is no better one, LoadAbandoned once `stopping` returns True, BundleError if the files have
+    changed since they were verified, and what an engine raises. Nothing stays open then.
+    """
+    key = ModelKey(bundle.manifest.name, bundle.manifest.version)
+    await asyncio.to_thread(bundle.verify)
+    loader = await asyncio.to_thread(Loader, bundle, settings, stopping)
+    lanes = GraphLanes(key, loader, scheduler)
+    try:
+        # One after another: while it opens the first graph, the loader may fall back to the next engine.
+        for graph in sorted(bundle.manifest.graphs, key=lambda name: name != CLASSIFY):
+            _require_another(loader.choice, serving)
+            await lanes.open(graph)
+        _require_another(loader.choice, serving)
+        if stopping():
+            raise LoadAbandoned(f"{key} is being unloaded")
+    except asyncio.CancelledError:
+        lanes.free()
+        raise
+    except Exception:
+        await lanes.retire()
+        raise
+    return lanes
+
+
+def _require_another(found: Choice, serving: Choice) -> None:
+    if str(found) == str(serving):
+        raise NoEngine(found.reason)
