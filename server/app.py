@@ -18,7 +18,7 @@ from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
 from vitscope.server.api.http.pages import pages
-from vitscope.server.api.listeners import PortTakenError, address, grpc_listener, http_listener
+from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.host.cpu import plan_threads
 from vitscope.server.host.loops import call_soon, watch_lag
