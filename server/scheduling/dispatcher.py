@@ -28,8 +28,8 @@ class Dispatcher:
     """The state of all lanes. Times are seconds of one monotonic clock.
 
     Every method must be called with the same lock held, except `deliver` and `fail`. These touch only the work of a
-    batch that has finished. No other method does, except `cancel`, which only marks it as settled. So a batch's callbacks
-    run without the lock. For one batch the two must not run at the same time.
+    batch that has finished. No other method does, except `cancel`, which only marks it as settled. So a batch's
+    callbacks run without the lock. For one batch the two must not run at the same time.
 
     max_batch_wait: seconds for which an idle engine is held for a fuller batch; 0 never waits.
     """
