@@ -1,9 +1,8 @@
-"""What runs next, on which engine, and when: a state machine without threads, locks or a clock of its own.
+"""Decides what runs next, on which engine, and when: a state machine without threads, locks or a clock of its own.
 
 There is no timer. An idle engine takes what is there at once. While all streams are busy, exactly one batch is staged
 and grows, in the engine's own buffer, until a stream is free. Lanes take turns by the machine time that each has been
 given (start-time fair queueing, Goyal, Vin and Cheng 1996); callers within a lane take turns by images (FairQueue).
-
 A stream here is one of an engine's parallel runs. Work that belongs to a stream of requests is called bulk.
 """
 
@@ -29,8 +28,8 @@ class Dispatcher:
     """The state of all lanes. Times are seconds of one monotonic clock.
 
     Every method must be called with the same lock held, except `deliver` and `fail`. These touch only the work of a
-    batch that has finished. No other method does, except `cancel`, which only marks it as settled. They need no lock
-    therefore, so that callbacks can run without it, but for one batch they must not run at the same time.
+    batch that has finished. No other method does, except `cancel`, which only marks it as settled. So a batch's
+    callbacks run without the lock. For one batch the two must not run at the same time.
 
     max_batch_wait: seconds for which an idle engine is held for a fuller batch; 0 never waits.
     """
@@ -144,10 +143,9 @@ class Dispatcher:
         return any(batch.lane is lane for batch in (*self.running, *((self.staged,) if self.staged else ())))
 
     def batch_wait_left(self, now: float) -> float:
-        """Return for how many seconds the staged batch may still wait for more work while its engine is idle.
+        """Return for how many seconds the staged batch may still hold an idle engine; 0 or less if it may not.
 
-        The wait ends early enough for every deadline in the batch, and when work of another lane waits. The result is 0
-        or less when there is no batch that may wait.
+        The wait ends early enough for every deadline in the batch, and when work of another lane waits.
         """
         batch = self.staged
         if batch is None or not self.max_batch_wait or len(batch) >= batch.lane.best_batch:
@@ -161,8 +159,7 @@ class Dispatcher:
     def predicted_wait(self, lane: Lane, caller: Caller, now: float) -> float:
         """Return the predicted seconds until an image that `caller` adds now would start, if no others arrive.
 
-        This is the rest of what runs, plus what goes before the image in its own lane, plus at most as much again in
-        each other lane, since lanes take turns.
+        This is the rest of the runs, the work before it in its own lane, and at most as much again in each other lane.
         """
         running = sum(self._rest(batch, now) * batch.lane.share(batch.profile) for batch in self.running)
         own = lane.backlog(lane.images_ahead(caller))
@@ -206,8 +203,8 @@ class Dispatcher:
     def _limit(self, batch: Batch, candidate: Work, now: float) -> int:
         """Return the largest size that the staged batch may have with `candidate` in it.
 
-        The work is divided evenly between the streams that will run it, up to the engine's best batch. With bulk work
-        in it, a batch is limited further while single requests arrive.
+        Work is divided evenly between the streams that will run it, up to the engine's best batch, or up to a smaller
+        one for bulk work while single requests arrive.
         """
         lane = batch.lane
         free = int((1 - self._used()) * lane.streams + _ROUNDING)
@@ -234,9 +231,8 @@ class Dispatcher:
     def _row_to_displace(self, batch: Batch, work: Work) -> int | None:
         """Return the row that `work` replaces, if any.
 
-        It belongs to a caller who has at least two more images in the batch than the caller of `work`. If there is
-        none, a single request replaces a bulk image, but none that was replaced before: single requests must not hold
-        up bulk work for good.
+        It belongs to a caller with at least two more images in the batch than the caller of `work`. Without one, a
+        single request replaces a bulk image, each only once: single requests must not hold up bulk work for good.
         """
         rows: dict[Caller, list[int]] = {}
         for row, staged in enumerate(batch.work):
@@ -294,10 +290,8 @@ class Dispatcher:
         return self._used() + batch.lane.share(batch.lane.throughput_profile) <= 1 + _ROUNDING
 
     def _gets_whole_machine(self, batch: Batch) -> bool:
-        """Return whether the batch is one image without other work, now and for most recent arrivals.
-
-        Under load, a moment's idleness is no reason to run at less than the best throughput.
-        """
+        """Return whether the batch is one image without other work, now and for most recent arrivals."""
+        # Under load, a moment's idleness is no reason to run at less than the best throughput.
         return len(batch) == 1 and not self._contended() and self._contention < _CONTENDED
 
     def _contended(self) -> bool:

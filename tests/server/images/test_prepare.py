@@ -64,8 +64,8 @@ def test_a_kept_photo_is_reduced_and_its_geometry_is_not() -> None:
 
 
 @pytest.mark.parametrize("contract", [VIT, DINOV2])
-def test_one_pixel_is_an_image(contract: object) -> None:
-    prepared = prepare_raw(b"\x01\x02\x03", 1, 1, False, contract, TOKENS, LIMITS, keep_photo=True)  # type: ignore[arg-type]
+def test_one_pixel_is_an_image(contract: InputContract) -> None:
+    prepared = prepare_raw(b"\x01\x02\x03", 1, 1, False, contract, TOKENS, LIMITS, keep_photo=True)
     assert np.unique(prepared.pixels.reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
 
 

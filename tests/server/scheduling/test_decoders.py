@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -15,8 +16,7 @@ async def test_callers_take_turns(decoders: DecodePool) -> None:
     gate, order = threading.Event(), list[str]()
     decoders.submit(ANYBODY, lambda: bool(gate.wait(10)) and None)
     greedy, modest = Caller("greedy", bulk=True), Caller("modest", bulk=False)
-    work = [decoders.run(greedy, lambda number=number: order.append(f"g{number}")) for number in range(4)]  # type: ignore[misc]
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.create_task(decoders.run(greedy, partial(order.append, f"g{number}"))) for number in range(4)]
     await asyncio.sleep(0)
     late = asyncio.create_task(decoders.run(modest, lambda: order.append("m")))
     await asyncio.sleep(0)
