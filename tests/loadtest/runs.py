@@ -53,9 +53,16 @@ class Running:
 
 
 def loadtest(report: Path, *arguments: str) -> Running:
-    return Running(
-        report, [sys.executable, "-m", "vitscope.loadtest.cli", *COMMON, "--report", str(report), *arguments]
-    )
+    return Running(report, _loadtest(report, *arguments))
+
+
+def background_loadtest(report: Path, *arguments: str) -> Running:
+    """Start it as a shell without job control starts a background command: with SIGINT ignored."""
+    return Running(report, ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *_loadtest(report, *arguments)])
+
+
+def _loadtest(report: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "vitscope.loadtest.cli", *COMMON, "--report", str(report), *arguments]
 
 
 def locust(report: Path, *arguments: str) -> Running:

@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from tests.e2e.harness import RunningServer
-from tests.loadtest.runs import Running, loadtest, locust
+from tests.loadtest.runs import Running, background_loadtest, loadtest, locust
 from vitscope.loadtest.channels import SERVICE
 
 LOOSE = "{error_ratio: 0, refusal_ratio: 0, goodput_ratio: 1}"
@@ -82,7 +82,7 @@ def runs(
             folder / "overload", "--host", full_server.address, *left, "--scenario", "overload", "--clients", "6",
             "--duration", "2", "--html", str(folder / "overload" / "locust.html"), *judged("overload"),
         ),
-        "interrupted": loadtest(
+        "interrupted": background_loadtest(
             folder / "interrupted", *here, *left, "--rate", "4", "--duration", "600", *judged("loose")
         ),
         "sleepy": locust(folder / "sleepy", "--host", sleepy.address, "--rate", "20", *quick, *judged("strict")),
@@ -97,7 +97,7 @@ def runs(
         one.stop()
 
 
-def test_ctrl_c_ends_a_run_with_a_summary(runs: dict[str, Running]) -> None:
+def test_ctrl_c_ends_a_run_with_a_summary_even_in_the_background(runs: dict[str, Running]) -> None:
     run = runs["interrupted"]
     assert run.process.stderr is not None
     assert "constant: steady, 4 requests/s" in run.process.stderr.readline()
