@@ -24,7 +24,7 @@ _numbers = count()
 
 @contextmanager
 def watched(server: RunningServer, folder: Path, port: int, times: dict[str, str]) -> Iterator[Prometheus]:
-    """Run Prometheus with the rules that compose mounts, with other times. Scrapes one server each second; no alerting."""
+    """Run Prometheus on one server, scraped each second, with the rules that compose mounts but other times."""
     rules = folder / "rules"
     rules.mkdir()
     for file in (PROMETHEUS / "rules").glob("*.yml"):
