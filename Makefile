@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS ?= models
-SOURCES := bench bundle client deploy examples export finetune loadtest server src tests
+SOURCES := bench bundle client deploy docs examples export finetune loadtest server src tests
 
 .PHONY: help demo serve test test-rtx bench lint types unit protos dashboards clean
 

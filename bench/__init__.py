@@ -1,1 +1,1 @@
-"""`make bench`: how close the server comes to what this machine can do, and how far ahead of a plain server it is."""
+"""`make bench`: the server compared with the limits of this machine and with a plain server."""

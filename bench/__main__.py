@@ -1,4 +1,4 @@
-"""`python -m bench`. Worker processes import this file too, so it holds next to nothing."""
+"""`python -m bench`. Worker processes import this file too, so it imports nothing at the top."""
 
 import sys
 

@@ -1,9 +1,8 @@
-"""The bars that this project sets itself, and whether the results meet them."""
+"""The performance bars of this project, and whether the results meet them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.models import TITLES
 from bench.results import Results, Spread, ratios
 from bench.sections.fairness import BESIDE_STREAM, BESIDE_UNARY
 from bench.sections.served import COMPARED, clients_title
@@ -14,7 +13,7 @@ _OVERLOAD = "3 × capacity"
 
 @dataclass(frozen=True)
 class Bar:
-    """What has to be shown. rounds: the figure in each round, from the results; met where the median keeps to `bound`."""
+    """A bound on a figure. rounds: returns the figure of each round; their median has to keep to `bound`."""
 
     what: str
     model: str
@@ -37,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Verdict:
-    """figure and met are None where nothing was measured."""
+    """The result of a bar. figure and met are None where nothing was measured."""
 
     bar: Bar
     figure: Spread | None
@@ -49,14 +48,14 @@ class Verdict:
 
 
 def shown(value: float, unit: str) -> str:
-    """A number as the tables print it, with its unit: "" for ratios, "%" for shares, else "ms", "s"."""
+    """Format a number with its unit: "" for ratios, "%" for shares, else "ms" or "s"."""
     if unit == "%":
         return f"{value * 100:.1f} %"
     return f"{value:.2f}" + (f" {unit}" if unit else "")
 
 
 def bars() -> list[Bar]:
-    """All of them, in the order of the report."""
+    """Return all bars, in the order of the report."""
     ti, b = "vit-ti", "vit-b"
     return [
         _served("the combined limit", ti, 0.90, "limit", "combined"),
@@ -114,12 +113,12 @@ def bars() -> list[Bar]:
 _IDLE = {"by_reply_ms": "by the reply's own timing", "by_limits_ms": "by decode and engine measured alone"}
 
 
-def _served(whom: str, model: str, bound: float, subject: str, load: str) -> Bar:
+def _served(against: str, model: str, bound: float, subject: str, load: str) -> Bar:
     def rounds(results: Results) -> list[float]:
         ours = results.values("served", model, "vitscope", _CLIENTS, "rate")
         return ratios(ours, results.values("served", model, subject, load, "rate"))
 
-    return Bar(f"served ÷ {whom}, 32 clients", model, bound, True, "", rounds)
+    return Bar(f"served ÷ {against}, 32 clients", model, bound, True, "", rounds)
 
 
 def _idle(model: str, figure: str, by: str) -> Bar:
@@ -164,7 +163,3 @@ def _overload(what: str, bound: float, at_least: bool, unit: str, figure: str) -
         return list(results.values("overload", "vit-ti", "vitscope", _OVERLOAD, figure).values())
 
     return Bar(f"{_OVERLOAD}: {what}", "vit-ti", bound, at_least, unit, rounds)
-
-
-def title(bar: Bar) -> str:
-    return TITLES[bar.model]

@@ -1,4 +1,4 @@
-"""The command: measure, judge, draw, write docs/benchmarks.md."""
+"""The command: measure sections, judge the results, and write docs/benchmarks.md."""
 
 import argparse
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(results: Results, names: list[str], run: Run, path: Path) -> None:
-    """Measure sections; what is done is saved after each."""
+    """Measure sections, and save the results after each."""
     with run:
         for name in names:
             results.drop(name)
@@ -60,7 +60,7 @@ def measure(results: Results, names: list[str], run: Run, path: Path) -> None:
 
 
 def write(results: Results, docs: Path) -> None:
-    """The page, its drawings, and the verdicts on the terminal."""
+    """Write the page and its drawings, and print the verdicts."""
     drawings = draw(results, docs / "images")
     page = docs / "benchmarks.md"
     page.write_text(render(results, drawings))

@@ -1,4 +1,4 @@
-"""The two drawings: throughput against clients, latency against load."""
+"""The two drawings: throughput by number of clients, latency by load."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ _PERCENTILES = {"p50_ms": ("#009E73", "o"), "p95_ms": ("#E69F00", "s"), "p99_ms"
 
 
 def draw(results: Results, folder: Path) -> list[str]:
-    """Draw what has been measured; returns the names of the files that were written."""
+    """Draw what was measured. Returns the names of the files written."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Without these two, the same results would make other files at every run.
+    # A fixed salt, and no date below: the same results must make the same file.
     plt.rcParams.update({"svg.hashsalt": "vitscope", "font.size": 9})
     drawn = {THROUGHPUT: ("served", _throughput), LATENCY: ("poisson", _latency)}
     names = []

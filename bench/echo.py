@@ -1,4 +1,4 @@
-"""A bare `grpc.aio` server: takes the bytes of a request and answers with a reply of fixed size. What gRPC itself costs."""
+"""A bare `grpc.aio` server, the cost of gRPC itself: answers any request with a reply of fixed size."""
 
 import argparse
 import asyncio
@@ -8,9 +8,9 @@ import grpc
 from grpc import aio
 
 from bench.listening import announce
-from bench.load import CLASSIFY
+from vitscope.loadtest.channels import SERVICE
 
-# About what a top-5 answer without maps takes.
+# About the size of a top-5 reply without maps.
 REPLY_BYTES = 450
 
 
@@ -21,9 +21,8 @@ async def serve(reply_bytes: int) -> None:
         return reply
 
     server = aio.server(options=[("grpc.max_receive_message_length", -1)])
-    service, method = CLASSIFY.strip("/").split("/")
-    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    handlers = {"Classify": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     announce(port)

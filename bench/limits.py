@@ -1,6 +1,6 @@
-"""What the parts of a request can do alone, in one process and without gRPC: the limits that a server is measured against.
+"""The limits that a server is compared with: decoding and inference alone, in one process without gRPC.
 
-These functions run in a worker process of their own and keep what they have compiled for the next call.
+These functions run in a worker process of their own, which keeps compiled models for the next call.
 """
 
 import itertools
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.timing import rate_between
 from vitscope.bundle import Bundle, open_bundle
+from vitscope.loadtest.rates import rate_between
 from vitscope.server.host.cpu import available_cpus
 from vitscope.server.images import ImageLimits, prepare_encoded
 
@@ -28,7 +28,7 @@ _WARM_UP = 0.3
 
 @dataclass(frozen=True, order=True)
 class EngineSetup:
-    """How the engine is run: `streams` at a time, which share all cores, each with batches of `batch`."""
+    """How the engine runs: `streams` in parallel, which share all cores, each with batches of `batch` images."""
 
     streams: int
     batch: int
@@ -36,37 +36,37 @@ class EngineSetup:
 
 @dataclass(frozen=True)
 class Rate:
-    """images: per second. seconds: median of one run, of one batch where there are batches."""
+    """images: per second. seconds: median duration of one call, which is one batch where there are batches."""
 
     images: float
     seconds: float
 
 
 def setups() -> list[list[EngineSetup]]:
-    """Every way of running the engine that is tried: a list of batches for each number of streams."""
+    """Return every setup that is tried: a row of batch sizes for each number of streams."""
     streams = [2**k for k in range(CORES.bit_length()) if 2**k <= CORES]
     return [[EngineSetup(s, b) for b in BATCHES] for s in streams]
 
 
 def best_precision() -> str:
-    """bf16 where the processor has it, else f32."""
+    """Return bf16 where the processor supports it, else f32."""
     capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities else "f32"
 
 
 def engine_rate(graph: Path, setup: EngineSetup, seconds: float) -> Rate:
-    """The engine alone, on pixels that are there already."""
+    """Measure the engine alone, on pixels in memory."""
     runners = [_runner(graph, setup) for _ in range(setup.streams)]
     return _repeat(runners, setup.batch, seconds)
 
 
 def decode_rate(bundle: Path, jpegs: Sequence[bytes], seconds: float, threads: int = CORES) -> Rate:
-    """The server's own path from a JPEG to the model's pixels, on `threads` threads."""
+    """Measure the server's own path from a JPEG to the input pixels of the model, on `threads` threads."""
     return _repeat([_decoder(bundle, jpegs, first) for first in range(threads)], 1, seconds)
 
 
 def combined_rate(bundle: Path, graph: Path, jpegs: Sequence[bytes], setup: EngineSetup, seconds: float) -> Rate:
-    """Both at once: decode threads, one for each core, feed engine threads through a bounded queue."""
+    """Measure both at once: decode threads, one per core, feed engine threads through a bounded queue."""
     decoded: queue.Queue[np.ndarray] = queue.Queue(maxsize=2 * setup.batch * setup.streams)
     stop = threading.Event()
 
@@ -93,12 +93,12 @@ def combined_rate(bundle: Path, graph: Path, jpegs: Sequence[bytes], setup: Engi
 
 
 def back_to_back(engine: float, decode: float) -> float:
-    """Images per second where every core does one after the other, without any loss between the two."""
+    """Return images per second if every core decoded and ran the engine in turn, without any loss between the two."""
     return 1 / (1 / engine + 1 / decode)
 
 
 def _repeat(functions: Sequence[Callable[[], object]], weight: int, seconds: float) -> Rate:
-    """Call each function on a thread of its own, again and again; each call counts as `weight` images."""
+    """Call each function repeatedly on a thread of its own. Each call counts as `weight` images."""
     begin = time.perf_counter() + _WARM_UP
     end = begin + seconds
     finished: list[list[float]] = [[] for _ in functions]
@@ -115,13 +115,13 @@ def _repeat(functions: Sequence[Callable[[], object]], weight: int, seconds: flo
         thread.start()
     for thread in threads:
         thread.join()
-    # To the end of each thread's own last call: nothing is cut off.
+    # Up to the last call of each thread, so that no call is cut off.
     rates = (rate_between(mine, begin, math.inf) for mine in finished)
     return Rate(weight * sum(rates), float(np.median(took)))
 
 
 def _runner(graph: Path, setup: EngineSetup, take: Callable[[], np.ndarray] | None = None) -> Callable[[], object]:
-    """One run of a batch, filled from `take` before each where it is given."""
+    """Return a function that runs one batch. It fills the batch from `take` first, if that is given."""
     import openvino
 
     compiled = _compiled(graph, setup.streams)

@@ -1,4 +1,4 @@
-"""How a server of the benchmark says where it listens: as vitscope's own log does."""
+"""The log event by which a server of the benchmark announces its address, as vitscope's own log does."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _TOOLS = ("openvino", "onnxruntime", "grpcio", "pillow", "numpy", "torch", "tran
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores and why so many, instruction sets that matter here, memory, and versions."""
+    """Return processor, cores and where their number comes from, relevant instruction sets, memory, and versions."""
     info = Path("/proc/cpuinfo").read_text()
     fields = dict(line.split(":", 1) for line in info.split("\n\n")[0].splitlines() if ":" in line)
     about = {key.strip(): value.strip() for key, value in fields.items()}
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def busy_seconds() -> float:
-    """CPU seconds that this machine has spent on anything, since it started."""
+    """Return the CPU seconds that all processes of this machine have used since it started."""
     user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 

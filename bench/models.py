@@ -21,7 +21,10 @@ SIDE = 224
 
 @dataclass(frozen=True)
 class Shape:
-    """Dosovitskiy et al. 2021, table 1, and Touvron et al. 2021 for the two small ones: width, heads, MLP width; 12 layers."""
+    """Width, heads and MLP width of a ViT with 12 layers.
+
+    Dosovitskiy et al. 2021, table 1; the two small ones: Touvron et al. 2021.
+    """
 
     width: int
     heads: int
@@ -56,12 +59,12 @@ class Model:
 
     @cached_property
     def jpegs(self) -> tuple[bytes, ...]:
-        """What the benchmark sends: photos of 640 x 480, or the example's own samples."""
+        """The images that the benchmark sends: photos of 640 x 480, or the samples of the bundled example."""
         return sample_jpegs(FASHION / "samples") if self.name == "fashion" else photo_jpegs()
 
 
 def prepare(name: str, build: Path = BUILD) -> Model:
-    """The model `name`, made now unless an earlier run has made it with the same code and tools."""
+    """Return the model `name`. Makes it unless an earlier run has made it with the same code and tools."""
     cache = build / f"models-{_fingerprint()}"
     model = Model(name, cache / name / "bundles", cache / name / "plain" / "model.onnx")
     if not model.plain.exists():
@@ -71,7 +74,7 @@ def prepare(name: str, build: Path = BUILD) -> Model:
 
 
 def _make(model: Model, folder: Path) -> None:
-    from vitscope.export.pipeline import ExportJob, export_checkpoint  # torch takes seconds to import
+    from vitscope.export.pipeline import ExportJob, export_checkpoint  # imports torch, which takes seconds
 
     if model.name == "fashion":
         checkpoint = FASHION
@@ -85,7 +88,7 @@ def _make(model: Model, folder: Path) -> None:
 
 
 def save_random(folder: Path, shape: Shape) -> None:
-    """A Hugging Face checkpoint of a ViT with patches of 16 pixels, 1,000 classes and random weights."""
+    """Save a Hugging Face checkpoint of a ViT with patches of 16 pixels, 1,000 classes and random weights."""
     import torch
     import transformers
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
@@ -101,13 +104,13 @@ def save_random(folder: Path, shape: Shape) -> None:
     )
     model = transformers.ViTForImageClassification(config)
     with torch.no_grad():
-        model.classifier.weight.normal_(std=0.5)  # as made, all classes would be equally probable
+        model.classifier.weight.normal_(std=0.5)  # by default all classes would be almost equally probable
     model.save_pretrained(folder)
     ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
 
 
 def export_plain(checkpoint: Path, path: Path) -> None:
-    """What torch.onnx.export makes of the checkpoint as Hugging Face loads it: float32 pixels [N, 3, H, W] in, logits out."""
+    """Export the checkpoint with torch.onnx.export as Hugging Face loads it: float32 pixels [N, 3, H, W] to logits."""
     import torch
     import transformers
 
@@ -139,7 +142,7 @@ def export_plain(checkpoint: Path, path: Path) -> None:
 
 
 def _fingerprint() -> str:
-    """Of everything that decides what the models look like."""
+    """Return a hash of the code and tools that the models depend on."""
     digest = hashlib.sha256()
     sources: Sequence[Path] = [
         *sorted((ROOT / "export").glob("*.py")),

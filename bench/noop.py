@@ -1,4 +1,4 @@
-"""A model that computes nothing: what is left of a request is the service around the engine."""
+"""A model that computes nothing, to measure the service around the engine."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from vitscope.bundle import CLASSIFY, BundleWriter, Certificate, Graph
 
 
 def noop_graph(file: Path, side: int, labels: int) -> None:
-    """Write a graph that answers uint8 pixels [N, side, side, 3] with float32 logits [N, labels] of zero, whatever they are."""
+    """Write a graph that maps uint8 pixels [N, side, side, 3] to float32 logits [N, labels], all zero."""
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", side, side, 3])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", labels])
     zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
@@ -25,7 +25,7 @@ def noop_graph(file: Path, side: int, labels: int) -> None:
 
 
 def noop_model(like: Model) -> Model:
-    """A bundle with the contract of `like` and the graph above."""
+    """Return a bundle with the input contract of `like` and the graph above. Makes it if it is missing."""
     name, folder = "noop", like.folder.parents[1] / "noop" / "bundles"
     manifest = like.bundle.manifest
     model = Model(name, folder, like.plain)

@@ -1,6 +1,6 @@
-"""docs/benchmarks.md: bars, ratios, absolute figures, drawings, method, machine."""
+"""The page docs/benchmarks.md: bars, ratios, absolute figures, drawings, method, machine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ from bench.method import INTRODUCTION, METHOD, SECTIONS
 from bench.models import TITLES
 from bench.results import Results, Spread, ratios
 from bench.sections.served import COMPARED, CURVE, clients_title
+from vitscope.tables import markdown_table as table
 
-# What a person has to say about the verdicts, below their table.
+# Remarks on the verdicts, written by hand and shown below their table.
 REMARKS = Path(__file__).with_name("remarks.md")
 
-# Columns of the absolute figures: what stands above, which figure, digits after the point.
+# Columns of the absolute figures: heading, figure, decimals.
 _RATE = ("images/s", "rate", 1)
 _LATENCIES = tuple((f"{name} ms", f"{name}_ms", 1) for name in ("p50", "p95", "p99", "p99.9"))
 _REFUSALS = (("refused", "refused", 0), ("other", "other", 0), ("p99 of refusals, ms", "refused_p99_ms", 1))
@@ -44,7 +45,7 @@ _COLUMNS: dict[str, Sequence[tuple[str, str, int]]] = {
 
 
 def render(results: Results, drawings: Sequence[str]) -> str:
-    """The whole page. drawings: file names in docs/images/."""
+    """Return the whole page. drawings: file names in docs/images/."""
     machines = [c["machine"] for c in results.circumstances.values()]
     parts = [
         "# Benchmarks",
@@ -114,7 +115,7 @@ def _machine(machine: dict[str, Any]) -> str:
 
 
 def _circumstances(results: Results) -> str:
-    """When each section was measured and how thoroughly: sections may come from different runs."""
+    """Return a table of time and effort of each section, which may come from different runs."""
     rows = [(SECTIONS[name].title, c["when"], c["effort"]) for name, c in results.circumstances.items()]
     return table(("section", "measured", "effort"), rows)
 
@@ -123,12 +124,6 @@ def _amx_note(machine: dict[str, Any]) -> str:
     if has_amx(machine):
         return ""
     return (
-        "The bars were set for a processor with AMX, where the engine is several times faster; this one has none, so that "
-        "ratios to a float32 server are lower here and everything beside the engine weighs less."
+        "The bars were set for a processor with AMX, where the engine is several times faster; this one has none, so "
+        "that ratios to a float32 server are lower here and everything beside the engine weighs less."
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""What every section is given: the effort, the worker processes, and a place for results."""
+"""A run of the benchmark: effort, worker processes and results, as every section uses them."""
 
 import multiprocessing
 import os
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import ParamSpec, Self, TypeVar
 
 from bench.limits import EngineSetup, Rate, setups
-from bench.load import Load, Outcome, generate
 from bench.machine import busy_seconds
 from bench.models import Model, prepare
-from bench.results import Record, Results
+from bench.results import Record, Results, percentiles
 from bench.servers import Server
-from bench.timing import percentiles
+from vitscope.loadtest.generator import Load, LoadResult, generate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure. seconds: of one measurement, by model; rounds of each; overload_seconds: of the one long run."""
+    """How long to measure. seconds: of one measurement, by model. overload_seconds: of the one long measurement."""
 
     name: str
     models: tuple[str, ...]
@@ -43,7 +42,7 @@ FULL = Effort(
 
 
 class Run:
-    """One run of the benchmark. Workers live in processes of their own: one for the limits, two that generate load."""
+    """One run of the benchmark. Worker processes: one measures limits, two generate load."""
 
     def __init__(self, effort: Effort, results: Results, step: Callable[[str], None]) -> None:
         self.effort, self.results, self._step = effort, results, step
@@ -55,7 +54,7 @@ class Run:
 
     def __enter__(self) -> Self:
         for workers in (self._limits, self._load):
-            workers.submit(os.getpid).result()  # starts them, which would disturb the first measurement
+            workers.submit(os.getpid).result()  # starts them now: later it would disturb a measurement
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,34 +68,34 @@ class Run:
         return self._models[name]
 
     def seconds(self, model: Model) -> float:
-        """Of one measurement."""
+        """Return the duration of one measurement."""
         return self.effort.seconds.get(model.name, self.effort.seconds["vit-ti"])
 
     def rounds(self) -> range:
         return range(self.effort.rounds)
 
     def limit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function of bench.limits where nothing else runs."""
+        """Call a function of bench.limits in its worker process."""
         return self._limits.submit(function, *args, **kwargs).result()
 
     def best_setups(self, model: Model, rate: Callable[[EngineSetup, float], Rate]) -> list[EngineSetup]:
-        """The best batch for each number of streams, each tried for a quarter of a measurement."""
+        """Return the best batch size for each number of streams. Tries each for a quarter of a measurement."""
         self._step(f"{self.section}: {model.name}: looking for the best batches")
         seconds = self.seconds(model) / 4
         return [max(row, key=lambda setup: self.limit(rate, setup, seconds).images) for row in setups()]
 
-    def drive(self, model: Model, subject: str, title: str, server: Server, load: Load, round_: int) -> Outcome:
-        """Send a load to a server and record what came back, and what both sides used."""
+    def drive(self, model: Model, subject: str, title: str, server: Server, load: Load, round_: int) -> LoadResult:
+        """Send a load to a server. Records its figures, and the CPU time of both sides."""
         server_before, all_before = server.cpu_seconds, busy_seconds()
-        outcome = self.start(load, f"{model.name}: {subject}, {title}").result()
-        used, wall = server.cpu_seconds - server_before, outcome.wall_seconds
-        elsewhere = busy_seconds() - all_before - used - outcome.cpu_seconds
-        figures = outcome_figures(outcome) | {"server_cores": used / wall, "elsewhere_cores": elsewhere / wall}
+        result = self.start(load, f"{model.name}: {subject}, {title}").result()
+        used, wall = server.cpu_seconds - server_before, result.wall_seconds
+        elsewhere = busy_seconds() - all_before - used - result.cpu_seconds
+        figures = load_figures(result) | {"server_cores": used / wall, "elsewhere_cores": elsewhere / wall}
         self.record(model, subject, title, round_, **figures, server_rss_mib=server.rss_mib)
-        return outcome
+        return result
 
-    def start(self, load: Load, title: str) -> Future[Outcome]:
-        """The same without waiting and without a record."""
+    def start(self, load: Load, title: str) -> Future[LoadResult]:
+        """Send a load without waiting for its end, and record nothing."""
         self._step(f"{self.section}: {title}")
         return self._load.submit(generate, load)
 
@@ -104,10 +103,10 @@ class Run:
         self.results.add(Record(self.section, model.name, subject, load, round_, figures))
 
 
-def outcome_figures(outcome: Outcome) -> dict[str, float]:
-    """An outcome as figures of a record. `other` counts calls that were neither answered nor refused."""
-    figures = {"rate": outcome.rate, "generator_cores": outcome.cpu_seconds / outcome.wall_seconds}
-    for name, latencies in (("", outcome.answered), ("refused_", outcome.refused), ("lag_", outcome.lag)):
+def load_figures(result: LoadResult) -> dict[str, float]:
+    """Return the figures of a record. `other` counts calls that were neither answered nor refused."""
+    figures = {"rate": result.rate, "generator_cores": result.cpu_seconds / result.wall_seconds}
+    for name, latencies in (("", result.answered), ("refused_", result.refused), ("lag_", result.lag)):
         figures |= {f"{name}{p}_ms": value for p, value in percentiles(latencies).items()}
-    ok, refused = outcome.codes["OK"], outcome.codes["RESOURCE_EXHAUSTED"]
-    return figures | {"ok": ok, "refused": refused, "other": outcome.codes.total() - ok - refused}
+    ok, refused = result.codes["OK"], result.codes["RESOURCE_EXHAUSTED"]
+    return figures | {"ok": ok, "refused": refused, "other": result.codes.total() - ok - refused}

@@ -1,4 +1,4 @@
-"""The servers that are measured, each in a process of its own, on free ports of the loopback interface."""
+"""The servers that are measured, each in a process of its own on a free port of the loopback interface."""
 
 import json
 import os
@@ -16,19 +16,22 @@ from bench.limits import best_precision
 from bench.models import ROOT, Model
 
 _TICK = os.sysconf("SC_CLK_TCK")
-# A bundle with random weights has no certificate that could cover the precision that this processor runs fastest.
-VITSCOPE = ("-m", "vitscope.server", "--allow-uncertified", "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0",
-            "--drain-seconds", "0", "--log-format", "json")  # fmt: skip
-# Plain servers let callers wait without bound; in a closed loop the same is asked of ours.
+# A bundle with random weights has no certificate, so the fastest precision of this processor is not certified.
+VITSCOPE = (
+    *("-m", "vitscope.server", "--allow-uncertified"),
+    *("--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0"),
+    *("--drain-seconds", "0", "--log-format", "json"),
+)
+# A plain server queues without bound. For a comparison in a closed loop, so must vitscope.
 UNBOUNDED = ("--max-queue-wait", "3600")
 
 
 class ServerFailed(Exception):
-    """A server did not start; the message holds its last lines."""
+    """A server did not start. The message holds its last lines."""
 
 
 class Server:
-    """`python ARGUMENTS…`; entering waits until it serves, leaving stops it.
+    """A process `python ARGUMENTS…`. Entering waits until it serves, leaving stops it.
 
     address: where it listens. ready_seconds: from the start of the process until it served.
     """
@@ -42,7 +45,7 @@ class Server:
         self._last: deque[str] = deque(maxlen=30)
         self.address = self._wait()
         self.ready_seconds = time.monotonic() - began
-        # Its pipe must not fill up.
+        # A full pipe would block the server.
         threading.Thread(target=self._drain, daemon=True).start()
         return self
 
@@ -58,13 +61,13 @@ class Server:
 
     @property
     def cpu_seconds(self) -> float:
-        """Used so far, by all its threads."""
+        """CPU time of all its threads so far."""
         fields = (Path("/proc") / str(self.process.pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICK
 
     @property
     def rss_mib(self) -> float:
-        """Resident memory now."""
+        """Resident memory."""
         lines = (Path("/proc") / str(self.process.pid) / "status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
@@ -92,12 +95,12 @@ def echo() -> Server:
 
 
 def plain(model: Model) -> Server:
-    """The plain server as people write it by hand."""
+    """Return the plain server."""
     contract = model.bundle.manifest.input
     colours = ("--mean", str(contract.mean[0]), "--std", str(contract.std[0]))
     return Server("-m", "bench.baseline", str(model.plain), *colours)
 
 
 def informed(model: Model) -> Server:
-    """The same, given OpenVINO, vitscope's export and scaled decoding."""
+    """Return the plain server with OpenVINO, vitscope's export and scaled decoding."""
     return Server("-m", "bench.baseline", str(model.graph), "--openvino", best_precision(), "--draft")

@@ -1,1 +1,1 @@
-"""What runs around the server: Prometheus, Grafana, Envoy. Files for them, and what makes those that are made."""
+"""Configuration of what runs beside the server: Prometheus, Alertmanager, Grafana, Envoy; some of it is generated."""

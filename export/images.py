@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 from vitscope.bundle import Variant
 from vitscope.bundle.hashing import sha256_of
 from vitscope.export.errors import ExportError
+from vitscope.image_files import SUFFIXES, is_image_name
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SAMPLES = "samples"  # a checkpoint's own images, where --calibration names none
 FEWEST, MOST = 8, 256
 # For int8 and fp8: images that ranges are taken from, and how many there must be to keep these apart from the certificate's.
@@ -68,13 +68,11 @@ def find_images(calibration: Path | None, checkpoint: Path, variants: Sequence[V
             )
         raise ExportError(f"--calibration {folder}: no such folder")
     found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        path for path in folder.rglob("*") if is_image_name(path) and path.is_file() and not path.name.startswith(".")
     )
     if len(found) < FEWEST:
         raise ExportError(
-            f"--calibration {folder}: {len(found)} images; at least {FEWEST} are needed ({', '.join(sorted(SUFFIXES))})"
+            f"--calibration {folder}: {len(found)} images; at least {FEWEST} are needed ({', '.join(SUFFIXES)})"
         )
     if not variants:
         return ImageSet(folder, _every_nth(found, MOST), len(found))

@@ -10,8 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from vitscope.finetune.errors import FinetuneError
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from vitscope.image_files import SUFFIXES, is_image_name
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,10 @@ def load_split(
         (path, index)
         for index, label in enumerate(labels)
         for path in sorted((folder / label).glob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if is_image_name(path)
     ]
     if not files:
-        raise FinetuneError(f"{folder}: no images; accepted suffixes are {', '.join(sorted(SUFFIXES))}")
+        raise FinetuneError(f"{folder}: no images; accepted suffixes are {', '.join(SUFFIXES)}")
     pixels = [_read(path, processor) for path, _ in track(files)]
     return Split(torch.from_numpy(np.stack(pixels)), torch.tensor([index for _, index in files]))
 

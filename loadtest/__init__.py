@@ -1,1 +1,4 @@
-"""Load tests of a vitscope server: Locust scenarios, latency objectives, a verdict. `vitscope loadtest` runs them."""
+"""Load tests of a vitscope server. `vitscope loadtest` runs Locust scenarios and judges them by latency objectives.
+
+`generator.py` is the other way to make load: one asyncio loop without Locust, for benchmarks.
+"""

@@ -1,4 +1,4 @@
-"""How a load test connects: unlike a client's, its calls are tried once, and each channel is a connection of its own."""
+"""Channels of a load test. Unlike those of a client they never retry a call, and each is a connection of its own."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,8 @@ from vitscope.client.errors import InvalidRequest
 from vitscope.loadtest.options import OptionError
 from vitscope.loadtest.tally import Outcome
 
-SERVICE = "/vitscope.v1.ClassifierService"
+SERVICE = "vitscope.v1.ClassifierService"
+CLASSIFY, CLASSIFY_STREAM = f"/{SERVICE}/Classify", f"/{SERVICE}/ClassifyStream"
 PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
 
 CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
@@ -22,13 +23,13 @@ CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 ]
 
-# Codes whose message is the same for every request that fails so; others name an id or a time, of which a report would
-# get a line each.
-_SAME = ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "UNAVAILABLE")
+# Codes whose message is the same for each failed request. The messages of others hold an id or a time, and a report
+# would get one line for each request.
+_SAME_MESSAGE = ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "UNAVAILABLE")
 
 
 def open_channel(server: str, tls_roots: Path | None) -> grpc.Channel:
-    """Raises OptionError when the address or the file cannot be used."""
+    """Open a channel. Raises OptionError when the address or the file of certificates cannot be used."""
     try:
         target = target_of(server)
     except InvalidRequest as error:
@@ -43,7 +44,7 @@ def open_channel(server: str, tls_roots: Path | None) -> grpc.Channel:
 
 
 def failure(error: Any, seconds: float, lag: float) -> Outcome:
-    """The outcome of a call that ended with a grpc.RpcError, sync or asyncio."""
+    """Return the outcome of a call that ended with a grpc.RpcError."""
     code = error.code().name
     pushback = dict(error.trailing_metadata() or ()).get(PUSHBACK_TRAILER)
     return Outcome(
@@ -56,4 +57,4 @@ def failure(error: Any, seconds: float, lag: float) -> Outcome:
 
 
 def error_text(code: str, details: str) -> str:
-    return f"{code}: {details}" if code in _SAME and details else code
+    return f"{code}: {details}" if code in _SAME_MESSAGE and details else code

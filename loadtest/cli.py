@@ -1,4 +1,4 @@
-"""`vitscope loadtest`: checks what can be checked, runs Locust, shows how it goes and what it came to."""
+"""`vitscope loadtest`: check options and server, run Locust, show its progress and its summary."""
 
 import argparse
 import json
@@ -28,13 +28,13 @@ from vitscope.loadtest.report import HTML_NAME, JSON_NAME, LOG_NAME, PICTURE_NAM
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
-# What is not for Locust, of the options below.
+# Options that are not passed on to Locust.
 _OWN = ("server", "metrics", "workers")
 _CONNECT_SECONDS = 5.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: the objectives were met; 1: they were not; 2: a wrong option, or no server; 130: interrupted."""
+    """Return 0 if the objectives were met, 1 if not, 2 for a wrong option or no server, 130 if interrupted."""
     if find_spec("locust") is None:  # importing it would patch this process
         raise ModuleNotFoundError("locust is not installed", name="locust")
     arguments = _parser().parse_args(argv)
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check_models(server: str, options: Options) -> None:
-    """Raises ClientError when there is no server, OptionError when it does not serve what is to be asked."""
+    """Check that the server serves the models. Raises ClientError if it does not answer, else OptionError."""
     with Client(server, root_certificates=options.tls_roots, timeout=_CONNECT_SECONDS) as client:
         found = client.list_models()
     ready = sorted({model.name for model in found if model.state == "ready"})
@@ -71,18 +71,19 @@ def _check_models(server: str, options: Options) -> None:
 
 
 def _run(arguments: argparse.Namespace, options: Options) -> int:
-    """Play the load to its end, or to Ctrl-C, and print what it came to."""
+    """Run the load to its end, or until it is interrupted, and print the summary."""
     summary_path = options.report / JSON_NAME
-    for name in (JSON_NAME, PICTURE_NAME, HTML_NAME):  # of an earlier run: what is there afterwards is of this one
+    for name in (JSON_NAME, PICTURE_NAME, HTML_NAME):  # of an earlier run: files of two runs must not mix
         (options.report / name).unlink(missing_ok=True)
     interrupted = False
     with (
+        _interruptible(),
         _locust(arguments, options) as (child, lines),
-        Progress(options, arguments.metrics or arguments.server) as shown,
+        Progress(options, arguments.metrics or arguments.server) as progress,
     ):
         try:
             for line in lines:
-                shown.update(json.loads(line))
+                progress.update(json.loads(line))
         except KeyboardInterrupt:
             interrupted = True
             child.send_signal(signal.SIGINT)
@@ -101,17 +102,16 @@ def _run(arguments: argparse.Namespace, options: Options) -> int:
 def _locust(
     arguments: argparse.Namespace, options: Options
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Iterator[bytes]]]:
-    """Locust in a process of its own, and the lines that it tells live; it is gone when the block is left."""
+    """Start Locust; yields its process and the lines of its live report. Leaving the block kills what is left of it."""
     read, write = os.pipe()
     script = Path(__file__).with_name("locustfile.py")
     command = [sys.executable, "-m", "locust", "-f", str(script), "--headless", "--only-summary", f"--live-fd={write}"]
     command += [f"--host={arguments.server}", f"--html={options.report / HTML_NAME}"]
     command += [f"--processes={arguments.workers}"] if arguments.workers else []
     command += [f"--{name.replace('_', '-')}={value}" for name, value in vars(arguments).items() if name not in _OWN]
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with (options.report / LOG_NAME).open("wb") as log:
-            # A session of its own, so that Ctrl-C reaches it once, from here, rather than each of its processes.
+            # In a session of its own, so that Ctrl-C reaches its first process once, from here, and not all of them.
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write], start_new_session=True
             )
@@ -119,23 +119,33 @@ def _locust(
         with os.fdopen(read, "rb") as lines:
             yield child, lines
     finally:
-        signal.signal(signal.SIGTERM, previous)
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # workers may outlive their master
         child.wait()
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM, and on SIGINT even where it is ignored.
+
+    A shell without job control starts background commands with SIGINT ignored, and children inherit that: neither this
+    process nor Locust could be interrupted. A handler is not inherited: Locust starts with the default.
+    """
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope loadtest",
         description="Send a load to a vitscope server and judge its latency, errors, refusals and goodput.",
-        epilog="Scenarios: constant; ramp, which finds the largest load at which the objectives hold; soak; spike, four times the "
-        "load for a while; overload, twice the load. Exit status: 0 the objectives were met, 1 they were not, 2 a wrong "
-        "option or no server, 130 interrupted.",
+        epilog="Scenarios: constant; ramp, which finds the largest load at which the objectives hold; soak; spike, "
+        "four times the load for a while; overload, twice the load. Exit status: 0 the objectives were met, 1 they "
+        "were not, 2 a wrong option or no server, 130 interrupted.",
     )
     parser.add_argument(
         "--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="server to test (default: %(default)s)"

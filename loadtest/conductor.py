@@ -1,17 +1,18 @@
-"""Plays the phases of a scenario on a clock, and says when each counts."""
+"""The phases of a scenario in time: how many users there should be, and which time counts."""
 
 from vitscope.loadtest.judge import Measured, Run
 from vitscope.loadtest.scenarios import Course, Phase
 from vitscope.loadtest.tally import SLOT
 
-# A load that never comes to be, as when a worker is lost, is measured as it is after this many seconds.
+# Seconds after which a phase counts even if not all its users run, as after the loss of a worker.
 _PATIENCE = 15.0
 
 
 class Conductor:
-    """rest: seconds after which every answer to what was sent is known.
+    """Steps through the phases of a scenario.
 
-    A phase counts from when all its users run. Times are in seconds since the epoch.
+    rest: seconds until every request that was sent has ended. A phase counts from when all its users run. Times are in
+    seconds since the epoch.
     """
 
     def __init__(self, course: Course, run: Run, rest: float) -> None:
@@ -23,11 +24,11 @@ class Conductor:
 
     @property
     def phase(self) -> Phase | None:
-        """The present one, or None after the last."""
+        """The current phase, or None after the last."""
         return self._phase
 
     def tick(self, now: float, running: int) -> int | None:
-        """How many users there should be, of which `running` do; None when all is over."""
+        """Return how many users there should be, or None when the run is over. running: how many there are."""
         while (phase := self._phase) is not None:
             self._entered = self._entered or now
             if self._measured is None:
@@ -40,21 +41,21 @@ class Conductor:
             self._rested_until = self._measured.end * SLOT + self._rest
             if phase.judged and now < self._rested_until:
                 return 0
-            self._phase = self._following(phase, self._measured)
+            self._phase = self._next_phase(phase, self._measured)
             self._entered, self._measured = now, None
         return 0 if now < self._rested_until else None
 
-    def cut(self, now: float) -> None:
-        """The run ends here, whatever was planned. A phase that was to be judged is forgotten: its answers are not all there."""
+    def stop(self, now: float) -> None:
+        """End the run. Shortens the current phase, or drops it if it was to be judged: replies are missing."""
         if self._measured is not None and self._measured.phase.judged:
             self._run.measured.remove(self._measured)
         elif self._measured is not None:
             self._measured.end = max(min(self._measured.end, int(now / SLOT)), self._measured.begin)
         self._phase, self._rested_until = None, now
 
-    def _following(self, phase: Phase, measured: Measured) -> Phase | None:
+    def _next_phase(self, phase: Phase, measured: Measured) -> Phase | None:
         try:
-            return self._course.send(self._run.held(measured)) if phase.judged else next(self._course)
+            return self._course.send(self._run.meets_step(measured)) if phase.judged else next(self._course)
         except StopIteration:
             return None
 

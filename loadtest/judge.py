@@ -1,4 +1,4 @@
-"""What a run came to: figures by phase, and whether they meet the objectives."""
+"""Figures of a run by phase, and whether they meet the objectives."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from vitscope.loadtest.tally import SLOT, Tally
 
 @dataclass
 class Measured:
-    """One phase, and what was counted of it. begin, end: slots, of which `end` is the first that does not count."""
+    """One phase and its counts. begin, end: the slots that count, `end` excluded."""
 
     phase: Phase
     begin: int
@@ -27,7 +27,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One objective. measured is None where nothing was there to measure, which is a failure."""
+    """The result of one objective. measured: None where there was nothing to measure, which fails the objective."""
 
     phase: str
     objective: str
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def figures(tally: Tally, seconds: float) -> dict[str, Any]:
-    """Times in milliseconds, of answered requests unless named otherwise; rates are a second; ratios are of what was sent."""
+    """Return times in ms (of answered requests unless named otherwise), rates per second, ratios to requests sent."""
     return {
         "seconds": round(seconds, 1),
         "sent": tally.total,
@@ -57,11 +57,11 @@ def figures(tally: Tally, seconds: float) -> dict[str, Any]:
 
 
 def judge(phase: str, found: dict[str, Any], bars: dict[str, float]) -> list[Verdict]:
-    """One verdict for each bar."""
+    """Return a verdict for each bar."""
     verdicts = []
     for name, bar in bars.items():
         measured = found[name]
-        # Where nothing was refused there is no time that a refusal took, and nothing wrong with it.
+        # Where nothing was refused, no refusal was slow.
         passed = name == "refusal_p99_ms" and not found["refusal_ratio"] and found["sent"] > 0
         if measured is not None:
             passed = measured <= bar if OBJECTIVES[name].at_most else measured >= bar
@@ -71,7 +71,7 @@ def judge(phase: str, found: dict[str, Any], bars: dict[str, float]) -> list[Ver
 
 @dataclass
 class Run:
-    """All phases of a run so far."""
+    """The phases of a run so far."""
 
     scenario: str
     unit: str
@@ -79,26 +79,27 @@ class Run:
     measured: list[Measured] = field(default_factory=list)
 
     def count(self, slot: int, tally: Tally) -> None:
-        """Add what was sent in a slot to the phase that it belongs to; between phases nothing counts."""
+        """Add the requests of a slot to the phase that the slot belongs to. Slots between phases do not count."""
         for one in self.measured:
             if one.begin <= slot < one.end:
                 one.tally.merge(tally)
 
-    def held(self, step: Measured) -> bool:
+    def meets_step(self, step: Measured) -> bool:
+        """Return whether a phase meets the `step` objectives of a ramp."""
         return all(verdict.passed for verdict in judge("step", step.figures(), self.bars.get("step", {})))
 
     def knee(self) -> Measured | None:
-        """The step of the largest load at which the objectives held."""
-        return max((one for one in self.measured if self.held(one)), key=lambda one: one.phase.load, default=None)
+        """Return the step of the largest load at which the objectives were met."""
+        return max((one for one in self.measured if self.meets_step(one)), key=lambda one: one.phase.load, default=None)
 
     def summary(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return figures and verdicts as plain values, for JSON."""
         phases = [one.figures() for one in self.measured]
         by_name = {one["phase"]: one for one in phases} | {ALL: self._all()}
         knee = self.knee()
         if self.scenario == "ramp":
-            tried = knee or min(self.measured, key=lambda one: one.phase.load, default=None)
-            by_name = {"step": tried.figures() if tried else _NOTHING, "knee": knee.figures() if knee else _NOTHING}
+            step = knee or min(self.measured, key=lambda one: one.phase.load, default=None)
+            by_name = {"step": step.figures() if step else _NOTHING, "knee": knee.figures() if knee else _NOTHING}
         verdicts = [
             verdict for phase, bars in self.bars.items() for verdict in judge(phase, by_name.get(phase, _NOTHING), bars)
         ]

@@ -1,7 +1,7 @@
 """Locust's entry: `locust -f loadtest/locustfile.py`, with a web page, --headless, or --master and --worker.
 
-In an open loop one user is a Poisson process of one request a second, so that the number of users is the rate; none waits for
-an answer. In a closed loop one user is a caller who waits for each.
+In an open loop a user is a Poisson process of one request per second, so that the number of users is the rate. In a
+closed loop a user is a client that waits for each reply.
 """
 
 import argparse
@@ -20,18 +20,18 @@ from vitscope.client.channel import DEFAULT_SERVER  # noqa: E402
 from vitscope.loadtest.objectives import ObjectivesError  # noqa: E402
 from vitscope.loadtest.options import OptionError, Options, add_options  # noqa: E402
 from vitscope.loadtest.report import table, write_report  # noqa: E402
-from vitscope.loadtest.session import REPORT_INTERVAL, Judge, Sender, tell_live  # noqa: E402
+from vitscope.loadtest.session import REPORT_INTERVAL, Judge, Sender, report_live  # noqa: E402
 from vitscope.loadtest.tally import now  # noqa: E402
-from vitscope.loadtest.users import Asking, ClosedLoop, OpenLoop  # noqa: E402
+from vitscope.loadtest.users import ClosedLoop, OpenLoop, Sending  # noqa: E402
 
 runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL
 
-_AT_ONCE = 1_000_000  # users a second; they cost next to nothing
+_AT_ONCE = 1_000_000  # spawned users per second: they cost next to nothing
 _log = logging.getLogger("vitscope.loadtest")
 
 
 class _Session:
-    """What the hooks below have in common."""
+    """State that the hooks below share."""
 
     judge: Judge | None = None
     summary: dict[str, Any] | None = None
@@ -42,17 +42,17 @@ _session = _Session()
 
 
 class Shape(LoadTestShape):
-    """Whatever --scenario says."""
+    """The load of --scenario."""
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         assert self.runner is not None
-        if _session.judge is None:  # with a web page there may be one test after another
+        if _session.judge is None:  # from the web page, several tests can be started in turn
             try:
                 _prepare(self.runner)
             except (OptionError, ObjectivesError) as error:
                 _log.error("%s", error)
                 return None
-        judge = _gathered()
+        judge = _updated_judge()
         users = judge.conductor.tick(now(), self.runner.user_count)
         if users is None:
             return None
@@ -60,31 +60,31 @@ class Shape(LoadTestShape):
 
 
 def _prepare(runner: Any) -> None:
-    """Make ready what this process needs for a test. Raises OptionError, ObjectivesError."""
+    """Create what this process needs for a test. Raises OptionError, ObjectivesError."""
     options = Options.of(runner.environment.parsed_options)
     if not isinstance(runner, runners.WorkerRunner):
         _session.judge = Judge(options, distributed=isinstance(runner, runners.MasterRunner))
         descriptor = runner.environment.parsed_options.live_fd
         if descriptor is not None:
-            _session.live = gevent.spawn(_tell, runner, descriptor)
+            _session.live = gevent.spawn(_report_live, runner, descriptor)
     if not isinstance(runner, runners.MasterRunner):
-        if Asking.sender is not None:  # of an earlier test, kept by a worker until its last report
-            Asking.sender.caller.close()
-        Asking.sender = Sender(options, runner.environment.host or DEFAULT_SERVER)
+        if Sending.sender is not None:  # of an earlier test; a worker keeps it until its last report
+            Sending.sender.connections.close()
+        Sending.sender = Sender(options, runner.environment.host or DEFAULT_SERVER)
 
 
-def _gathered() -> Judge:
-    """The judge, who knows all that is known by now."""
-    judge, sender = _session.judge, Asking.sender
+def _updated_judge() -> Judge:
+    """Return the judge, with the counts of this process added."""
+    judge, sender = _session.judge, Sending.sender
     assert judge is not None
     if sender is not None:
         judge.count("here", sender.report())
     return judge
 
 
-def _tell(runner: Any, descriptor: int) -> None:
-    """Nobody waits for a run whose reader is gone."""
-    tell_live(_gathered, descriptor)
+def _report_live(runner: Any, descriptor: int) -> None:
+    """Report to `vitscope loadtest`, and end the run when that has ended."""
+    report_live(_updated_judge, descriptor)
     runner.quit()
 
 
@@ -113,8 +113,8 @@ def _or_exit(runner: Any) -> None:
 
 
 def _on_report(data: dict[str, Any], **_: Any) -> None:
-    if Asking.sender is not None:
-        data["vitscope"] = Asking.sender.report()
+    if Sending.sender is not None:
+        data["vitscope"] = Sending.sender.report()
 
 
 def _on_worker_report(client_id: str, data: dict[str, Any], **_: Any) -> None:
@@ -124,23 +124,23 @@ def _on_worker_report(client_id: str, data: dict[str, Any], **_: Any) -> None:
 
 def _on_stop(environment: Any, **_: Any) -> None:
     if _session.judge is not None:
-        judge = _gathered()
-        judge.conductor.cut(now())
+        judge = _updated_judge()
+        judge.conductor.stop(now())
         _session.summary, _session.judge = judge.summary(), None
         try:
             write_report(_session.summary, judge.options.report)
         except OSError as error:
             _log.error("--report: %s: %s", error.filename, error.strerror)
         environment.process_exit_code = 0 if _session.summary["passed"] else 1
-    if Asking.sender is not None and not isinstance(environment.runner, runners.WorkerRunner):
-        Asking.sender.caller.close()
-        Asking.sender = None
+    if Sending.sender is not None and not isinstance(environment.runner, runners.WorkerRunner):
+        Sending.sender.connections.close()
+        Sending.sender = None
     if _session.live is not None:
         _session.live.kill()
 
 
 def _on_quit(**_: Any) -> None:
-    """After Locust's own tables, so that the verdict is what the eye falls on."""
+    """Print the summary below Locust's own tables."""
     if _session.summary is not None:
         Console(highlight=False).print("", table(_session.summary))
 

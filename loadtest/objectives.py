@@ -1,4 +1,4 @@
-"""The bars that a run is judged by, read from YAML."""
+"""Objectives by scenario and phase, read from YAML. A bar is the bound of one objective."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from vitscope.loadtest.scenarios import SCENARIOS
 
 
 class ObjectivesError(Exception):
-    """The file cannot be used; the message names the place, what was found and what is accepted."""
+    """The file cannot be used. The message names the place, what was found and what is accepted."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """at_most: whether the bar is an upper bound. most: the largest bar that makes sense."""
+    """at_most: whether the bar is an upper bound. most: the largest bar that is accepted."""
 
     at_most: bool
     most: float = float("inf")
@@ -38,7 +38,7 @@ Bars = dict[str, dict[str, float]]
 
 
 def load_objectives(path: Path, scenario: str) -> Bars:
-    """The bars of one scenario; the whole file is checked. Raises ObjectivesError."""
+    """Return the bars of one scenario, after checking the whole file. Raises ObjectivesError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -57,7 +57,7 @@ def load_objectives(path: Path, scenario: str) -> Bars:
 
 
 def parse_objectives(text: str) -> dict[str, Bars]:
-    """Bars by scenario and phase. Raises ObjectivesError."""
+    """Return bars by scenario and phase. Raises ObjectivesError."""
     try:
         document = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -72,7 +72,10 @@ def parse_objectives(text: str) -> dict[str, Bars]:
 
 
 def _known(place: str, found: Any, accepted: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The items of a mapping, each known and a mapping itself, of known names where `accepted` says which."""
+    """Return the items of a mapping of mappings, after checking the keys of both against `accepted`.
+
+    An empty entry of `accepted` takes any keys in the inner mapping.
+    """
     where = place or "the file"
     if not isinstance(found, dict) or not found:
         raise ObjectivesError(f"{where}: {_shown(found)}; accepted: a mapping of {', '.join(accepted)}")
@@ -101,13 +104,13 @@ def _bar(place: str, name: str, bar: Any) -> float:
 
 
 def _shown(value: Any) -> str:
-    """Shortened, because it may be a whole document."""
+    """Return a value as text of at most 60 characters: it may be a whole document."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML loaders silently take the last."""
+    """Refuses duplicate keys, of which a YAML loader silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()

@@ -1,6 +1,6 @@
-"""What load to send: every option declared once, for `vitscope loadtest` and for Locust's own command line and web page.
+"""The options of a load, declared once for `vitscope loadtest` and for Locust's own command line and web page.
 
-Values stay numbers and text in the namespace, because Locust sends them to its workers and shows them on its page.
+In the namespace, values stay numbers and text: Locust sends them to its workers and shows them on its page.
 """
 
 import argparse
@@ -13,22 +13,22 @@ from vitscope.loadtest.scenarios import SCENARIOS
 
 DEFAULT_SIZES = "640x480:6,1280x960:3,2000x1500:1"
 DEFAULT_OBJECTIVES = Path(__file__).with_name("objectives.yml")
-# The most of a whole number, and of seconds, that is no slip of the finger.
+# Upper limits of whole numbers, and of seconds: what is larger is a typing error.
 _MOST, _WEEK = 100_000, 604_800
 
 
 class OptionError(Exception):
-    """An option cannot be used; the message names it, what was found and what is accepted."""
+    """An option cannot be used. The message names it, what was found and what is accepted."""
 
 
 @dataclass(frozen=True)
 class Options:
     """A load.
 
-    rate: arrivals a second of an open loop, or clients: callers of a closed one (then rate is 0). duration: seconds, without
-    what is not counted. maps, stream: shares of the requests, 0 to 1. models: weight by name; "" is the server's only model.
-    sizes: weight by (width, height). deadline: seconds that a caller gives each request. photos: a folder, or None for
-    the photos of scikit-image.
+    rate: arrivals per second of an open loop, or clients of a closed loop (then rate is 0). duration: seconds, of the
+    time that counts. maps, stream: shares of the requests, 0 to 1. models: weight by name; "" is the only model of the
+    server. sizes: weight by (width, height). deadline: of each request, in seconds. photos: a folder, or None for the
+    photos of scikit-image.
     """
 
     scenario: str
@@ -52,7 +52,7 @@ class Options:
 
     @property
     def load(self) -> int:
-        """Requests a second, or clients."""
+        """Requests per second, or clients."""
         return self.clients or self.rate
 
     @property
@@ -61,7 +61,7 @@ class Options:
 
     @classmethod
     def of(cls, found: Any) -> "Options":
-        """From a namespace of `add_options`, as Locust's web page may have changed it. Raises OptionError."""
+        """Parse a namespace of `add_options`, which Locust's web page may have changed. Raises OptionError."""
         scenario = str(found.scenario)
         return cls(
             scenario=scenario,
@@ -171,7 +171,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def weights(option: str, text: str) -> dict[str, float]:
-    """Weight by name of "a:3,b"; 1 where none is given. Raises OptionError."""
+    """Return weights by name: {"a": 3.0, "b": 1.0} for "a:3,b". Raises OptionError."""
     found: dict[str, float] = {}
     for part in text.split(","):
         name, _, weight = part.strip().partition(":")

@@ -1,4 +1,4 @@
-"""What a person sees while the load runs."""
+"""The display while the load runs."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ _GAUGES = ("vitscope_queue_depth", "vitscope_in_flight", "vitscope_backlog_secon
 
 
 class Progress:
-    """A few lines on standard error that change in place; where that is no terminal, one line for each phase."""
+    """A few lines on standard error, updated in place. If that is no terminal: one line for each phase."""
 
     def __init__(self, options: Options, metrics: str) -> None:
         self._options = options
@@ -42,36 +42,37 @@ class Progress:
         self._gauges.stopped.set()
         self._live.stop()
 
-    def update(self, told: dict[str, Any]) -> None:
-        """Show a line that Locust told."""
-        phase = (told["phase"], told["load"])
+    def update(self, state: dict[str, Any]) -> None:
+        """Show the state of the run: a line of JSON from Locust, see Judge.live."""
+        phase = (state["phase"], state["load"])
         if self._console.is_terminal:
-            self._live.update(self._table(told), refresh=True)
-        elif told["phase"] and phase != self._phase:
-            self._console.print(f"{self._title(told)}, {time.monotonic() - self._began:.0f} s", soft_wrap=True)
+            self._live.update(self._table(state), refresh=True)
+        elif state["phase"] and phase != self._phase:
+            self._console.print(f"{self._title(state)}, {time.monotonic() - self._began:.0f} s", soft_wrap=True)
         self._phase = phase
 
-    def _title(self, told: dict[str, Any]) -> str:
-        if not told["phase"]:
+    def _title(self, state: dict[str, Any]) -> str:
+        if not state["phase"]:
             return f"{self._options.scenario}: waiting for the last answers"
-        return f"{self._options.scenario}: {told['phase']}, {told['load']} {self._options.unit}"
+        return f"{self._options.scenario}: {state['phase']}, {state['load']} {self._options.unit}"
 
-    def _table(self, told: dict[str, Any]) -> Table:
+    def _table(self, state: dict[str, Any]) -> Table:
         shown = Table.grid(padding=(0, 2, 0, 0))
-        shown.add_row(Text(self._title(told), "bold"), f"{time.monotonic() - self._began:.0f} s")
+        shown.add_row(Text(self._title(state), "bold"), f"{time.monotonic() - self._began:.0f} s")
         shown.add_row(
-            f"sent {_number(told['rate'])}/s, answered in time {_number(told['goodput'])}/s, "
-            f"p50 {_number(told['p50_ms'])} ms, p99 {_number(told['p99_ms'])} ms"
+            f"sent {_number(state['rate'])}/s, answered in time {_number(state['goodput'])}/s, "
+            f"p50 {_number(state['p50_ms'])} ms, p99 {_number(state['p99_ms'])} ms"
         )
         shown.add_row(
-            f"errors {_share(told['error_ratio'])}, refused {_share(told['refusal_ratio'])}, in flight {told['in_flight']}"
+            f"errors {_share(state['error_ratio'])}, refused {_share(state['refusal_ratio'])}, "
+            f"in flight {state['in_flight']}"
         )
         shown.add_row(Text(self._gauges.text, "dim"))
         return shown
 
 
 class _Gauges(threading.Thread):
-    """Reads the server's own gauges again and again."""
+    """Polls the gauges of the server, once a second."""
 
     def __init__(self, metrics: str) -> None:
         super().__init__(daemon=True)
@@ -95,7 +96,7 @@ class _Gauges(threading.Thread):
 
 
 def _gauges(page: str) -> dict[str, float]:
-    """The samples without labels of a page in Prometheus's text format."""
+    """Return the samples without labels of a page in Prometheus's text format."""
     lines = (line.split() for line in page.splitlines() if not line.startswith("#"))
     return {line[0]: float(line[1]) for line in lines if len(line) == 2 and line[0] in _GAUGES}
 

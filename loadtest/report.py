@@ -1,4 +1,7 @@
-"""What is left of a run: summary.json, a table, and of a ramp a picture of the knee."""
+"""The report of a run: summary.json, a table, and of a ramp a plot of the knee.
+
+The tables are rich's, because verdicts are coloured on a terminal and columns fit its width.
+"""
 
 import json
 from collections.abc import Sequence
@@ -14,12 +17,12 @@ JSON_NAME, TEXT_NAME, PICTURE_NAME = "summary.json", "summary.txt", "knee.svg"
 HTML_NAME, LOG_NAME = "locust.html", "locust.log"
 
 _COLUMNS = ("rate", "goodput", "p50_ms", "p95_ms", "p99_ms", "error_ratio", "refusal_ratio", "lag_p99_ms")
-# Above this the generator was late itself, and what is measured is its own queue as well as the server's.
+# Above these the generator itself is late, and the latencies include its own queue.
 _MUCH_LAG_MS, _MUCH_CPU = 10.0, 0.8
 
 
 def write_report(summary: dict[str, Any], folder: Path) -> None:
-    """Write what is left into a folder that is made where it is missing."""
+    """Write the files of a report into a folder, and create it if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_NAME).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     with (folder / TEXT_NAME).open("w", encoding="utf-8") as file:
@@ -29,7 +32,7 @@ def write_report(summary: dict[str, Any], folder: Path) -> None:
 
 
 def table(summary: dict[str, Any]) -> RenderableType:
-    """The phases, the objectives with their verdicts, and the knee."""
+    """Return the phases, the objectives with their verdicts, the knee, errors and warnings."""
     lines: list[RenderableType] = [_phases(summary), "", _verdicts(summary)]
     if summary["scenario"] == "ramp":
         knee = summary["knee"]
@@ -82,7 +85,7 @@ def _errors(codes: dict[str, int]) -> str | None:
 
 
 def _warning(summary: dict[str, Any]) -> str | None:
-    """Where the generator was part of what was measured."""
+    """Return a warning where the generator was too slow to measure the server."""
     lag, cores = summary["lag_p99_ms"] or 0, max((sender["cores"] for sender in summary["senders"]), default=0)
     if lag <= _MUCH_LAG_MS and cores <= _MUCH_CPU:
         return None
@@ -90,8 +93,8 @@ def _warning(summary: dict[str, Any]) -> str | None:
         "It needs more workers" if cores > _MUCH_CPU else "Others held the processors: it needs a machine of its own"
     )
     return (
-        f"Locust itself was slow: 1 % of the requests were sent late by {lag:.0f} ms or more, and its busiest process used "
-        f"{cores:.0%} of a processor. {advice} (docs/loadtest.md, Workers)."
+        f"Locust itself was slow: 1 % of the requests were sent late by {lag:.0f} ms or more, and its busiest process "
+        f"used {cores:.0%} of a processor. {advice} (docs/loadtest.md, Workers)."
     )
 
 
@@ -104,7 +107,7 @@ def _shown(name: str, value: float | None) -> str:
 
 
 def _draw(summary: dict[str, Any], path: Path) -> None:
-    """Load against goodput and against latency."""
+    """Plot goodput and latency over the load."""
     import matplotlib
 
     matplotlib.use("svg")

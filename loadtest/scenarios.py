@@ -1,18 +1,18 @@
-"""How the load goes over time: phases, and the search for the knee. Pure arithmetic, no clock."""
+"""Scenarios as phases of constant load, and the search for the knee. Pure arithmetic without a clock."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
 
 ALL = "all"
 
-# The search for the knee ends when the largest load that holds and the smallest that does not are this close.
+# The search for the knee ends when the smallest load that fails is within this factor of the largest that passes.
 _CLOSE = 1.1
 _SPIKE, _OVERLOAD = 4, 2
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """phases: those that objectives may be set for, beside "all". seconds: how long it takes unless told."""
+    """phases: the names that objectives can be set for. seconds: the default duration."""
 
     phases: tuple[str, ...]
     seconds: float
@@ -29,8 +29,11 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Phase:
-    """A constant load. load: requests a second or clients. seconds: how long it counts. judged: the load rests after it until
-    every answer is there, because what comes next depends on it."""
+    """A constant load.
+
+    load: requests per second, or clients. seconds: how long it counts. judged: no load is sent after it until every
+    reply is there, because the next phase depends on its result.
+    """
 
     name: str
     load: int
@@ -38,12 +41,12 @@ class Phase:
     judged: bool = False
 
 
-# Yields phases; after a judged one it is sent whether the objectives held.
+# Yields phases. After a judged one it is sent whether the objectives were met.
 Course = Generator[Phase, bool, None]
 
 
 def course(scenario: str, load: int, seconds: float, step: float) -> Course:
-    """The phases of a scenario whose load is `load`, in `seconds` altogether; `step` is of each phase of a ramp."""
+    """Return the phases of a scenario of `seconds` in total. load: its base load. step: seconds per phase of a ramp."""
     match scenario:
         case "ramp":
             return _ramp(load, seconds, step)
@@ -63,20 +66,20 @@ def _fixed(phases: list[Phase]) -> Course:
 
 
 def _ramp(start: int, seconds: float, step: float) -> Course:
-    """From `start` the load doubles until the objectives fail, or is halved until they hold; then the gap is bisected."""
-    held, failed, load = 0, 0, start
+    """Double the load until the objectives fail, or halve it until they are met; then bisect the gap, in ratios."""
+    passed, failed, load = 0, 0, start
     for _ in range(max(int(seconds / step), 1)):
         if (yield Phase("step", load, step, judged=True)):
-            held = max(held, load)
+            passed = max(passed, load)
         else:
             failed = min(failed or load, load)
         if not failed:
-            load = held * 2
-        elif not held:
+            load = passed * 2
+        elif not passed:
             load = failed // 2
-        elif failed > held * _CLOSE:
-            load = round((held * failed) ** 0.5)
+        elif failed > passed * _CLOSE:
+            load = round((passed * failed) ** 0.5)
         else:
             return
-        if load in (0, held, failed):
+        if load in (0, passed, failed):
             return

@@ -1,4 +1,4 @@
-"""One test in one Locust process: what is sent, what is counted, and on the master or alone, how the load goes and what it came to."""
+"""A test in a Locust process: the part that sends, and on the master (or alone) the part that directs and judges."""
 
 import json
 import os
@@ -8,8 +8,8 @@ from typing import Any
 
 import gevent
 
-from vitscope.loadtest.calls import Caller
 from vitscope.loadtest.conductor import Conductor
+from vitscope.loadtest.connections import Connections
 from vitscope.loadtest.judge import Run, figures
 from vitscope.loadtest.mix import Mix
 from vitscope.loadtest.objectives import Bars, load_objectives
@@ -22,18 +22,18 @@ _LIVE_INTERVAL, _LIVE_WINDOW = 0.5, 3.0  # seconds
 
 
 class Sender:
-    """The part that every process has which sends."""
+    """The part of every process that sends."""
 
     def __init__(self, options: Options, server: str) -> None:
         self.options = options
-        # In a thread, because it takes a second or so, and a worker that is silent for three counts as lost.
+        # In a thread: it takes about a second, and a worker that sends no heartbeat for three seconds counts as lost.
         self.mix: Mix = gevent.get_hub().threadpool.apply(Mix, (options,))
-        self.caller = Caller(server, options.connections, options.tls_roots, options.deadline)
+        self.connections = Connections(server, options.connections, options.tls_roots, options.deadline)
         self.recorder = Recorder()
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
     def report(self) -> dict[str, Any]:
-        """What was counted since the last report, and what sending has cost so far, in plain values."""
+        """Return the counts since the last report, and the processor time of sending so far, as plain values."""
         slots = {slot: tally.dump() for slot, tally in self.recorder.take().items()}
         cpu, seconds = time.process_time() - self._cpu, time.perf_counter() - self._began
         cost = {"cores": round(cpu / seconds, 3), "cpu_ms": round(cpu * 1000 / max(self.recorder.requests, 1), 3)}
@@ -41,7 +41,7 @@ class Sender:
 
 
 class Judge:
-    """The part that one process has: it directs the others, adds up and judges. Raises ObjectivesError."""
+    """The part of one process: it directs the senders, adds up their counts and judges them. Raises ObjectivesError."""
 
     def __init__(self, options: Options, distributed: bool) -> None:
         self.options = options
@@ -53,7 +53,7 @@ class Judge:
         self._recent: dict[int, Tally] = {}
 
     def count(self, source: str, report: dict[str, Any]) -> None:
-        """Add the report of one sender."""
+        """Add the report of a sender."""
         self._reports[source] = {"in_flight": report["in_flight"], "cost": report["cost"]}
         oldest = int((now() - _LIVE_WINDOW) / SLOT)
         self._recent = {slot: tally for slot, tally in self._recent.items() if slot >= oldest}
@@ -63,7 +63,7 @@ class Judge:
             self._recent.setdefault(slot, Tally()).merge(tally)
 
     def live(self) -> dict[str, Any]:
-        """The last seconds, and where the run is."""
+        """Return the current phase and the figures of the last seconds."""
         phase, recent = self.conductor.phase, Tally()
         for tally in self._recent.values():
             recent.merge(tally)
@@ -75,12 +75,12 @@ class Judge:
         }
 
     def summary(self) -> dict[str, Any]:
-        """That of the run, and of each process that sent: `cores` that it kept busy, and `cpu_ms` for each request."""
+        """Return the summary of the run with the cost of each sender: busy `cores`, and `cpu_ms` per request."""
         return self.run.summary() | {"senders": [report["cost"] for report in self._reports.values()]}
 
 
-def tell_live(judge: Callable[[], Judge], descriptor: int) -> None:
-    """Write a line of JSON again and again, until the reader is gone. Run it in a greenlet."""
+def report_live(judge: Callable[[], Judge], descriptor: int) -> None:
+    """Write a line of JSON every half second until the reader closes the pipe. Run it in a greenlet."""
     while True:
         try:
             os.write(descriptor, json.dumps(judge().live()).encode() + b"\n")

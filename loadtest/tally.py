@@ -1,4 +1,4 @@
-"""Counting what became of requests, in a form that processes can add up."""
+"""Counts of request outcomes, in a form that can be added up over processes."""
 
 import math
 import time
@@ -8,24 +8,24 @@ from typing import Any
 
 OK, REFUSED, LATE = "OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"
 
-# Times are counted in bins 1 % wide, so that percentiles are right within 1 % at any scale.
+# Bins are 1 % wide, so that percentiles are right within 1 % at any scale.
 _WIDTH = math.log(1.01)
 _LEAST = 1e-5  # seconds
 
-# Seconds; short enough to cut a phase out of a run, long enough that few are under way.
+# Seconds; short enough to cut a phase out of a run, long enough that a report holds few slots.
 SLOT = 0.1
 
-# What is counted by time since the epoch, which machines share, is measured with a clock that is never set back.
+# Slots count from the epoch, which machines share, but by a monotonic clock.
 _EPOCH = time.time() - time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one request ended.
+    """The outcome of one request.
 
-    code: name of the gRPC status. seconds: from the intended start to the answer. lag: from the intended start to when it
-    was really sent. in_time: answered OK within the caller's deadline. pushback: seconds after which a refusing server
-    wants to be asked again. message: the server's words for an error. size: bytes of the answer.
+    code: name of the gRPC status. seconds: from the intended start to the reply. lag: from the intended start to the
+    actual one. in_time: answered OK within the deadline. pushback: seconds until a retry, as told by a server that
+    refused. message: error text of the server. size: bytes of the reply.
     """
 
     code: str
@@ -50,7 +50,7 @@ class Times:
         self._bins.update(other._bins)
 
     def percentile(self, percent: float) -> float | None:
-        """Seconds, by the nearest rank; None when nothing was counted."""
+        """Return seconds, by the nearest rank; None when nothing was counted."""
         rank = max(math.ceil(self._bins.total() * percent / 100), 1)
         for at in sorted(self._bins):
             rank -= self._bins[at]
@@ -70,7 +70,7 @@ class Times:
 
 @dataclass
 class Tally:
-    """Sums over requests. answered: times of OK answers; refused: of refusals."""
+    """Sums over requests. answered: times of OK replies; refused: of refusals."""
 
     codes: Counter[str] = field(default_factory=Counter)
     in_time: int = 0
@@ -106,11 +106,11 @@ class Tally:
 
     @property
     def errors(self) -> int:
-        """All that were neither answered nor refused."""
+        """How many were neither answered nor refused."""
         return self.total - self.codes[OK] - self.refusals
 
     def dump(self) -> dict[str, Any]:
-        """Plain values, for Locust's messages from workers."""
+        """Return plain values, for the messages of Locust's workers."""
         times = {name: getattr(self, name).dump() for name in ("answered", "refused", "pushback", "lag")}
         return {"codes": dict(self.codes), "in_time": self.in_time, **times}
 
@@ -121,14 +121,14 @@ class Tally:
 
 
 class Recorder:
-    """One process's tallies by slot of intended start, until they are taken. requests: how many have ended so far."""
+    """The tallies of one process by slot of intended start, since they were last taken. requests: ended so far."""
 
     def __init__(self) -> None:
         self.in_flight, self.requests = 0, 0
         self._slots: dict[int, Tally] = {}
 
     def record(self, intended: float, outcome: Outcome) -> None:
-        """`intended` is of time.perf_counter()."""
+        """Count the outcome of a request. intended: when it was due, of time.perf_counter()."""
         self.requests += 1
         self._slots.setdefault(slot_of(intended), Tally()).add(outcome)
 
@@ -138,10 +138,10 @@ class Recorder:
 
 
 def now() -> float:
-    """Seconds since the epoch, on a clock that is not set while the process lives."""
+    """Return seconds since the epoch, by a monotonic clock."""
     return _EPOCH + time.perf_counter()
 
 
 def slot_of(intended: float) -> int:
-    """The slot of a time of time.perf_counter(), counted from the epoch."""
+    """Return the slot of a time of time.perf_counter(), counted from the epoch."""
     return int((_EPOCH + intended) / SLOT)

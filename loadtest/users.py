@@ -1,4 +1,4 @@
-"""Who asks: Locust's users."""
+"""Locust users: an open loop and a closed loop."""
 
 import itertools
 from random import Random
@@ -14,12 +14,12 @@ from vitscope.loadtest.session import Sender
 from vitscope.loadtest.tally import OK, REFUSED, Outcome
 
 
-class Asking(User):
-    """Sends requests in greenlets of their own, so that stopping a user waits for answers rather than cancelling them."""
+class Sending(User):
+    """Sends each request in a greenlet of its own, so that stopping a user waits for replies and cancels no calls."""
 
     abstract = True
     host = DEFAULT_SERVER
-    sender: ClassVar[Sender | None] = None  # of this process; there before the first user
+    sender: ClassVar[Sender | None] = None  # of this process; set before the first user starts
     _users = itertools.count()
 
     def on_start(self) -> None:
@@ -27,25 +27,25 @@ class Asking(User):
         self._sender = self.sender
         worker = getattr(self.environment.runner, "worker_index", 0)
         self._random = Random(f"{self._sender.options.seed}/{worker}/{next(self._users)}")
-        self._asking = Group()
+        self._pending = Group()
 
     def on_stop(self) -> None:
-        self._asking.join()
+        self._pending.join()
 
-    def ask(self, intended: float) -> None:
-        """One request from draw to report."""
+    def send(self, intended: float) -> None:
+        """Draw a request, send it, and report its outcome."""
         sender = self._sender
         request = sender.mix.draw(self._random)
         sender.recorder.in_flight += 1
         try:
-            outcome = sender.caller.ask(request, intended)
+            outcome = sender.connections.send(request, intended)
         finally:
             sender.recorder.in_flight -= 1
         sender.recorder.record(intended, outcome)
         self._fire("stream" if request.stream else "unary", request.name, outcome)
 
     def _fire(self, kind: str, name: str, outcome: Outcome) -> None:
-        """Refusals have rows of their own, without times: a refusal is no failure, and would make a full server look fast."""
+        """Report to Locust. Refusals are rows of their own without times: neither failures nor fast answers."""
         refused = outcome.code == REFUSED
         self.environment.events.request.fire(
             request_type=f"{kind}, refused" if refused else kind,
@@ -57,9 +57,12 @@ class Asking(User):
         )
 
 
-class OpenLoop(Asking):
-    """Requests come when they come: time counts from the arrival that was due, however late the request was sent, so that a
-    slow server (or this process) cannot hide behind a load that it slowed down."""
+class OpenLoop(Sending):
+    """Sends at Poisson arrivals, one per second on average, without waiting for replies.
+
+    Latency counts from the arrival, however late the request was sent: otherwise a slow server would slow down the load
+    and with it the measurement (coordinated omission).
+    """
 
     def on_start(self) -> None:
         super().on_start()
@@ -72,15 +75,15 @@ class OpenLoop(Asking):
     @task
     def arrive(self) -> None:
         while self._due <= perf_counter():
-            self._asking.spawn(self.ask, self._due)
+            self._pending.spawn(self.send, self._due)
             self._due = next(self._arrivals)
 
 
-class ClosedLoop(Asking):
-    """The next request when the last was answered."""
+class ClosedLoop(Sending):
+    """Sends the next request when the last one was answered."""
 
     wait_time = constant(0)
 
     @task
     def wait_for_one(self) -> None:
-        self._asking.spawn(self.ask, perf_counter()).join()
+        self._pending.spawn(self.send, perf_counter()).join()

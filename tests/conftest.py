@@ -1,6 +1,7 @@
 """Photos and models that tests of several parts have in common."""
 
 import io
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from PIL import Image
 from tests.export.checkpoints import dinov2, save, vit
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 from vitscope.export.preprocess import Size
+
+# A shell without job control starts background commands (`make test &`) with SIGINT ignored, and children inherit that.
+# Tests interrupt children: with a handler here, they start with the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 

@@ -13,17 +13,20 @@ PROTOS = ROOT / "protos"
 
 # What each folder may import of the project, in one direction; `v1` is the stubs, `vitscope` the package itself and its command.
 ALLOWED = {
-    "bench": {"bundle", "export", "server", "v1"},
+    "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),
     "client": {"v1"},
     "deploy": set(),
+    "docs": set(),
     "finetune": set(),
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
     "server": {"bundle", "v1"},
     "src/vitscope": {"bundle", "client"},
 }
-STAGES = ALLOWED.keys() - {"bench", "deploy", "src/vitscope"}
+STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
+# Modules beside the stages that every stage may import. They import nothing but the standard library.
+SHARED = {"image_files", "tables"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
@@ -53,8 +56,8 @@ def libraries(path: Path) -> set[str]:
 
 
 def parts(path: Path) -> set[str]:
-    """Return which stages a file imports: `server` for `vitscope.server.app`; `v1` are the stubs."""
-    return {name.split(".")[1] for name in imported(path) if name.startswith("vitscope.")} & (STAGES | {"v1"})
+    """Return what a file imports of vitscope: `server` for `vitscope.server.app`; `v1` are the stubs."""
+    return {name.split(".")[1] for name in imported(path) if name.startswith("vitscope.")}
 
 
 def test_what_is_installed_is_one_package_that_links_to_the_folders() -> None:
@@ -69,12 +72,23 @@ def test_what_is_installed_is_one_package_that_links_to_the_folders() -> None:
 def test_imports_go_one_way(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files
+    own = {path.stem for path in files} if folder == "src/vitscope" else {folder}
     for path in files:
-        assert parts(path) <= ALLOWED[folder] | {folder}, path
-        assert not libraries(path) & (STAGES | {"bench", "deploy", "tests"}) - {folder}, path
+        assert parts(path) <= ALLOWED[folder] | SHARED | own, path
+        assert not libraries(path) & (STAGES | {"bench", "deploy", "docs", "tests"}) - {folder}, path
         if folder in ("bundle", "client", "server"):
             allowed = {"onnx"} if str(path.relative_to(ROOT)) in MAKES_GRAPHS else set()
             assert not libraries(path) & HEAVY - allowed, path
+
+
+def test_shared_modules_load_nothing_but_the_standard_library() -> None:
+    modules = ", ".join(f"vitscope.{name}" for name in sorted(SHARED))
+    loaded = f"import sys; before = set(sys.modules); import {modules}; print(*(set(sys.modules) - before))"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); {loaded}"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    others = {name.partition(".")[0] for name in found} - sys.stdlib_module_names
+    assert others == {"vitscope"}
+    assert {name for name in found if name.startswith("vitscope.")} == {f"vitscope.{name}" for name in SHARED}
 
 
 def test_a_server_loads_none_of_what_makes_graphs() -> None:

@@ -1,1 +1,1 @@
-"""What is measured, one module for each section of the report; each has a `measure(run)`."""
+"""The sections of the report: one module for each, with a function `measure(run)`."""

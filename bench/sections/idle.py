@@ -1,13 +1,13 @@
-"""A lone caller: what its reply takes beyond decoding and one run of the engine."""
+"""A single client: the latency beyond decoding and one run of the engine."""
 
 from statistics import median
 
 from bench import servers
 from bench.limits import EngineSetup, decode_rate, engine_rate
-from bench.load import Load, Outcome
 from bench.models import Model
 from bench.photos import payloads
 from bench.run import Run
+from vitscope.loadtest.generator import Load, LoadResult
 from vitscope.v1 import classifier_pb2
 
 MODELS = ("vit-ti", "vit-b")
@@ -27,8 +27,9 @@ def _measure(run: Run, model: Model) -> None:
             decode = run.limit(decode_rate, model.bundle.path, model.jpegs, seconds / 4, threads=1).seconds
             engine = run.limit(engine_rate, model.graph, EngineSetup(streams=1, batch=1), seconds / 2).seconds
             load = Load(server.address, sent, seconds, clients=1, keep=100_000)
-            outcome = run.drive(model, "vitscope", "1 client", server, load, round_)
-            # As long between two calls as the engine takes: both sides fall asleep meanwhile, which the next call pays for.
+            result = run.drive(model, "vitscope", "1 client", server, load, round_)
+            # With the same pause between two calls, the threads of both sides sleep as long, and wake up at the same
+            # cost.
             bare = Load(echo.address, sent, seconds / 2, clients=1, pause=decode + engine)
             run.drive(model, "bare gRPC echo", "1 client", echo, bare, round_)
             run.record(
@@ -36,17 +37,17 @@ def _measure(run: Run, model: Model) -> None:
                 "overhead",
                 "1 client",
                 round_,
-                by_reply_ms=1000 * median(_beyond_timing(outcome)),
-                by_limits_ms=1000 * (median(outcome.answered) - decode - engine),
+                by_reply_ms=1000 * median(_beyond_timing(result)),
+                by_limits_ms=1000 * (median(result.answered) - decode - engine),
                 decode_ms=1000 * decode,
                 engine_ms=1000 * engine,
             )
 
 
-def _beyond_timing(outcome: Outcome) -> list[float]:
-    """Seconds of each call less what the server's own timing gives to decoding and to the engine."""
-    timings = (classifier_pb2.ClassifyResponse.FromString(reply).timing for reply in outcome.replies)
+def _beyond_timing(result: LoadResult) -> list[float]:
+    """Return the seconds of each call, less decoding and inference by the timing in its reply."""
+    timings = (classifier_pb2.ClassifyResponse.FromString(reply).timing for reply in result.replies)
     return [
         took - timing.decode_seconds - timing.infer_seconds
-        for took, timing in zip(outcome.answered, timings, strict=True)
+        for took, timing in zip(result.answered, timings, strict=True)
     ]

@@ -1,12 +1,12 @@
-"""What maps cost: the same load with none, with the default map and with every layer's."""
+"""The cost of maps: the same load without maps, with the default map, and with the maps of all layers."""
 
 from itertools import islice
 
 from bench import servers
-from bench.load import Load
 from bench.models import Model
 from bench.photos import payloads
 from bench.run import Run
+from vitscope.loadtest.generator import Load
 from vitscope.v1 import maps_pb2
 
 MODELS = ("vit-ti", "vit-b")
@@ -27,10 +27,10 @@ def measure(run: Run) -> None:
 def _measure(run: Run, model: Model) -> None:
     sent = {kind: payloads(model.jpegs, maps) for kind, maps in KINDS.items()}
     with servers.vitscope(model, *servers.UNBOUNDED) as server:
-        # The second graph is compiled for the first who asks.
+        # The first such request compiles the second graph.
         first = Load(server.address, tuple(islice(sent["all layers"], 1)), seconds=0.5, warm_up=0, clients=1)
         run.start(first, f"{model.name}: loading the graph of all layers").result()
-        # Differences of one or two per cent are looked for, so there are twice as many rounds as elsewhere.
+        # Twice as many rounds as elsewhere, to find differences of one or two per cent.
         for round_ in range(2 * run.effort.rounds):
             for kind in KINDS if round_ % 2 == 0 else reversed(KINDS):
                 load = Load(server.address, sent[kind], run.seconds(model), clients=_CLIENTS)

@@ -1,11 +1,11 @@
-"""The service without its model: raw pixels and a graph that computes nothing, against a bare echo of the same bytes."""
+"""The service without a model: raw pixels and a graph that computes nothing, against a bare echo of the same bytes."""
 
 from bench import servers
 from bench.limits import EngineSetup, engine_rate
-from bench.load import Load
 from bench.noop import noop_model
 from bench.photos import raw_payloads
 from bench.run import Run
+from vitscope.loadtest.generator import Load
 
 _CLIENTS = 32
 

@@ -1,16 +1,16 @@
-"""Three times more than the server can do: what it answers, what it refuses and how fast, and whether its memory grows."""
+"""Three times the capacity: goodput, refusals and how fast they are, and the growth of memory."""
 
 from concurrent.futures import wait
 from statistics import mean
 
 from bench import servers
-from bench.load import Load
 from bench.photos import payloads
-from bench.run import Run, outcome_figures
+from bench.run import Run, load_figures
 from bench.sections.capacity import capacity
+from vitscope.loadtest.generator import Load
 
 FACTOR = 3
-# Twice the server's own bound on waiting: what comes later is of no use to anybody and counts as failed.
+# Twice the server's own bound on waiting. A later reply counts as failed.
 _TIMEOUT = 2.0
 
 
@@ -24,7 +24,7 @@ def measure(run: Run) -> None:
         cpu = server.cpu_seconds
         while not wait([pending], timeout=1).done:
             memory.append(server.rss_mib)
-        outcome = pending.result()
+        result = pending.result()
         cpu = server.cpu_seconds - cpu
         after = capacity(run, model, unbounded, sent, 1)
     settled = memory[len(memory) // 4 :]
@@ -33,9 +33,9 @@ def measure(run: Run) -> None:
         "vitscope",
         f"{FACTOR} × capacity",
         0,
-        **outcome_figures(outcome),
-        goodput=outcome.rate / mean((before, after)),
+        **load_figures(result),
+        goodput=result.rate / mean((before, after)),
         growth=settled[-1] / settled[0] - 1,
         server_rss_mib=settled[-1],
-        server_cores=cpu / outcome.wall_seconds,
+        server_cores=cpu / result.wall_seconds,
     )

@@ -1,14 +1,14 @@
-"""Latency against load: Poisson arrivals at shares of the capacity, counted from the scheduled arrival."""
+"""Latency by load: Poisson arrivals at shares of the capacity, counted from the scheduled arrival."""
 
 from statistics import median
 
 from bench import servers
 from bench.limits import EngineSetup, engine_rate
-from bench.load import Load
 from bench.models import Model
 from bench.photos import payloads
 from bench.run import Run
 from bench.sections.capacity import capacity
+from vitscope.loadtest.generator import Load
 
 SHARES = (50, 80, 95)
 MODELS = ("vit-ti", "vit-b")

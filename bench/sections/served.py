@@ -1,23 +1,23 @@
-"""Photos in, top 5 out: the server, the limits of this machine and the plain servers, round by round."""
+"""Photos in, top 5 out: the server, the limits of this machine and the plain servers, in each round."""
 
 from contextlib import ExitStack
 from functools import partial
 
 from bench import servers
 from bench.limits import EngineSetup, back_to_back, combined_rate, decode_rate, engine_rate
-from bench.load import Load
 from bench.models import Model
 from bench.photos import payloads
 from bench.run import Run
 from bench.servers import Server
+from vitscope.loadtest.generator import Load
 
-# Where servers are compared with one another and with the limits, and the rest of each server's curve.
+# Clients at which servers are compared with one another and with the limits, and the other points of the curve.
 COMPARED = 32
 CURVE = (1, 8, 128)
 
 
 def clients_title(clients: int) -> str:
-    """How records name a closed loop."""
+    """Return the name of a closed loop in records."""
     return "1 client" if clients == 1 else f"{clients} clients"
 
 
@@ -39,7 +39,7 @@ def _measure(run: Run, model: Model) -> None:
             _limits(run, model, alone, beside, round_)
             for subject, server in started.items():
                 _drive(run, model, subject, server, COMPARED, round_)
-            # The plain servers' curves are only drawn, so one round of them is enough.
+            # One round of the plain servers' curves is enough: they are only drawn.
             for subject, server in started.items() if round_ == 0 else [("vitscope", started["vitscope"])]:
                 for clients in CURVE:
                     _drive(run, model, subject, server, clients, round_)

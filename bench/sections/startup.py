@@ -1,4 +1,4 @@
-"""From the start of the process until it serves, with the compiled engine in its cache."""
+"""Seconds from the start of the process until it serves, with the compiled engine in the cache."""
 
 from bench import servers
 from bench.run import Run
@@ -6,7 +6,7 @@ from bench.run import Run
 
 def measure(run: Run) -> None:
     model = run.model("vit-b" if "vit-b" in run.effort.models else "vit-ti")
-    with servers.vitscope(model) as first:  # fills the cache, unless an earlier section has
+    with servers.vitscope(model) as first:  # fills the cache, if no earlier section has
         run.record(model, "vitscope", "first start of this section", 0, ready_seconds=first.ready_seconds)
     for round_ in run.rounds():
         with servers.vitscope(model) as server:

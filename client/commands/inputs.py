@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitscope.client.request import MAX_IMAGE_BYTES
-
-# Formats that the server decodes; see image.proto.
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+from vitscope.image_files import SUFFIXES, is_image_name
 
 STDIN = "-"
 
@@ -57,7 +55,7 @@ def _expand(argument: str) -> Iterator[Source]:
 
 
 def _folder(folder: Path) -> Iterator[Source]:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if is_image_name(file) and file.is_file())
     if not files:
-        raise ValueError(f"{folder}: no images in this folder; looked for {', '.join(sorted(SUFFIXES))}")
+        raise ValueError(f"{folder}: no images in this folder; looked for {', '.join(SUFFIXES)}")
     yield from (Source(str(file), file, file.relative_to(folder)) for file in files)

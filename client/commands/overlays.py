@@ -4,8 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from vitscope.client.commands.inputs import SUFFIXES, Source
+from vitscope.client.commands.inputs import Source
 from vitscope.client.result import AttentionMap, Result
+from vitscope.image_files import is_image_name
 
 SUFFIX = ".png"
 
@@ -61,7 +62,7 @@ def overlay_writer(out: str, images: int) -> OverlayWriter:
             )
     elif path.exists() and not path.is_dir():
         raise ValueError(f"--attention {out}: a file; accepted: a folder, for {images:,} images")
-    elif path.suffix.lower() in SUFFIXES and not path.is_dir() and not out.endswith(os.sep):
+    elif is_image_name(path) and not path.is_dir() and not out.endswith(os.sep):
         raise ValueError(f"--attention {out}: named like a file; accepted: a folder, for {images:,} images")
     folder = path if into_folder else path.parent
     try:

@@ -1,4 +1,4 @@
-"""The page as a whole: rows, variables, annotations, links. `python -m deploy.grafana.page` writes it for Grafana to read."""
+"""The whole page: rows, variables, annotations, links. `python -m deploy.grafana.page` writes it."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ ROWS = (HEALTHY, FAST, FULL, WORK, ITSELF, GPU)
 
 
 def dashboard() -> Json:
-    """The page, for Grafana 11 or newer."""
+    """Return the page, for Grafana 11 or newer."""
     return {
         "uid": "vitscope",
         "title": "vitscope",
@@ -43,12 +43,12 @@ def write() -> None:
 
 
 def text() -> str:
-    """The file as it is kept."""
+    """Return the text of the file."""
     return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _placed(rows: tuple[Row, ...]) -> list[Json]:
-    """Headings and panels with their place. Panels of a collapsed row are within its heading."""
+    """Place headings and panels on the grid. The heading of a collapsed row contains its panels."""
     placed: list[Json] = []
     number = top = 0
     for row in rows:
@@ -109,14 +109,14 @@ def _variable(name: str, label: str, query: str) -> Json:
         "sort": 3,
         "multi": True,
         "includeAll": True,
-        # Also what has none: requests for a model that is not served have an empty one.
+        # Also series without a value: requests for a model that is not served have an empty label.
         "allValue": ".*",
         "current": {"text": ["All"], "value": ["$__all"]},
     }
 
 
 def _annotations() -> list[Json]:
-    """What happened, as marks across all graphs: each is there for a minute after the event."""
+    """Return the events that are marked in all graphs. Each query has a value for a minute after its event."""
     ready = f"vitscope_model_ready{{{VERSION}}}"
     firing = 'ALERTS{alertstate="firing"}'
     return [
@@ -129,7 +129,7 @@ def _annotations() -> list[Json]:
         ),
         _annotation(
             "Model took over",
-            # Five minutes, so that a scrape that failed is no new start.
+            # Five minutes, so that a failed scrape does not look like a new start.
             f"{ready} == 1 unless max_over_time({ready}[5m] offset 1m) == 1",
             "{{model}} {{version}} serves",
             "{{instance}}",

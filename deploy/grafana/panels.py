@@ -1,4 +1,4 @@
-"""The kinds of panels as Grafana's JSON has them, without their place on the page."""
+"""Panels as Grafana's JSON has them, without their place on the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ GOOD, WARN, BAD, LIMIT = "green", "orange", "red", "dark-red"
 
 @dataclass(frozen=True)
 class Query:
-    """One expression. legend: name of its series, with {{label}} filled in. colour: of its lines; else by turns. limit: a dashed
-    line that others are to be held against. right: the unit of an axis of its own on the right-hand side."""
+    """An expression.
+
+    legend: name of its series, with {{label}} filled in. colour: of its lines; by default the next of the palette.
+    limit: drawn as a dashed line. right: the unit of an axis of its own on the right-hand side.
+    """
 
     expr: str
     legend: str = ""
@@ -24,7 +27,7 @@ class Query:
 
 
 def stat(title: str, description: str, *queries: Query, unit: str, steps: Sequence[Step], decimals: int = 0) -> Json:
-    """A tile with the present value of each query on a ground that tells whether it is good; steps: see `_thresholds`."""
+    """Return a tile with the current value of each query. steps: its background colour, see `_thresholds`."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "background",
@@ -56,7 +59,7 @@ def graph(
     line_at: float | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> Json:
-    """Lines over time from 0, or up to `top`; line_at: a bar that should not be passed; colours: of series by name."""
+    """Return lines over time on an axis from 0, or to `top`. line_at: a threshold line. colours: of series by name."""
     custom = {
         "drawStyle": "line",
         "lineInterpolation": "linear",
@@ -89,7 +92,7 @@ def graph(
 
 
 def heatmap(title: str, description: str, expr: str, unit: str) -> Json:
-    """How a histogram's observations are distributed, over time. `expr` is cumulative and keeps the label `le`."""
+    """Return the distribution of a histogram over time. `expr` is cumulative and keeps the label `le`."""
     options = {
         "calculate": False,
         "cellGap": 0,
@@ -119,7 +122,7 @@ def heatmap(title: str, description: str, expr: str, unit: str) -> Json:
 def table(
     title: str, description: str, *queries: Query, columns: Sequence[str], looks: Mapping[str, Json] | None = None
 ) -> Json:
-    """One line for each set of labels that the queries share, at the present time.
+    """Return current values, with a row for each set of labels that the queries share.
 
     columns: labels and legends of queries, in order; other labels are left out. looks: properties of columns by name.
     """
@@ -141,7 +144,7 @@ def table(
 
 
 def background(*steps: Step) -> Json:
-    """Look of a table's column whose cells are coloured by these steps."""
+    """Return the look of a table's column whose cells are coloured by these steps."""
     return {
         "thresholds": _thresholds(steps),
         "custom.cellOptions": {"type": "color-background", "mode": "basic"},
@@ -149,7 +152,7 @@ def background(*steps: Step) -> Json:
 
 
 def words(**texts: str) -> Json:
-    """Mapping of values to texts; `words(_0="no", _1="yes")`, since names of arguments cannot begin with a digit."""
+    """Map values to texts: `words(_0="no", _1="yes")`, because names of arguments cannot begin with a digit."""
     options = {value.removeprefix("_"): {"text": text, "index": n} for n, (value, text) in enumerate(texts.items())}
     return {"mappings": [{"type": "value", "options": options}]}
 
@@ -188,7 +191,7 @@ def _panel(
 
 
 def _thresholds(steps: Sequence[Step]) -> Json:
-    """Colours by value: each from its value on, the first, of value None, from below."""
+    """Return colours by value. Each applies from its value on; the first has the value None."""
     return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in steps]}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vitscope.bundle import BundleError, open_bundle
 from vitscope.server.engines.choose import NoEngine, Wanted, choose, objections
-from vitscope.server.tools.table import table
+from vitscope.tables import text_table
 
 OK, NONE = 0, 1
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     for engine, precision, why in found:
         grouped.setdefault((engine, why or "yes"), []).append(precision)
     rows = ((engine, ", ".join(precisions), here) for (engine, here), precisions in grouped.items())
-    print(table(("engine", "precisions", "here"), rows))
+    print(text_table(("engine", "precisions", "here"), rows))
     if arguments.bundle:
         print()
         return _chosen(arguments.bundle)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vitscope.bundle import Manifest
+from vitscope.image_files import SUFFIXES, is_image_name
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import prepare_encoded
@@ -12,7 +13,6 @@ from vitscope.server.images.prepare import prepare_encoded
 HELP = "hold engines to these images (folder, searched at every depth; at most 256 are used) instead of made-up ones"
 # Fewer say little of an engine; more take long on the processor, where the reference runs.
 _FEWEST, _MOST = 8, 256
-_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 
 
 class UnusableImages(ValueError):
@@ -29,7 +29,7 @@ def read_images(folder: Path, manifest: Manifest) -> np.ndarray:
         raise UnusableImages(f"--images {folder}: no such folder")
     found = sorted(path for path in folder.rglob("*") if _is_image(path))
     if len(found) < _FEWEST:
-        kinds = ", ".join(sorted(_SUFFIXES))
+        kinds = ", ".join(SUFFIXES)
         raise UnusableImages(f"--images {folder}: {len(found)} images; accepted: at least {_FEWEST} ({kinds})")
     chosen = [found[index] for index in np.linspace(0, len(found) - 1, min(len(found), _MOST)).round().astype(int)]
     prepared, broken = list[np.ndarray](), list[str]()
@@ -47,4 +47,4 @@ def read_images(folder: Path, manifest: Manifest) -> np.ndarray:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+    return is_image_name(path) and path.is_file() and not path.name.startswith(".")

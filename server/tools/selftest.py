@@ -22,7 +22,7 @@ from vitscope.server.host.cpu import available_cpus
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.tools.images import HELP, UnusableImages, read_images
 from vitscope.server.tools.limit import OPERATIONS, limit_bundle
-from vitscope.server.tools.table import table
+from vitscope.tables import text_table
 
 OK, FAILED, USAGE = 0, 1, 2
 # Images to compare on where nobody gave any.
@@ -182,8 +182,8 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
         [
             f"{manifest.name}/{manifest.version}: {operations / 1e9:.2f} GFLOP per image. Limit: what the same engine makes of large "
             "matrix products.",
-            table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates),
-            table(("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates),
+            text_table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates),
+            text_table(("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates),
             *fused,
             *failures,
         ]

@@ -1,3 +1,5 @@
+"""A tiny model and made-up results."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Bars are judged by the median of the rounds."""
+
 import pytest
 
 from bench.bars import Bar, bars, shown

@@ -1,3 +1,5 @@
+"""The plain servers answer as the checkpoint does."""
+
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 import transformers
 from PIL import Image
 
-from bench.baseline import Run, Servicer, onnxruntime_model, openvino_model, start
+from bench.baseline import Infer, Servicer, onnxruntime_model, openvino_model, start
 from bench.models import Model
 from bench.photos import request, to_jpeg
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
@@ -23,7 +25,7 @@ def photo() -> bytes:
 
 @pytest.fixture(scope="module")
 def expected(checkpoint: Path, photo: bytes) -> np.ndarray:
-    """The checkpoint's own logits for the photo."""
+    """The logits of the checkpoint for the photo."""
     processor = transformers.AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
     model = transformers.AutoModelForImageClassification.from_pretrained(checkpoint).eval()
     with torch.no_grad():
@@ -32,17 +34,17 @@ def expected(checkpoint: Path, photo: bytes) -> np.ndarray:
     return logits
 
 
-def plain(model: Model) -> tuple[int, Run]:
+def plain(model: Model) -> tuple[int, Infer]:
     return onnxruntime_model(str(model.plain), 1, mean=0.5, std=0.5)
 
 
-def informed(model: Model) -> tuple[int, Run]:
+def informed(model: Model) -> tuple[int, Infer]:
     return openvino_model(str(model.graph), "f32", 2)
 
 
 @pytest.mark.parametrize("make", [plain, informed])
 def test_answers_a_photo_as_the_checkpoint_does(
-    make: Callable[[Model], tuple[int, Run]], model: Model, photo: bytes, expected: np.ndarray
+    make: Callable[[Model], tuple[int, Infer]], model: Model, photo: bytes, expected: np.ndarray
 ) -> None:
     servicer = Servicer(*make(model), draft=False)
     reply = call(servicer, photo)

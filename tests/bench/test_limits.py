@@ -1,3 +1,5 @@
+"""The limits of decoding and inference, measured on a tiny model."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The page, its drawings, and the command that writes them."""
+
 from pathlib import Path
 
 import pytest

@@ -1,8 +1,10 @@
+"""Results: stored, read by figure, and reduced to medians, ratios and percentiles."""
+
 from pathlib import Path
 
 import pytest
 
-from bench.results import Record, Results, Spread, ratios
+from bench.results import Record, Results, Spread, percentiles, ratios
 
 
 def test_results_survive_the_disk(results: Results, tmp_path: Path) -> None:
@@ -33,3 +35,9 @@ def test_ratios_are_taken_within_rounds() -> None:
 def test_series_follow_the_loads(results: Results) -> None:
     results.add(Record("served", "vit-ti", "vitscope", "8 clients", 0, {"other": 1.0}))
     assert [load for load, _ in results.series("served", "vit-ti", "vitscope", "rate")] == ["32 clients", "1 client"]
+
+
+def test_percentiles_are_interpolated_milliseconds() -> None:
+    found = percentiles([k / 1000 for k in range(1001)])
+    assert found == pytest.approx({"p50": 500, "p95": 950, "p99": 990, "p99.9": 999})
+    assert percentiles([]) == {}

@@ -1,17 +1,19 @@
+"""Servers of the benchmark, started and stopped."""
+
 import os
 
 import pytest
 
-from bench.load import Load, generate
 from bench.photos import raw_payloads
 from bench.servers import Server, ServerFailed, echo
+from vitscope.loadtest.generator import Load, generate
 
 
-def test_the_echo_answers_and_is_gone_afterwards() -> None:
+def test_the_echo_answers_and_ends_with_the_block() -> None:
     with echo() as server:
-        outcome = generate(Load(server.address, raw_payloads(224, 224, 2), seconds=0.3, warm_up=0.1, clients=2, keep=1))
-        assert outcome.codes.keys() == {"OK"}
-        assert len(outcome.replies[0]) == 450
+        result = generate(Load(server.address, raw_payloads(224, 224, 2), seconds=0.3, warm_up=0.1, clients=2, keep=1))
+        assert result.codes.keys() == {"OK"}
+        assert len(result.replies[0]) == 450
         assert server.rss_mib > 5
         assert server.cpu_seconds > 0
         assert server.ready_seconds > 0

@@ -1,4 +1,4 @@
-"""The real Envoy with the configuration that compose mounts, in front of real servers, all on loopback."""
+"""A real Envoy with the configuration that compose mounts, in front of real servers, all on loopback."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ from tests.deploy.monitoring import eventually
 from tests.deploy.names import Names, names
 from tests.e2e.harness import ROOT, RunningServer
 
-# Few, so that a test can be refused. One caller may have half of them, on each server.
+# Few, so that a test can get refusals. One caller may hold half of them, on each server.
 PLACES = 128
 
 CONFIG = ROOT / "deploy/envoy/envoy.yaml"
@@ -27,24 +27,24 @@ _BINARY = Path(str(files("envoy"))) / "_bin/envoy"
 
 
 class Replica(RunningServer):
-    """One of several servers that differ in their address alone: 127.0.0.`number`."""
+    """One of several servers that differ only in their address: 127.0.0.`number`."""
 
     def __init__(self, models: Path, number: int, port: int, *arguments: str) -> None:
         self.host = f"127.0.0.{number}"
         super().__init__(models, "--host", self.host, "--grpc-port", str(port), *arguments)
 
     def freeze(self) -> None:
-        """It keeps its connections, and does nothing any more."""
+        """Stop the process. It keeps its connections."""
         self.process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out."""
+        """End the process as the kernel does when memory runs out."""
         self.process.kill()
         self.process.wait()
         self.channel.close()
 
     def __exit__(self, *_: object) -> None:
-        """What a server does when it is told to stop is for a test to look at; here it would only take its time."""
+        """Kill the server. A shutdown would take longer; tests of it call terminate()."""
         self.kill()
 
     def answered(self, code: str = "OK") -> float:
@@ -52,7 +52,7 @@ class Replica(RunningServer):
 
 
 class Envoy:
-    """`grpc`: where callers go. `metrics`: the base of the pages that Prometheus may see."""
+    """grpc: the address for clients. metrics: the base URL of the pages for Prometheus."""
 
     def __init__(self, process: subprocess.Popen[bytes], config: dict[str, Any]) -> None:
         self.process = process
@@ -64,7 +64,7 @@ class Envoy:
             return str(response.read().decode())
 
     def gauge(self, name: str) -> float:
-        """Sum of the samples of a series of the cluster `server`."""
+        """Return the sum of the samples of a series of the cluster `server`."""
         lines = [line for line in self.get("/metrics").splitlines() if line.startswith(f"{name}{{")]
         return sum(float(line.rpartition(" ")[2]) for line in lines if 'envoy_cluster_name="server"' in line)
 
@@ -93,7 +93,7 @@ class Service:
 
 
 def moved(config: dict[str, Any], port: Callable[[], int], server: int, resolver: int) -> dict[str, Any]:
-    """The configuration with nothing changed but where it listens, where the servers do, and whom it asks for their addresses."""
+    """Return the configuration with other ports: its own, those of the servers, and that of the DNS resolver."""
     config = copy.deepcopy(config)
     for number in (0, 1):
         _listener(config, number).update(address="127.0.0.1", port_value=port())
@@ -114,7 +114,7 @@ def moved(config: dict[str, Any], port: Callable[[], int], server: int, resolver
 
 @contextmanager
 def _running(folder: Path, port: Callable[[], int], server: int, names: Names) -> Iterator[Envoy]:
-    """Envoy, from when it is ready. `folder` gets its configuration and its log."""
+    """Run Envoy, and wait until it is ready. `folder` gets its configuration and its log."""
     config = moved(yaml.safe_load(CONFIG.read_text()), port, server, names.port)
     path = folder / "envoy.json"
     path.write_text(json.dumps(config))

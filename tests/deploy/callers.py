@@ -1,4 +1,4 @@
-"""Callers of a service, and what they ask."""
+"""Clients of a service, and their requests."""
 
 import io
 import threading
@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.deploy.monitoring import eventually
 from vitscope import Client, ClientError
+from vitscope.loadtest.numbered import after_end
 from vitscope.v1 import classifier_pb2, image_pb2
 
 _numbers = count()
@@ -23,8 +24,8 @@ def _png(side: int) -> bytes:
 
 
 def image(side: int = 28) -> bytes:
-    """A PNG of `side` x `side` pixels. No two alike: what follows its end is not looked at."""
-    return _png(side) + b"%08d" % next(_numbers)
+    """Return a PNG of `side` x `side` pixels. No two are equal."""
+    return after_end(_png(side), b"%016d" % next(_numbers))
 
 
 def request(side: int = 28) -> classifier_pb2.ClassifyRequest:
@@ -32,17 +33,19 @@ def request(side: int = 28) -> classifier_pb2.ClassifyRequest:
 
 
 def bare_channel(address: str) -> grpc.Channel:
-    """A connection of its own, on which nothing is ever tried again."""
+    """Open a connection of its own, which never retries a call."""
     return grpc.insecure_channel(address, [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)])
 
 
 class Load:
-    """Callers that ask all the time with the Python client: three for one image after another, one over streams."""
+    """Python clients that send all the time: three send one image after another, one sends streams."""
 
     def __init__(self, address: str) -> None:
         self._address, self._end = address, threading.Event()
         self.single, self.streamed, self.failures = 0, 0, list[Exception]()
-        self._threads = [threading.Thread(target=run) for run in (self._ask, self._ask, self._ask, self._stream)]
+        self._threads = [
+            threading.Thread(target=run) for run in (self._single, self._single, self._single, self._stream)
+        ]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -55,11 +58,11 @@ class Load:
             thread.join()
 
     def more(self, answers: int = 50) -> None:
-        """Wait for so many more answers of each kind."""
+        """Wait for that many more answers of each kind."""
         single, streamed = self.single + answers, self.streamed + answers
         eventually(lambda: self.single >= single and self.streamed >= streamed, f"no more answers: {self.failures}")
 
-    def _ask(self) -> None:
+    def _single(self) -> None:
         with Client(self._address, timeout=30) as client:
             while not self._end.is_set():
                 try:

@@ -1,4 +1,4 @@
-"""The compose files, read as Compose reads them: variables filled in, one file laid over the other."""
+"""The compose files as Compose reads them: variables filled in, one file merged into the other."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\$\{(\w+):([-+])([^}]*)\}")
 
 
 class _Reset:
-    """`!reset`: what the file below says is dropped."""
+    """`!reset`: drops the value of the file below."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,24 +27,24 @@ _Loader.add_constructor("!reset", lambda loader, node: _Reset())
 
 
 def variables() -> set[str]:
-    """Every variable that the files take from the shell or from .env, but those that the server is handed as they are."""
+    """Return the variables of the shell or of .env in the files, without those that are passed on to the server."""
     return {name for file in (BASE, ENVOY) for name, *_ in _VARIABLE.findall(file.read_text())}
 
 
 def compose(envoy: bool = False, **values: str) -> dict[str, Any]:
-    """The configuration, with Envoy's file laid over it where asked for."""
+    """Return the configuration, with Envoy's file merged into it if `envoy`."""
     config = _read(BASE.read_text(), values)
-    return _laid_over(config, _read(ENVOY.read_text(), values)) if envoy else config
+    return _merged(config, _read(ENVOY.read_text(), values)) if envoy else config
 
 
 def services(envoy: bool = True, **values: str) -> dict[str, dict[str, Any]]:
-    """Every service by name, of every profile."""
+    """Return all services of all profiles by name."""
     found: dict[str, dict[str, Any]] = compose(envoy, **values)["services"]
     return found
 
 
 def published(service: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Host address, its port and the container's, of each port that is published."""
+    """Return host address, host port and container port of each published port."""
     ports = [port.rsplit(":", 2) for port in service.get("ports", [])]
     return [(host, int(outer), int(inner)) for host, outer, inner in ports]
 
@@ -61,10 +61,10 @@ def _read(text: str, values: Mapping[str, str]) -> dict[str, Any]:
     return config
 
 
-def _laid_over(below: Any, above: Any) -> Any:
-    """Compose adds lists up; no list is there to be added to."""
+def _merged(below: Any, above: Any) -> Any:
+    """Merge two documents. Compose concatenates lists; there are none to concatenate here."""
     if isinstance(below, dict) and isinstance(above, dict):
-        merged = below | {key: _laid_over(below[key], above[key]) if key in below else above[key] for key in above}
+        merged = below | {key: _merged(below[key], above[key]) if key in below else above[key] for key in above}
         return {key: value for key, value in merged.items() if not isinstance(value, _Reset)}
     assert isinstance(above, str | _Reset), above
     return above

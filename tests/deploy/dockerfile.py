@@ -1,4 +1,4 @@
-"""The Dockerfile, read."""
+"""A parser of the Dockerfile."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ DOCKERFILE = ROOT / "Dockerfile"
 
 @dataclass(frozen=True)
 class Step:
-    """One instruction: COPY, its flags (--from=…) and the rest of the line."""
+    """One instruction: its name (COPY), its flags (--from=…) and the rest of the line."""
 
     name: str
     flags: tuple[str, ...]
@@ -25,7 +25,7 @@ class Stage:
 
 
 def stages() -> dict[str, Stage]:
-    """The stages of the Dockerfile by name, in order."""
+    """Return the stages of the Dockerfile by name, in order."""
     text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     found: dict[str, Stage] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -42,7 +42,7 @@ def stages() -> dict[str, Stage]:
 
 
 def image(target: str) -> list[Step]:
-    """Every step that a target's image is made by, those of its bases first."""
+    """Return all steps that make the image of a target, those of its bases first."""
     known = stages()
     stage = known.get(target)
     return [*image(stage.base), *stage.steps] if stage else []

@@ -1,4 +1,4 @@
-"""The real Prometheus and Alertmanager with the files that compose mounts, and a receiver of what they tell."""
+"""Real Prometheus and Alertmanager with the files that compose mounts, and a receiver of notifications."""
 
 import json
 import queue
@@ -27,21 +27,21 @@ _T = TypeVar("_T")
 
 
 def binary(name: str) -> Path:
-    """A program that `make prometheus` unpacks beside Python."""
+    """Return the path of a program that `make prometheus` unpacks beside Python."""
     path = _BINARIES / name
     assert path.exists(), f"{path} is missing; `make prometheus` fetches it"
     return path
 
 
 def tool(name: str, *arguments: str | Path) -> str:
-    """What promtool or amtool prints; it must succeed."""
+    """Run promtool or amtool, which must succeed. Returns what it prints."""
     done = subprocess.run([binary(name), *arguments], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def eventually(found: Callable[[], _T], why: str, seconds: float = 60) -> _T:
-    """The first result that is true. Fails after so many seconds, with `why`."""
+    """Call `found` until its result is true, and return that. Fails after `seconds`, with `why`."""
     until = time.monotonic() + seconds
     while not (result := found()):
         assert time.monotonic() < until, why
@@ -50,7 +50,7 @@ def eventually(found: Callable[[], _T], why: str, seconds: float = 60) -> _T:
 
 
 class Api:
-    """A running server's HTTP interface."""
+    """The HTTP API of a running server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -63,7 +63,7 @@ class Api:
         self._json(urllib.request.Request(self.url + path, json.dumps(body).encode(), headers))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Samples of an instant query of Prometheus."""
+        """Return the samples of an instant query of Prometheus."""
         samples: list[dict[str, Any]] = self.get("/api/v1/query", query=expression)["data"]["result"]
         return samples
 
@@ -75,7 +75,7 @@ class Api:
 
 @contextmanager
 def running(program: str, port: int, folder: Path, *flags: str) -> Iterator[Api]:
-    """A program of the Prometheus project on 127.0.0.1, ready; killed at the end. Its log is in `folder`."""
+    """Run a program of the Prometheus project on 127.0.0.1, and wait until it is ready. Its log is in `folder`."""
     url = f"http://127.0.0.1:{port}"
     command = [str(binary(program)), f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn", *flags]
     log = folder / f"{program}.log"
@@ -97,19 +97,19 @@ def running(program: str, port: int, folder: Path, *flags: str) -> Iterator[Api]
 
 
 class Receiver:
-    """What was posted to it, in order; see `receiver`."""
+    """The notifications that were posted to a receiver, in order; see `receiver`."""
 
     def __init__(self, url: str, posts: "queue.Queue[dict[str, Any]]") -> None:
         self.url, self._posts = url, posts
 
     def alert(self, name: str, seconds: float = 60) -> dict[str, Any]:
-        """The next firing alert of this name, as Alertmanager tells it."""
+        """Return the next firing alert of this name, as Alertmanager sends it."""
         until = time.monotonic() + seconds
         while True:
             try:
                 post = self._posts.get(timeout=max(0.01, until - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"nobody was told of {name}") from None
+                raise AssertionError(f"no notification of {name}") from None
             for alert in post["alerts"]:
                 if (alert["labels"]["alertname"], alert["status"]) == (name, "firing"):
                     return {**alert, "receiver": post["receiver"]}
@@ -117,7 +117,7 @@ class Receiver:
 
 @contextmanager
 def receiver() -> Iterator[Receiver]:
-    """A server for Alertmanager's webhooks."""
+    """Run a server for Alertmanager's webhooks."""
     posts: queue.Queue[dict[str, Any]] = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -140,7 +140,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def quick_prometheus(addresses: dict[str, str]) -> dict[str, Any]:
-    """Prometheus's configuration with short intervals, and each job's target and Alertmanager at these addresses."""
+    """Return Prometheus's configuration with short intervals, and these addresses of targets and of Alertmanager."""
     config: dict[str, Any] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [addresses["alertmanager"]]}]
@@ -151,7 +151,7 @@ def quick_prometheus(addresses: dict[str, str]) -> dict[str, Any]:
 
 
 def quick_alertmanager(url: str) -> dict[str, Any]:
-    """Alertmanager's configuration with short waits, and a webhook for all receivers."""
+    """Return Alertmanager's configuration with short waits, and one webhook for all receivers."""
     config: dict[str, Any] = yaml.safe_load(ALERTMANAGER.read_text())
     for route in (config["route"], *config["route"]["routes"]):
         route["group_wait"] = "100ms"
@@ -161,7 +161,7 @@ def quick_alertmanager(url: str) -> dict[str, Any]:
 
 
 def differences(one: object, other: object, path: str = "") -> set[str]:
-    """Where two documents differ, as paths: `scrape_configs.0.job_name`."""
+    """Return the paths at which two documents differ: `scrape_configs.0.job_name`."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         keys = one.keys() | other.keys()
         return set().union(*(differences(one.get(key), other.get(key), f"{path}.{key}".lstrip(".")) for key in keys))

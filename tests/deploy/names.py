@@ -1,4 +1,4 @@
-"""A DNS server that answers as the one of Docker: a name has an address for each container that is there now."""
+"""A DNS server that answers as Docker's does: a name has the address of each current container."""
 
 import socket
 import struct
@@ -6,15 +6,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Seconds. Docker's own; who believed it would look again in ten minutes.
+# Docker's TTL, in seconds. Envoy must not wait for it.
 _TTL = 600
-# RFC 1035: 4.1.1, an answer by the authority, recursion available; 4.1.4, the name in the question; 3.2, type A, class IN.
+# RFC 1035: 4.1.1, an authoritative answer, recursion available; 4.1.4, the name of the question; 3.2, type A, class IN.
 _HEADER, _FLAGS = struct.Struct("!6H"), 0x8580
 _SAME_NAME, _QUERY_A = b"\xc0\x0c", b"\x00\x01\x00\x01"
 
 
 class Names:
-    """`addresses` are those of every name. Assign to it to change them."""
+    """addresses: those of every name; assign to it to change them."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.addresses: tuple[str, ...] = ()
@@ -22,7 +22,7 @@ class Names:
         self._listener = listener
 
     def answer(self) -> None:
-        """Answer queries until one that is empty."""
+        """Answer queries until an empty one."""
         while True:
             query, sender = self._listener.recvfrom(4096)
             if not query:
@@ -38,7 +38,7 @@ class Names:
 
 @contextmanager
 def names() -> Iterator[Names]:
-    """A running one."""
+    """Run a DNS server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         found = Names(listener)

@@ -1,4 +1,4 @@
-"""A real server under a load that has something of everything, and the real Prometheus that watches it."""
+"""A real server under a mixed load, and a real Prometheus that scrapes it."""
 
 import re
 import threading
@@ -11,12 +11,12 @@ from typing import Any
 import grpc
 import yaml
 
-from deploy.grafana.prometheus import Prometheus
+from docs.tools.dashboard.prometheus import Prometheus
 from tests.deploy.monitoring import PROMETHEUS, running
 from tests.e2e.harness import RunningServer, numbered
 from vitscope.client.request import classify_request
 
-# In the place of the rules' own times, so that seconds are enough to see each at work.
+# Replacements for the times in the rules, so that a test of seconds sees each rule work.
 SHORT = {"5m": "4s", "1h": "3s", "3d": "4s", "2m": "1s"}
 
 _numbers = count()
@@ -24,7 +24,7 @@ _numbers = count()
 
 @contextmanager
 def watched(server: RunningServer, folder: Path, port: int, times: dict[str, str]) -> Iterator[Prometheus]:
-    """Prometheus with the rules that compose mounts, but for their times, scraping one server each second and telling nobody."""
+    """Run Prometheus on one server, scraped each second, with the rules that compose mounts but other times."""
     rules = folder / "rules"
     rules.mkdir()
     for file in (PROMETHEUS / "rules").glob("*.yml"):
@@ -44,7 +44,7 @@ def watched(server: RunningServer, folder: Path, port: int, times: dict[str, str
 
 
 def retimed(rules: str, times: dict[str, str]) -> str:
-    """The text of rules with other windows, offsets and intervals."""
+    """Replace windows, offsets and intervals in the text of rules."""
 
     def other(found: re.Match[str]) -> str:
         return found[1] + times.get(found[2], found[2])
@@ -54,9 +54,9 @@ def retimed(rules: str, times: dict[str, str]) -> str:
 
 @contextmanager
 def load(server: RunningServer, photo: bytes, models: tuple[str, ...]) -> Iterator[None]:
-    """Keep asking: answers with and without maps, repeats, mistakes, and more at a time than a small server takes."""
+    """Send requests with and without maps, repeats, mistakes, and more at a time than a small server admits."""
     ended = threading.Event()
-    thread = threading.Thread(target=_ask, args=(server.stub.Classify.future, photo, models, ended))
+    thread = threading.Thread(target=_send, args=(server.stub.Classify.future, photo, models, ended))
     thread.start()
     try:
         yield
@@ -65,11 +65,11 @@ def load(server: RunningServer, photo: bytes, models: tuple[str, ...]) -> Iterat
         thread.join()
 
 
-def _ask(ask: Callable[..., grpc.Future], photo: bytes, models: tuple[str, ...], ended: threading.Event) -> None:
+def _send(call: Callable[..., grpc.Future], photo: bytes, models: tuple[str, ...], ended: threading.Event) -> None:
     while not ended.wait(0.2):
         for model in models:
             new = [classify_request(numbered(photo, next(_numbers)), model=model) for _ in range(24)]
             same = [classify_request(photo, model=model, attention="last")] * 2
             wrong = [classify_request(b"no image", model=model), classify_request(photo, model="no-such-model")]
-            for call in [ask(request, timeout=20) for request in (*same, *wrong, *new)]:
-                call.code()
+            for future in [call(request, timeout=20) for request in (*same, *wrong, *new)]:
+                future.code()

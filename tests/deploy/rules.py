@@ -1,4 +1,4 @@
-"""What Prometheus's rules say, read from their files, and what a server exports."""
+"""Prometheus's rules, read from their files, and the series that a server exports."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def read(path: Path) -> Any:
 
 
 def rules(kind: str) -> list[dict[str, Any]]:
-    """All rules that have the key `alert` or `record`."""
+    """Return all rules that have the key `alert` or `record`."""
     groups = [group for path in RULES for group in read(path)["groups"]]
     return [rule for group in groups for rule in group["rules"] if kind in rule]
 
@@ -31,7 +31,7 @@ def alerts() -> set[str]:
 
 
 def latency_boundary() -> str:
-    """The value of `le` that the latency objective counts by."""
+    """Return the value of `le` of the latency objective."""
     (expression,) = (
         rule["expr"] for rule in rules("record") if re.search(r"stage_seconds_bucket\{.*le=", rule["expr"])
     )
@@ -40,7 +40,7 @@ def latency_boundary() -> str:
 
 
 def reads(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """Each series that an expression reads, and the labels that it is chosen by."""
+    """Yield each series that an expression reads, with the labels of its selector."""
     plain = re.sub(r'"[^"]*"', "", expression)
     plain = re.sub(rf"{_GROUPING}\s*\([^)]*\)", " ", plain)
     for name, braces in re.findall(r"(?<![\w:.\[])([a-z_:][\w:]*)\b(?!\s*\()(?:\{([^}]*)\})?", plain):
@@ -49,13 +49,13 @@ def reads(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def grouped(expression: str) -> set[str]:
-    """Labels that an expression groups or matches by."""
+    """Return the labels that an expression groups or matches by."""
     lists = re.findall(rf"{_GROUPING}\s*\(([^)]*)\)", expression)
     return {label for found in lists for label in re.findall(r"\w+", found)}
 
 
 def series(scrape: str) -> dict[str, set[str]]:
-    """The label names of each series, by its name. A family without samples has a name and no labels."""
+    """Return the label names of each series by its name. A family without samples has no labels."""
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(scrape):
         found.setdefault(family.name, set())

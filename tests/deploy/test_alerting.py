@@ -1,4 +1,4 @@
-"""The whole way of an alert: a real server under too much load, Prometheus, Alertmanager, and whoever is told.
+"""An alert from end to end: an overloaded real server, Prometheus, Alertmanager and a receiver.
 
 The files are those that compose mounts; only addresses and intervals are replaced.
 """
@@ -33,8 +33,8 @@ from vitscope.client.request import classify_request
 _numbers = count()
 
 
-def ask(server: RunningServer, photo: bytes, images: int) -> set[str]:
-    """Send so many images at once, no two alike. The codes of the answers."""
+def send(server: RunningServer, photo: bytes, images: int) -> set[str]:
+    """Send a number of images at once, no two equal. Returns the status codes."""
     requests = [classify_request(numbered(photo, next(_numbers)), model="fashion") for _ in range(images)]
     calls = [server.stub.Classify.future(request, timeout=30) for request in requests]
     return {call.code().name for call in calls}
@@ -42,10 +42,10 @@ def ask(server: RunningServer, photo: bytes, images: int) -> set[str]:
 
 @pytest.fixture(scope="module")
 def server(models: Path, photo: bytes) -> Iterator[RunningServer]:
-    """With room for two images at a time, one for each caller."""
+    """A server with two places for images, one for each caller."""
     with RunningServer(models, "--max-in-flight", "2") as server:
         for _ in range(3):
-            assert ask(server, photo, 1) == {"OK"}
+            assert send(server, photo, 1) == {"OK"}
         yield server
 
 
@@ -70,7 +70,7 @@ def test_rules_use_only_what_the_server_exports(scrape: str) -> None:
     recorded = {rule["record"] for rule in rules("record")}
     given = {label for rule in rules("record") for label in rule.get("labels", ())}
     known = {"instance", "job"} | given | set().union(*exported.values())
-    # Only a GPU's engines go through the gate; the name alone can be checked here.
+    # Only engines of a GPU have the gate's metrics: only their names can be checked here.
     assert {name for name in exported if not exported[name]} >= {"vitscope_gate_agreement_ratio"}
     for rule in [*rules("alert"), *rules("record")]:
         assert grouped(rule["expr"]) <= known, rule
@@ -85,10 +85,10 @@ def test_the_latency_objective_is_a_boundary_of_the_histogram(scrape: str) -> No
     assert latency_boundary() in boundaries
 
 
-# The way of an alert
+# From the server to the receiver
 
 
-def test_nothing_but_addresses_and_intervals_is_replaced() -> None:
+def test_only_addresses_and_intervals_are_replaced() -> None:
     prometheus = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     replaced = differences(prometheus, quick_prometheus({"vitscope": "there:1", "alertmanager": "there:2"}))
     addresses = r".*\.(dns_sd|static)_configs(\.0\.targets.*)?"
@@ -107,14 +107,14 @@ def test_nothing_but_addresses_and_intervals_is_replaced() -> None:
 
 @dataclass
 class Watched:
-    """The server, who watches it, and who is told."""
+    """A server, its Prometheus, and the receiver of notifications."""
 
     server: RunningServer
     prometheus: Api
     receiver: Receiver
 
     def alert(self, name: str) -> str | None:
-        """State of an alert in Prometheus: pending, firing, or None."""
+        """Return the state of an alert in Prometheus: pending, firing, or None."""
         alerts = self.prometheus.get("/api/v1/alerts")["data"]["alerts"]
         return next((one["state"] for one in alerts if one["labels"]["alertname"] == name), None)
 
@@ -129,32 +129,32 @@ def watched(
     addresses["vitscope"] = server.http.removeprefix("http://")
     (folder / "rules").symlink_to(PROMETHEUS / "rules")
     with ExitStack() as stack:
-        told = stack.enter_context(receiver())
+        notified = stack.enter_context(receiver())
         for name, config in (
             ("prometheus", quick_prometheus(addresses)),
-            ("alertmanager", quick_alertmanager(told.url)),
+            ("alertmanager", quick_alertmanager(notified.url)),
         ):
             (folder / f"{name}.yml").write_text(yaml.safe_dump(config))
         flags = [f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}", "--cluster.listen-address="]
         stack.enter_context(running("prometheus-alertmanager", ports["alertmanager"], folder, *flags))
         flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-        yield Watched(server, stack.enter_context(running("prometheus", ports["prometheus"], folder, *flags)), told)
+        yield Watched(server, stack.enter_context(running("prometheus", ports["prometheus"], folder, *flags)), notified)
 
 
-def test_refusals_reach_whoever_is_told(watched: Watched, photo: bytes) -> None:
+def test_an_alert_about_refusals_reaches_the_receiver(watched: Watched, photo: bytes) -> None:
     prometheus, server = watched.prometheus, watched.server
 
     def answered() -> bool:
-        assert ask(server, photo, 1) == {"OK"}
+        assert send(server, photo, 1) == {"OK"}
         return bool(prometheus.query('version_code:vitscope_requests:rate5m{code="OK"} > 0'))
 
     def refused() -> bool:
-        assert ask(server, photo, 40) == {"OK", "RESOURCE_EXHAUSTED"}
+        assert send(server, photo, 40) == {"OK", "RESOURCE_EXHAUSTED"}
         return watched.alert("VitscopeRefusing") == "firing"
 
     eventually(answered, "no image was counted")
     assert watched.alert("VitscopeRefusing") is None
-    eventually(refused, "refusals did not set the alert off")
+    eventually(refused, "refusals did not fire the alert")
 
     alert = watched.receiver.alert("VitscopeRefusing")
     assert alert["receiver"] == "tickets"
@@ -165,12 +165,12 @@ def test_refusals_reach_whoever_is_told(watched: Watched, photo: bytes) -> None:
 
 
 def test_every_rule_can_be_computed_from_what_a_server_exports(watched: Watched) -> None:
-    """No match of many with many: Prometheus answers those with an error."""
+    """Prometheus refuses, among others, many-to-many matches."""
     for rule in [*rules("alert"), *rules("record")]:
         watched.prometheus.query(rule["expr"])
 
 
-def test_the_queries_of_the_runbook_are_valid_and_know_what_there_is(watched: Watched, scrape: str) -> None:
+def test_the_queries_of_the_runbook_are_valid_and_read_existing_series(watched: Watched, scrape: str) -> None:
     known = series(scrape).keys() | {rule["record"] for rule in rules("record")} | {"up"}
     texts = re.findall(r"`([^`\n]+)`|^    (.+)$", RUNBOOKS.read_text(), re.MULTILINE)
     queries = [text for pair in texts for text in pair if re.search(r"vitscope_|process_|grpc_server_", text)]
@@ -181,9 +181,9 @@ def test_the_queries_of_the_runbook_are_valid_and_know_what_there_is(watched: Wa
         assert {name for name, _ in reads(query)} <= known, query
 
 
-def test_a_server_that_stops_is_missed(watched: Watched) -> None:
-    """Told after a minute; here until it is counted down."""
-    eventually(lambda: watched.alert("VitscopeNoServer") is None, "a server that runs is missed")
+def test_a_server_that_stops_sets_alerts_pending(watched: Watched) -> None:
+    """They would fire after a minute."""
+    eventually(lambda: watched.alert("VitscopeNoServer") is None, "the alert is active while a server runs")
     watched.server.terminate()
-    eventually(lambda: watched.alert("VitscopeNoServer") == "pending", "nobody missed the only server")
-    eventually(lambda: watched.alert("VitscopeServerDown") == "pending", "nobody missed the server")
+    eventually(lambda: watched.alert("VitscopeNoServer") == "pending", "no alert about the last server")
+    eventually(lambda: watched.alert("VitscopeServerDown") == "pending", "no alert about the server")

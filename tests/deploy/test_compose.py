@@ -1,4 +1,4 @@
-"""The compose files: what can be checked without a container engine."""
+"""The compose files, as far as they can be checked without a container engine."""
 
 import configparser
 import json
@@ -44,11 +44,11 @@ def test_compose_itself_reads_the_files(files: list[Path]) -> None:
         assert ports == published(service), name
 
 
-# What every service has
+# Every service
 
 
 @EVERY
-def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+def test_a_service_has_only_the_rights_that_it_needs(name: str) -> None:
     service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -58,7 +58,7 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
 
 
 @EVERY
-def test_a_service_is_bounded_and_comes_back(name: str) -> None:
+def test_a_service_has_limits_and_restarts(name: str) -> None:
     service = services()[name]
     limits = service["deploy"]["resources"]["limits"]
     assert float(limits["cpus"]) >= 0 and re.fullmatch(r"[1-9]\d*[mg]", limits["memory"])
@@ -68,7 +68,7 @@ def test_a_service_is_bounded_and_comes_back(name: str) -> None:
 
 
 @EVERY
-def test_a_service_says_whether_it_is_healthy(name: str) -> None:
+def test_a_service_has_a_health_check(name: str) -> None:
     service = services()[name]
     if name in SERVERS:
         assert last(service["build"]["target"], "HEALTHCHECK").value.startswith("CMD ")
@@ -100,7 +100,7 @@ def test_each_volume_is_used() -> None:
 
 
 @pytest.mark.parametrize("envoy", [False, True])
-def test_ports_are_published_to_this_machine_alone_and_do_not_meet(envoy: bool) -> None:
+def test_ports_are_published_to_this_machine_only_and_do_not_collide(envoy: bool) -> None:
     found = [port for service in services(envoy).values() for port in published(service)]
     assert len({outer for _, outer, _ in found}) == len(found)
     assert {host for host, _, _ in found} == {"127.0.0.1"}
@@ -108,7 +108,7 @@ def test_ports_are_published_to_this_machine_alone_and_do_not_meet(envoy: bool) 
     assert [("0.0.0.0", outer, inner) for _, outer, inner in found] == opened
 
 
-def test_what_starts_when_nothing_is_asked_for() -> None:
+def test_services_that_start_without_a_profile() -> None:
     found = {name: service.get("profiles", []) for name, service in services(envoy=False).items()}
     assert {name for name, profiles in found.items() if not profiles} == {
         "server",
@@ -158,21 +158,21 @@ def test_docker_waits_longer_than_the_server_drains(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize(("models", "source"), [("", "example"), ("./models", "./models")])
-def test_models_are_read_only_and_the_cache_is_all_that_is_kept(name: str, models: str, source: str) -> None:
+def test_models_are_read_only_and_only_the_cache_is_kept(name: str, models: str, source: str) -> None:
     service = services(MODELS=models)[name]
     cache = environment(service["build"]["target"])["XDG_CACHE_HOME"]
     assert service["volumes"] == [f"{source}:/models:ro", f"engines:{cache}"]
 
 
-def test_the_example_is_not_taken_from_an_older_version() -> None:
+def test_the_volume_of_the_example_is_named_after_the_version() -> None:
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert compose()["volumes"]["example"]["name"].endswith(f"-{found}")
 
 
-# What is around them
+# The services beside the servers
 
 
-def test_prometheus_asks_services_that_there_are() -> None:
+def test_prometheus_scrapes_services_of_the_compose_files() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     found = [dns for job in config["scrape_configs"] for dns in job.get("dns_sd_configs", [])]
     ports = {name: dns["port"] for dns in found for name in dns["names"]}
@@ -189,10 +189,10 @@ def test_prometheus_asks_services_that_there_are() -> None:
         ("alertmanager", "prometheus-alertmanager", "/alertmanager", "http://127.0.0.1:9093"),
     ],
 )
-def test_the_flags_are_taken_and_the_health_check_tells(
+def test_the_flags_are_accepted_and_the_health_check_works(
     name: str, program: str, storage: str, replaced: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    """With the real program, of the version that Debian has; paths and the port are replaced."""
+    """Runs the real program, in Debian's version, with other paths and another port."""
     service = services()[name]
     places = {f"/etc/{name}": str(ROOT / "deploy" / name), storage: str(tmp_path)}
     flags = [
@@ -208,8 +208,8 @@ def test_the_flags_are_taken_and_the_health_check_tells(
     assert subprocess.run(check, capture_output=True, check=False).returncode != 0
 
 
-def test_nobody_administers_grafana_without_a_password() -> None:
-    """Grafana takes a variable GF_SECTION_KEY before the key of its file, unless the variable is empty."""
+def test_grafana_has_no_administrator_without_a_password() -> None:
+    """A variable GF_SECTION_KEY overrides the key of Grafana's file, unless it is empty."""
     ini = configparser.ConfigParser()
     ini.read(ROOT / "deploy/grafana/grafana.ini")
     shut = {"GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION", "GF_AUTH_DISABLE_LOGIN_FORM"}
@@ -239,7 +239,7 @@ def _mounts(name: str) -> list[list[str]]:
 
 def test_locust_finds_its_file_its_master_and_the_server() -> None:
     found = environment("load")["LOCUST_LOCUSTFILE"]
-    assert (ROOT / Path(found).relative_to("/usr/local/lib/python3.11/site-packages")).is_file()
+    assert (ROOT / "src" / Path(found).relative_to("/usr/local/lib/python3.11/site-packages")).is_file()
     master, worker = services()["load"], services()["load-worker"]
     assert worker["command"] == ["locust", "--worker", "--master-host", "load"]
     assert master["command"] == ["locust", "--master"]
@@ -248,7 +248,7 @@ def test_locust_finds_its_file_its_master_and_the_server() -> None:
 
 
 @pytest.mark.parametrize("count", ["", "3"])
-def test_there_are_as_many_workers_as_asked_for(count: str) -> None:
+def test_the_number_of_workers_can_be_set(count: str) -> None:
     assert services(LOAD_WORKERS=count)["load-worker"]["scale"] == int(count or 1)
 
 

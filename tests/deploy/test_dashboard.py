@@ -1,4 +1,4 @@
-"""The dashboard's file: what the rows make, what Grafana takes, laid out and explained, and its bars those of the rules."""
+"""The dashboard's file: up to date, valid for Grafana, laid out and explained, with the thresholds of the rules."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ def kept() -> Json:
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
-    """All but the headings, those of collapsed rows too."""
+    """Yield all panels but the headings, also those of collapsed rows."""
     for panel in dashboard["panels"]:
         if panel["type"] == "row":
             yield from panel["panels"]
@@ -53,12 +53,12 @@ def checked() -> Callable[[Json], Json]:
 
 
 def validate(dashboard: Json) -> None:
-    """Raises fastjsonschema.JsonSchemaException. Panels of collapsed rows are checked like the others."""
+    """Check a dashboard against the schema, with the panels of collapsed rows. Raises JsonSchemaException."""
     headings = [{**panel, "panels": []} for panel in dashboard["panels"] if panel["type"] == "row"]
     checked()({**dashboard, "panels": [*headings, *panels(dashboard)]})
 
 
-def test_grafana_takes_it() -> None:
+def test_grafana_accepts_it() -> None:
     validate(kept())
 
 
@@ -108,7 +108,7 @@ def override(dashboard: Json) -> Json:
 
 
 @pytest.mark.parametrize("mutate", MUTANTS.values(), ids=MUTANTS)
-def test_grafana_would_not_take(mutate: Callable[[Json], object]) -> None:
+def test_grafana_refuses(mutate: Callable[[Json], object]) -> None:
     dashboard = copy.deepcopy(kept())
     mutate(dashboard)
     with pytest.raises(fastjsonschema.JsonSchemaException):
@@ -118,7 +118,7 @@ def test_grafana_would_not_take(mutate: Callable[[Json], object]) -> None:
 # The page
 
 
-def test_nothing_overlaps_and_everything_is_on_the_grid() -> None:
+def test_panels_fill_the_grid_without_overlap() -> None:
     covered: dict[tuple[int, int], str] = {}
     for panel in kept()["panels"]:
         place = panel["gridPos"]
@@ -145,12 +145,12 @@ def test_variables_are_those_that_the_queries_use() -> None:
 
 
 def test_the_links_lead_to_pages_of_the_documentation() -> None:
-    """Grafana serves what is mounted in its folder `public`."""
+    """Grafana serves the files that are mounted in its folder `public`."""
     pages = [link["url"].removeprefix("/public/vitscope/") for link in kept()["links"]]
     assert pages and all((ROOT / "docs" / name).is_file() for name in pages)
 
 
-# What a metric's name says of its unit, by the Prometheus conventions.
+# Units by the suffix of a metric's name, by the Prometheus conventions.
 UNITS = {"seconds": "s", "bytes": "bytes", "ratio": "percentunit", "watts": "watt"}
 
 
@@ -168,12 +168,12 @@ def test_units_are_those_of_the_metrics(title: str) -> None:
 
 
 def expected(expr: str, default: str) -> str:
-    """The unit of an expression; `default` where its metrics do not say."""
+    """Return the unit of an expression; `default` where the names of its metrics have none."""
     metrics = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\b(?:vitscope|process)\w+", expr)}
     metrics -= {"vitscope_build_info"}
     ratio = " / " in expr
     named = [UNITS[suffix] for name in metrics for suffix in UNITS if name.endswith(f"_{suffix}")]
-    if "_bucket" in expr and ratio:  # the axis of a heat map is what was observed
+    if "_bucket" in expr and ratio:  # the axis of a heat map has the unit of the observations
         return named[0] if named else default
     if ratio and len(metrics) == 1 and "_sum" in expr:
         return named[0] if named else "none"
@@ -216,7 +216,7 @@ def test_bars_are_those_of_the_rules() -> None:
     assert f"distance > {bar('Drift'):g}" in drift
 
 
-def test_grafana_is_told_of_both_files() -> None:
+def test_grafana_is_provisioned_with_both_files() -> None:
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
     variable = kept()["templating"]["list"][0]
     assert (source["type"], source["uid"]) == (variable["query"], variable["current"]["value"])

@@ -1,4 +1,4 @@
-"""Every query of the dashboard, asked of the real Prometheus while a real server is under load; and the page drawn from it."""
+"""Every query of the dashboard, sent to a real Prometheus while a real server is under load; and the drawn page."""
 
 import re
 import time
@@ -11,12 +11,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deploy.grafana.draw import HEADER, main
-from deploy.grafana.drawing import tiles
-from deploy.grafana.drawing.answers import Answer, Window, ask
-from deploy.grafana.drawing.card import Card
-from deploy.grafana.prometheus import ALL, Prometheus, QueryFailed, expand
 from deploy.grafana.promql import having, mean
+from docs.tools.dashboard import tiles
+from docs.tools.dashboard.answers import Answer, Window, ask
+from docs.tools.dashboard.card import Card
+from docs.tools.dashboard.draw import HEADER, main
+from docs.tools.dashboard.prometheus import ALL, Prometheus, QueryFailed, expand
 from tests.deploy.monitoring import eventually
 from tests.deploy.observed import SHORT, load, watched
 from tests.deploy.test_dashboard import PANELS, kept
@@ -25,8 +25,8 @@ from tests.e2e.harness import RunningServer
 MODELS = ("fashion", "registers")
 POINTS = 20
 GPU = [panel["title"] for panel in kept()["panels"][-1]["panels"]]
-ELSE = [title for title in PANELS if title not in GPU]
-# What values of a unit can be here. A rate over some seconds of scrapes is not exact.
+OTHERS = [title for title in PANELS if title not in GPU]
+# Possible values by unit. A rate over a few seconds of scrapes is not exact.
 RANGES = {"percentunit": (0, 1.2), "s": (0, 100), "reqps": (0, 1e5), "none": (0, 1e4), "bytes": (0, 1e11)}
 
 
@@ -34,7 +34,7 @@ RANGES = {"percentunit": (0, 1.2), "s": (0, 100), "reqps": (0, 1e5), "none": (0,
 def prometheus(
     models: Path, photo: bytes, tmp_path_factory: pytest.TempPathFactory, unused_tcp_port_factory: Callable[[], int]
 ) -> Iterator[Prometheus]:
-    """One that has seen every panel's series; the load goes on."""
+    """A Prometheus that has data for every panel; the load goes on."""
     folder = tmp_path_factory.mktemp("prometheus")
     flags = ["--engine", "onnxruntime", "--max-in-flight", "16", "--cache-mib", "4"]
     flags += ["--engine-cache", str(folder / "engines")]
@@ -43,7 +43,7 @@ def prometheus(
         watched(server, folder, unused_tcp_port_factory(), SHORT) as prometheus,
         load(server, photo, MODELS),
     ):
-        waiting = [(title, target["refId"]) for title in ELSE for target in PANELS[title]["targets"]]
+        waiting = [(title, target["refId"]) for title in OTHERS for target in PANELS[title]["targets"]]
         end = time.monotonic() + 90
         while waiting:
             assert time.monotonic() < end, f"no data: {waiting}"
@@ -65,7 +65,7 @@ def refs(prometheus: Prometheus, title: str) -> set[str]:
     return {answer.ref for answer in answers(prometheus, title)}
 
 
-@pytest.mark.parametrize("title", ELSE)
+@pytest.mark.parametrize("title", OTHERS)
 def test_values_fit_their_unit_and_labels_their_legend(prometheus: Prometheus, title: str) -> None:
     panel = PANELS[title]
     units = {one["matcher"]["options"]: unit(one["properties"]) for one in panel["fieldConfig"]["overrides"]}
@@ -82,16 +82,16 @@ def unit(properties: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("title", GPU)
-def test_without_a_gpu_its_panels_are_empty_and_no_more(prometheus: Prometheus, title: str) -> None:
+def test_without_a_gpu_its_panels_are_empty(prometheus: Prometheus, title: str) -> None:
     assert answers(prometheus, title) == []
 
 
-def test_what_is_wrong_is_told(prometheus: Prometheus) -> None:
+def test_a_wrong_query_fails_with_the_error_of_prometheus(prometheus: Prometheus) -> None:
     with pytest.raises(QueryFailed, match="parse error"):
         prometheus.now("sum(")
 
 
-def test_the_load_shows(prometheus: Prometheus) -> None:
+def test_the_load_can_be_seen(prometheus: Prometheus) -> None:
     names = {answer.name for answer in answers(prometheus, "Images by status")}
     assert names >= {"OK", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "NOT_FOUND"}
     assert max(one.series.last for one in answers(prometheus, "Where the time goes")) > 0
@@ -116,7 +116,7 @@ def test_the_stages_add_up_to_the_whole(prometheus: Prometheus) -> None:
     assert stages == pytest.approx(total, rel=0.2)
 
 
-def test_the_table_has_a_line_for_each_version_and_nothing_empty(prometheus: Prometheus) -> None:
+def test_the_table_has_a_row_for_each_version_and_no_empty_cell(prometheus: Prometheus) -> None:
     panel = PANELS["What serves"]
 
     def full() -> list[dict[str, str | float]]:
@@ -127,7 +127,7 @@ def test_the_table_has_a_line_for_each_version_and_nothing_empty(prometheus: Pro
     assert sorted(str(row["model"]) for row in rows) == sorted(MODELS)
 
 
-def test_the_variables_offer_what_there_is_and_choose(prometheus: Prometheus) -> None:
+def test_the_variables_offer_every_value_and_select(prometheus: Prometheus) -> None:
     offered = {}
     for variable in kept()["templating"]["list"][1:]:
         selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()
@@ -153,7 +153,7 @@ def test_the_page_is_drawn(prometheus: Prometheus, tmp_path: Path) -> None:
     out = tmp_path / "page.png"
 
     def drawn() -> bool:
-        """Whether every panel has lines, cells or a ground in colour; text alone has none."""
+        """Return whether every panel has lines, cells or a background in colour; text alone has none."""
         assert main(["--prometheus", prometheus.url, "--out", str(out), "--minutes", "0.3", "--scrape", "1"]) == 0
         with Image.open(out) as picture:
             vivid = np.ptp(np.asarray(picture.convert("RGB"), np.int16), axis=2) > 60
@@ -168,6 +168,6 @@ def test_the_page_is_drawn(prometheus: Prometheus, tmp_path: Path) -> None:
     eventually(drawn, "a panel stays empty")
 
 
-def test_a_prometheus_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_prometheus_that_does_not_answer_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--prometheus", "http://127.0.0.1:9", "--out", str(tmp_path / "page.png")]) == 1
     assert "http://127.0.0.1:9: " in capsys.readouterr().err

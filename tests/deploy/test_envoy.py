@@ -1,4 +1,4 @@
-"""The real Envoy with the very configuration that compose mounts, in front of real servers."""
+"""A real Envoy with the configuration that compose mounts, in front of real servers."""
 
 import io
 import re
@@ -42,7 +42,7 @@ def client(service: Service) -> Iterator[Client]:
 
 @pytest.fixture
 def bare(service: Service) -> Iterator[classifier_pb2_grpc.ClassifierServiceStub]:
-    """A caller that never tries again, on a connection of its own."""
+    """A stub without retries, on a connection of its own."""
     with bare_channel(service.envoy.grpc) as channel:
         yield classifier_pb2_grpc.ClassifierServiceStub(channel)
 
@@ -55,7 +55,7 @@ def leaves(tree: Any, path: tuple[str | int, ...] = ()) -> dict[tuple[str | int,
     return {path: tree}
 
 
-def test_what_is_tested_differs_from_what_compose_mounts_in_addresses_alone() -> None:
+def test_the_tested_configuration_differs_from_the_mounted_one_only_in_addresses() -> None:
     mounted = leaves(yaml.safe_load(CONFIG.read_text()))
     tested = leaves(moved(yaml.safe_load(CONFIG.read_text()), count(1).__next__, 99, 53))
     changed = {path for path in mounted if mounted[path] != tested[path]}
@@ -86,7 +86,7 @@ def test_a_photo_of_20_mib_passes(client: Client) -> None:
     assert client.classify(file.getvalue(), model="fashion").classes
 
 
-def test_refusals_and_their_trailers_pass_untouched_and_are_not_tried_elsewhere(
+def test_refusals_and_their_trailers_pass_unchanged_and_are_not_retried(
     service: Service, bare: classifier_pb2_grpc.ClassifierServiceStub
 ) -> None:
     before = sum(service.answered("RESOURCE_EXHAUSTED"))
@@ -102,7 +102,7 @@ def test_refusals_and_their_trailers_pass_untouched_and_are_not_tried_elsewhere(
 
 
 def _refused(stub: classifier_pb2_grpc.ClassifierServiceStub) -> list[Any]:
-    """Those calls of a burst that were refused."""
+    """Send a burst of calls. Returns those that were refused."""
     calls = [stub.Classify.future(request(1000), timeout=30) for _ in range(3 * PLACES)]
     codes = Counter(call.code() for call in calls)
     assert codes.keys() == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
@@ -110,7 +110,7 @@ def _refused(stub: classifier_pb2_grpc.ClassifierServiceStub) -> list[Any]:
 
 
 def test_callers_are_told_apart(service: Service, bare: classifier_pb2_grpc.ClassifierServiceStub) -> None:
-    """One who fills every place that the servers give to a caller leaves the places of another free."""
+    """A client that fills all the places of a caller leaves the places of others free."""
     done, refused = threading.Event(), []
 
     def flood() -> None:
@@ -129,7 +129,7 @@ def test_callers_are_told_apart(service: Service, bare: classifier_pb2_grpc.Clas
         thread.join()
 
 
-def test_prometheus_sees_the_balancer_and_nobody_its_administration(service: Service) -> None:
+def test_prometheus_can_scrape_the_balancer_and_its_administration_is_not_reachable(service: Service) -> None:
     assert service.envoy.gauge("envoy_cluster_membership_healthy") == 2
     assert service.envoy.gauge("envoy_cluster_upstream_rq_total") > 0
     for path in ("/", "/quitquitquit", "/config_dump", "/stats"):
@@ -137,7 +137,7 @@ def test_prometheus_sees_the_balancer_and_nobody_its_administration(service: Ser
             service.envoy.get(path)
 
 
-def test_the_health_check_of_the_container_tells(service: Service, unused_tcp_port: int) -> None:
+def test_the_health_check_of_the_container_works(service: Service, unused_tcp_port: int) -> None:
     _, *command = services()["envoy"]["healthcheck"]["test"]
     *_, port = service.envoy.metrics.split(":")
     assert _run(command, "9902", port) == 0
@@ -150,7 +150,7 @@ def _run(command: list[str], old: str, new: str) -> int:
     return subprocess.run(moved, capture_output=True, timeout=10, check=False).returncode
 
 
-def test_no_request_is_lost_while_servers_come_die_and_go(
+def test_no_request_is_lost_while_servers_start_die_and_drain(
     service: Service, bare: classifier_pb2_grpc.ClassifierServiceStub
 ) -> None:
     (first, second), healthy = service.replicas, "envoy_cluster_membership_healthy"
@@ -161,21 +161,21 @@ def test_no_request_is_lost_while_servers_come_die_and_go(
         calls = [bare.Classify.future(request(), timeout=30) for _ in range(24)]
         eventually(lambda: sum(call.done() for call in calls) >= 8, "the other servers do not answer")
         first.kill()
-        # Envoy sends what was begun to no other server; it is the Python client that does.
+        # Envoy does not retry a call that a server has started; the Python client does.
         assert {call.code() for call in calls} == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
-        eventually(lambda: service.envoy.gauge(healthy) == 2, "the killed server is still asked")
+        eventually(lambda: service.envoy.gauge(healthy) == 2, "the killed server still gets requests")
         second.terminate()
-        eventually(lambda: service.envoy.gauge(healthy) == 1, "the server that drains is still asked")
+        eventually(lambda: service.envoy.gauge(healthy) == 1, "the server that drains still gets requests")
         load.more()
-        asked, begun = load.single, _begun(third)
+        sent, started = load.single, _started(third)
         load.more()
-        # Of the servers that are still there, the one that drains got none of these. Three may have been on their way.
-        assert _begun(third) - begun >= load.single - asked - 3
+        # The server that drains got none of these. Three may have been on their way to it.
+        assert _started(third) - started >= load.single - sent - 3
         eventually(lambda: second.process.poll() is not None, "the server did not end")
         load.more()
     assert load.failures == []
     assert (second.process.returncode, second.of_level("error")) == (0, [])
 
 
-def _begun(replica: Replica) -> float:
+def _started(replica: Replica) -> float:
     return replica.metric("grpc_server_started_total", grpc_method="Classify")

@@ -1,4 +1,4 @@
-"""The Dockerfile and the requirements of the images: what can be checked without a container engine."""
+"""The Dockerfile and the requirements of the images, as far as they can be checked without a container engine."""
 
 import ast
 import asyncio
@@ -27,7 +27,7 @@ DEFAULTS = Settings.model_construct()
 
 
 def requirements(name: str) -> list[str]:
-    """The lines of a requirements file and of those that it includes."""
+    """Return the lines of a requirements file and of those that it includes."""
     lines: list[str] = []
     for line in (ROOT / "requirements" / name).read_text().splitlines():
         if line.startswith("-r "):
@@ -38,7 +38,7 @@ def requirements(name: str) -> list[str]:
 
 
 def included(name: str) -> set[str]:
-    """A requirements file and those that it includes."""
+    """Return a requirements file and those that it includes."""
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     others = [included(line.removeprefix("-r ")) for line in lines if line.startswith("-r ")]
     return {f"requirements/{name}"}.union(*others)
@@ -76,7 +76,7 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
     ]
     assert all((ROOT / source).exists() for source in [*copied, *allowed])
     assert all(any(f"{source}/".startswith(f"{name}/") for name in allowed) for source in copied)
-    # And nothing reaches it that no stage takes.
+    # And nothing reaches the builder that no stage copies.
     assert all(any(f"{source}/".startswith(f"{name}/") for source in copied) for name in allowed)
 
 
@@ -97,13 +97,13 @@ def test_both_servers_run_alike() -> None:
 
 
 @pytest.mark.parametrize("target", IMAGES)
-def test_nobody_but_the_last_user_runs_the_image(target: str) -> None:
-    """What comes after USER would run without the rights to install; what comes before it, as root."""
+def test_the_last_step_sets_the_user(target: str) -> None:
+    """Steps before USER run as root; steps after it could not install anything."""
     assert last(target, "USER") == last("cpu", "USER")
     assert [step.name for step in image(target)].index("USER") == len(image(target)) - 1
 
 
-async def test_the_health_check_asks_whether_the_server_is_ready() -> None:
+async def test_the_health_check_follows_readiness() -> None:
     command = json.loads(last("cpu", "HEALTHCHECK").value.removeprefix("CMD "))
     assert command[0] == "python"
     ready = False
@@ -135,7 +135,7 @@ def test_each_requirement_is_pinned_once(name: str) -> None:
 
 
 def test_each_server_has_one_onnxruntime_and_no_image_has_torch() -> None:
-    """Its packages all install the same module, one over the other."""
+    """The packages of ONNX Runtime overwrite each other's files."""
     assert {name for name in distributions("serve.txt") if name.startswith("onnxruntime")} == {"onnxruntime"}
     assert {name for name in distributions("gpu.txt") if name.startswith("onnxruntime")} == {"onnxruntime-gpu"}
     for name in IMAGES.values():
@@ -150,7 +150,7 @@ def test_the_tensorrt_of_the_image_is_one_that_the_tests_check() -> None:
     assert {f"tensorrt-cu13=={version}", f"tensorrt-cu13-libs=={version}"} <= set(requirements("gpu.txt"))
 
 
-# Modules of packages that are not installed where there is no GPU.
+# Modules of packages that are installed only with a GPU.
 GPU_MODULES = {
     "cuda": "cuda-bindings",
     "pynvml": "nvidia-ml-py",
@@ -160,7 +160,7 @@ GPU_MODULES = {
 
 
 def imports(*packages: str) -> Iterator[str]:
-    """Top-level modules that are imported anywhere in these packages, by statement or by import_module("…")."""
+    """Yield the top-level modules that these packages import, by statement or by import_module("…")."""
     for path in (path for package in packages for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:

@@ -1,4 +1,4 @@
-"""Prometheus's files: valid, every alert tested and explained."""
+"""Prometheus's files are valid, and every alert is tested and explained."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 
 
 def test_configuration_and_rules_are_valid() -> None:
-    """Checks the rules as well, which the configuration names."""
+    """promtool also checks the rules that the configuration names."""
     assert tool("promtool", "check", "config", CONFIG).count("SUCCESS") == 2 + len(RULES)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from vitscope.loadtest.numbered import in_comment
 from vitscope.v1 import classifier_pb2_grpc
 
 ROOT = Path(__file__).parents[2]
@@ -100,8 +101,8 @@ class RunningServer:
 
 
 def numbered(jpeg: bytes, number: int) -> bytes:
-    """The same photo in different bytes, so that requests for it are not taken for one: with a comment segment (T.81 B.2.4.5)."""
-    return jpeg[:2] + b"\xff\xfe\x00\x0a" + b"%08d" % number + jpeg[2:]
+    """Return the same photo in different bytes, so that requests for it do not share one computation."""
+    return in_comment(jpeg, b"%016d" % number)
 
 
 def run_server(models: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

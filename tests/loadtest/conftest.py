@@ -1,3 +1,5 @@
+"""Servers of two tiny models."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 @pytest.fixture(scope="session")
 def two_models(once: Once) -> Path:
-    """Two tiny ones, not certified."""
+    """A folder of two tiny models without certificates."""
 
     def export(folder: Path) -> None:
         checkpoint = save(folder / "checkpoint", vit())
@@ -29,6 +31,6 @@ def server(two_models: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def full_server(two_models: Path) -> Iterator[RunningServer]:
-    """Has room for two requests, of which one caller may have one."""
+    """A server with two places for requests, one for each caller."""
     with RunningServer(two_models, "--max-in-flight", "2") as running:
         yield running

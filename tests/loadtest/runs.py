@@ -1,4 +1,4 @@
-"""Real runs of Locust and `vitscope loadtest`, several at a time because most of each is waiting."""
+"""Processes of Locust and of `vitscope loadtest`. Several can run at a time: they mostly wait."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.e2e.harness import ROOT
 
-# Small photos: it is not decoding that is tested.
+# Small photos: decoding is not what is tested.
 COMMON = ("--sizes", "96x64", "--deadline", "30")
 LOCUST = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py"), "--headless"]
 
@@ -29,7 +29,7 @@ class Running:
 
     @cached_property
     def ended(self) -> tuple[str, str]:
-        """Everything that it printed, once it has ended."""
+        """Standard output and standard error of the ended process."""
         try:
             return self.process.communicate(timeout=100)
         except subprocess.TimeoutExpired:
@@ -53,9 +53,16 @@ class Running:
 
 
 def loadtest(report: Path, *arguments: str) -> Running:
-    return Running(
-        report, [sys.executable, "-m", "vitscope.loadtest.cli", *COMMON, "--report", str(report), *arguments]
-    )
+    return Running(report, _loadtest(report, *arguments))
+
+
+def background_loadtest(report: Path, *arguments: str) -> Running:
+    """Start it as a shell without job control starts a background command: with SIGINT ignored."""
+    return Running(report, ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *_loadtest(report, *arguments)])
+
+
+def _loadtest(report: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "vitscope.loadtest.cli", *COMMON, "--report", str(report), *arguments]
 
 
 def locust(report: Path, *arguments: str) -> Running:

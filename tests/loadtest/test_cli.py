@@ -1,4 +1,4 @@
-"""What `vitscope loadtest` says before it sends anything."""
+"""`vitscope loadtest` refuses options and servers before it sends anything."""
 
 import subprocess
 import sys
@@ -10,32 +10,32 @@ from tests.e2e.harness import ROOT, RunningServer
 from vitscope.loadtest.cli import main
 
 
-def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, *arguments: str) -> str:
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, *arguments: str) -> str:
     assert main([*arguments, "--report", str(tmp_path / "report")]) == 2
     return capsys.readouterr().err
 
 
 def test_no_server(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "127.0.0.1:1 does not answer" in said(capsys, tmp_path, "--server", "127.0.0.1:1")
+    assert "127.0.0.1:1 does not answer" in refused(capsys, tmp_path, "--server", "127.0.0.1:1")
 
 
 def test_a_model_that_is_not_served(server: RunningServer, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    text = said(capsys, tmp_path, "--server", server.address, "--model", "left,middle")
+    text = refused(capsys, tmp_path, "--server", server.address, "--model", "left,middle")
     assert f"--model: {server.address} does not serve 'middle'; it serves: left, right" in text
 
 
 def test_no_model_where_there_are_several(
     server: RunningServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    text = said(capsys, tmp_path, "--server", server.address)
+    text = refused(capsys, tmp_path, "--server", server.address)
     assert f"--model: not given, and {server.address} serves not one model but: left, right" in text
 
 
 def test_objectives_and_photos_that_cannot_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "bars.yml"
     path.write_text("constant: {all: {p90_ms: 1}}")
-    assert f"{path}: constant.all: 'p90_ms' is not known" in said(capsys, tmp_path, "--objectives", str(path))
-    assert "no image in it" in said(capsys, tmp_path, "--photos", str(tmp_path))
+    assert f"{path}: constant.all: 'p90_ms' is not known" in refused(capsys, tmp_path, "--objectives", str(path))
+    assert "no image in it" in refused(capsys, tmp_path, "--photos", str(tmp_path))
 
 
 @pytest.mark.parametrize("arguments", [("--rate", "0"), ("--maps", "2"), ("--scenario", "steep"), ("--workers", "-1")])

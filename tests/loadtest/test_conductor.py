@@ -1,3 +1,5 @@
+"""The clock of a run: phases, the time that counts, and the rest between steps."""
+
 from vitscope.loadtest.conductor import Conductor
 from vitscope.loadtest.judge import Run
 from vitscope.loadtest.scenarios import course
@@ -7,7 +9,7 @@ BARS = {"step": {"error_ratio": 0.5}}
 
 
 def play(conductor: Conductor, seconds: range, running: int | None = None) -> list[int | None]:
-    """One tick a second; the users are as many as were asked for the second before, or always `running`."""
+    """Tick once a second. The users are as many as were wanted the second before, or always `running`."""
     wanted: list[int | None] = []
     for now in seconds:
         users = running if running is not None else (wanted[-1] if wanted else 0)
@@ -15,7 +17,7 @@ def play(conductor: Conductor, seconds: range, running: int | None = None) -> li
     return wanted
 
 
-def test_a_phase_counts_from_when_its_users_run_and_the_load_rests_at_the_end() -> None:
+def test_a_phase_counts_from_when_its_users_run_and_no_load_is_sent_at_the_end() -> None:
     run = Run("constant", "requests/s", {})
     wanted = play(Conductor(course("constant", 10, 3.0, 5.0), run, rest=1.5), range(100, 108))
     assert wanted == [10, 10, 10, 10, 10, 0, None, None]
@@ -23,7 +25,7 @@ def test_a_phase_counts_from_when_its_users_run_and_the_load_rests_at_the_end() 
     assert (measured.begin, measured.end) == (1011, 1041)
 
 
-def test_only_what_was_due_while_it_counted_is_counted() -> None:
+def test_only_requests_that_were_due_in_the_phase_count() -> None:
     run = Run("constant", "requests/s", {})
     play(Conductor(course("constant", 10, 3.0, 5.0), run, rest=1.5), range(100, 108))
     tally = Tally()
@@ -33,7 +35,7 @@ def test_only_what_was_due_while_it_counted_is_counted() -> None:
     assert run.measured[0].tally.total == 2
 
 
-def test_a_ramp_rests_between_its_steps_and_goes_on_by_what_it_measured() -> None:
+def test_a_ramp_pauses_between_steps_and_goes_on_by_the_result() -> None:
     run = Run("ramp", "requests/s", BARS)
     conductor = Conductor(course("ramp", 8, 12.0, 2.0), run, rest=1.0)
     wanted: list[int | None] = []
@@ -48,26 +50,26 @@ def test_a_ramp_rests_between_its_steps_and_goes_on_by_what_it_measured() -> Non
     assert knee is not None and knee.phase.load in (8, 11)
 
 
-def test_a_load_that_never_comes_to_be_is_measured_as_it_is() -> None:
+def test_a_phase_counts_after_a_while_even_if_not_all_users_run() -> None:
     run = Run("constant", "requests/s", {})
     wanted = play(Conductor(course("constant", 10, 3.0, 5.0), run, rest=1.0), range(100, 130), running=7)
     assert wanted[-1] is None
     assert len(run.measured) == 1
 
 
-def test_a_run_that_is_cut_short_is_measured_over_what_there_was() -> None:
+def test_a_run_that_is_stopped_counts_up_to_then() -> None:
     run = Run("soak", "requests/s", {})
     conductor = Conductor(course("soak", 10, 1000.0, 5.0), run, rest=1.0)
     play(conductor, range(100, 110))
-    conductor.cut(109.0)
+    conductor.stop(109.0)
     assert 7.5 < run.measured[0].seconds < 8.5
     assert conductor.tick(110.0, 10) is None
 
 
-def test_a_step_that_is_cut_short_proves_nothing() -> None:
+def test_a_step_that_is_stopped_does_not_count() -> None:
     run = Run("ramp", "requests/s", BARS)
     conductor = Conductor(course("ramp", 8, 20.0, 5.0), run, rest=1.0)
     assert play(conductor, range(100, 103)) == [8, 8, 8]
     assert len(run.measured) == 1
-    conductor.cut(103.0)
+    conductor.stop(103.0)
     assert run.measured == [] and run.knee() is None

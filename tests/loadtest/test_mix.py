@@ -1,3 +1,5 @@
+"""Requests drawn by weight, and options that cannot be used."""
+
 import io
 from argparse import ArgumentParser
 from pathlib import Path
@@ -32,7 +34,7 @@ def parsed(request: Request) -> classifier_pb2.ClassifyRequest:
     return item.request
 
 
-def test_no_two_requests_carry_the_same_image_and_every_image_can_be_read() -> None:
+def test_no_two_requests_carry_the_same_image_and_every_image_can_be_decoded() -> None:
     requests = [parsed(request) for request in drawn(100, *SMALL, "--stream", "0.5")]
     images = {request.image.encoded for request in requests}
     assert len(images) == 100
@@ -89,3 +91,9 @@ def test_options_that_cannot_be_used_are_named(arguments: tuple[str, ...], said:
     with pytest.raises(OptionError) as error:
         options(*arguments)
     assert said in str(error.value)
+
+
+def test_templates_share_the_bytes_of_their_photos() -> None:
+    mix, random = Mix(options(*SMALL)), Random(0)
+    photos = {id(mix.template(random).payload.parts[0]) for _ in range(100)}
+    assert len(photos) <= 6

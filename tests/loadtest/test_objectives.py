@@ -1,3 +1,5 @@
+"""Objectives read from YAML: every document is taken, or refused with a reason."""
+
 from pathlib import Path
 from typing import Any
 

@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from tests.e2e.harness import RunningServer
-from tests.loadtest.runs import Running, loadtest, locust
+from tests.loadtest.runs import Running, background_loadtest, loadtest, locust
 from vitscope.loadtest.channels import SERVICE
 
 LOOSE = "{error_ratio: 0, refusal_ratio: 0, goodput_ratio: 1}"
@@ -22,7 +22,7 @@ DELAY = 1.5  # seconds
 
 
 class Sleepy:
-    """A gRPC server that takes its time over each request, over all at once, and remembers how many there were at a time."""
+    """A gRPC server that takes DELAY for each request, serves all in parallel, and records the most at a time."""
 
     def __init__(self) -> None:
         self.now, self.most, self._lock = 0, 0, threading.Lock()
@@ -82,7 +82,9 @@ def runs(
             folder / "overload", "--host", full_server.address, *left, "--scenario", "overload", "--clients", "6",
             "--duration", "2", "--html", str(folder / "overload" / "locust.html"), *judged("overload"),
         ),
-        "interrupted": loadtest(folder / "interrupted", *here, *left, "--rate", "4", "--duration", "600", *judged("loose")),
+        "interrupted": background_loadtest(
+            folder / "interrupted", *here, *left, "--rate", "4", "--duration", "600", *judged("loose")
+        ),
         "sleepy": locust(folder / "sleepy", "--host", sleepy.address, "--rate", "20", *quick, *judged("strict")),
         "master": locust(
             folder / "master", *host, *left, "--rate", "20", *quick, *judged("loose"),
@@ -95,7 +97,7 @@ def runs(
         one.stop()
 
 
-def test_ctrl_c_ends_a_run_with_what_there_is(runs: dict[str, Running]) -> None:
+def test_ctrl_c_ends_a_run_with_a_summary_even_in_the_background(runs: dict[str, Running]) -> None:
     run = runs["interrupted"]
     assert run.process.stderr is not None
     assert "constant: steady, 4 requests/s" in run.process.stderr.readline()
@@ -116,7 +118,7 @@ def test_a_run_that_meets_its_objectives(runs: dict[str, Running], server: Runni
     assert steady["codes"] == {"OK": steady["sent"]}
     assert steady["sent"] > 0 and steady["goodput_ratio"] == 1.0 and steady["p50_ms"] > 0
     assert run.ended[0].rstrip().endswith("passed") and "all: goodput_ratio" in run.ended[0]
-    # What was asked for arrived: both models, maps, and items over streams.
+    # The server got requests for both models, for maps, and items of streams.
     for model in ("left", "right"):
         assert server.metric("vitscope_map_requests_total", model=model) > 0
     assert server.metric("grpc_server_started_total", grpc_method="ClassifyStream") > 0
@@ -164,7 +166,7 @@ def test_a_run_that_misses_an_objective_fails(runs: dict[str, Running]) -> None:
 
 def test_a_slow_server_does_not_slow_an_open_loop_down(runs: dict[str, Running], sleepy: Sleepy) -> None:
     (steady,) = runs["sleepy"].summary["phases"]
-    # 30 arrivals are expected, and callers who waited for answers would have sent one each; five standard deviations.
+    # 30 arrivals are expected, less five standard deviations. Clients that wait for replies would have sent one each.
     assert steady["sent"] > 5
     assert sleepy.most > 5  # greenlets do run at the same time
     assert steady["p50_ms"] >= DELAY * 990

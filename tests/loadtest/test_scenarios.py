@@ -1,3 +1,5 @@
+"""Phases of the scenarios, and the search for the knee."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_objectives_can_be_set_for_every_phase(scenario: str) -> None:
 
 
 def ramp(capacity: float, start: int, steps: int = 100) -> list[Phase]:
-    """The steps against a server that holds its objectives up to `capacity`."""
+    """Return the steps against a server that meets the objectives up to `capacity`."""
     phases = course("ramp", start, steps * 5.0, 5.0)
     played = [next(phases)]
     try:
@@ -35,10 +37,10 @@ def ramp(capacity: float, start: int, steps: int = 100) -> list[Phase]:
 @given(st.integers(1, 20_000), st.integers(1, 20_000))
 def test_the_ramp_finds_the_knee_from_below_and_from_above(capacity: int, start: int) -> None:
     played = ramp(capacity, start)
-    held = [phase.load for phase in played if phase.load <= capacity]
-    assert held
+    passed = [phase.load for phase in played if phase.load <= capacity]
+    assert passed
     # Within a tenth, or the next whole number, and never the same load twice.
-    assert capacity < max(max(held) * 1.1 + 1, max(held) + 1)
+    assert capacity < max(max(passed) * 1.1 + 1, max(passed) + 1)
     assert len({phase.load for phase in played}) == len(played) <= 24
 
 

@@ -1,3 +1,5 @@
+"""Counts and histograms, and their sums."""
+
 import json
 
 import numpy as np
@@ -28,11 +30,11 @@ def test_percentiles_are_right_within_a_percent(percent: float, scale: float) ->
     assert found == pytest.approx(float(np.percentile(values, percent, method="inverted_cdf")), rel=0.01)
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_an_empty_histogram_has_no_percentile() -> None:
     assert Times().percentile(50) is None
 
 
-def test_refusals_are_no_errors_and_their_times_are_apart() -> None:
+def test_refusals_are_no_errors_and_have_times_of_their_own() -> None:
     found = tally(ANSWERED, REFUSED, REFUSED, LATE)
     assert (found.total, found.in_time, found.refusals, found.errors) == (4, 1, 2, 1)
     assert found.answered.percentile(99) == pytest.approx(0.020, rel=0.01)
@@ -44,7 +46,7 @@ def test_an_answer_after_the_deadline_is_not_in_time() -> None:
     assert tally(Outcome("OK", 2.0, 1.9, in_time=False)).in_time == 0
 
 
-def test_tallies_survive_the_way_to_another_process_and_add_up() -> None:
+def test_tallies_can_be_sent_to_another_process_and_added_up() -> None:
     one, other = tally(ANSWERED, REFUSED), tally(LATE, ANSWERED)
     values = json.loads(json.dumps(other.dump()))
     for name in ("answered", "refused", "pushback", "lag"):  # JSON has no whole numbers as keys, Locust's msgpack has
@@ -53,7 +55,7 @@ def test_tallies_survive_the_way_to_another_process_and_add_up() -> None:
     assert one.dump() == tally(ANSWERED, REFUSED, LATE, ANSWERED).dump()
 
 
-def test_requests_are_counted_when_they_were_due_and_once() -> None:
+def test_requests_count_once_in_the_slot_in_which_they_were_due() -> None:
     recorder = Recorder()
     recorder.record(100.01, ANSWERED)
     recorder.record(100.02, ANSWERED)

@@ -1,4 +1,4 @@
-"""The questions that the page answers, from top to bottom, and the panels that answer each."""
+"""The rows of the page. Each asks a question, and its panels answer it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from deploy.grafana.panels import Json
 
 @dataclass(frozen=True)
 class Line:
-    """Panels side by side, each with its width; widths add up to 24. height: in units of Grafana's grid, some 38 pixels."""
+    """Panels side by side, each with its width; widths add up to 24. height: in units of Grafana's grid, 38 pixels."""
 
     height: int
     panels: tuple[tuple[int, Json], ...]
@@ -23,5 +23,5 @@ class Row:
 
 
 def line(height: int, *panels: Json) -> Line:
-    """Panels of equal width."""
+    """Return a line of panels of equal width."""
     return Line(height, tuple((24 // len(panels), panel) for panel in panels))

@@ -13,8 +13,9 @@ def _busy(by: str) -> str:
 
 BUSY = graph(
     "Engines in use",
-    "Share of its time that each engine computes: the seconds in which batches ran, over those that its streams had; and all of a "
-    "server together, where that is most. Near 100 % the server gives what it can, and more requests only wait longer.",
+    "Share of the time in which each engine computes: the seconds in which batches ran, over those that its streams "
+    "had; and all engines of a server together, for the busiest server. Near 100 % the server has reached its "
+    "capacity, and more requests only wait longer.",
     Query(f"max(sum by (instance) ({_busy(f'instance, {ENGINE}')}))", "together", colour="purple"),
     Query(_busy(ENGINE), "{{model}} {{version}}"),
     unit="percentunit",
@@ -23,8 +24,8 @@ BUSY = graph(
 
 WAIT = graph(
     "Wait for the engine",
-    "Predicted wait of an image that arrived now, in the server where it is longest, and what 99 % of the answered images did wait. "
-    "Above the limit, which is the setting max_queue_wait, new images are refused.",
+    "Predicted wait of an image that arrives now, in the server where it is longest, and what 99 % of the answered "
+    "images did wait. Above the limit, which is the setting max_queue_wait, new images are refused.",
     Query(f"max(vitscope_backlog_seconds{{{SERVER}}})", "predicted", colour="blue"),
     Query(
         quantile(0.99, "vitscope_stage_seconds", selector=having(stage="queue")),
@@ -37,7 +38,7 @@ WAIT = graph(
 
 DEADLINES = graph(
     "Callers' time used up",
-    "Share of the time that callers gave (their deadlines) that had passed when the answer was ready. Near 100 %, answers begin to come "
+    "Share of the callers' deadlines that had passed when the answer was ready. Near 100 %, answers begin to come "
     "too late: fewer requests, more servers, or longer deadlines.",
     *(
         Query(quantile(part, "vitscope_deadline_used_ratio"), name, colour=colour)
@@ -50,8 +51,9 @@ DEADLINES = graph(
 
 REFUSALS = graph(
     "Refusals",
-    "Images per second that were refused, or given up, by reason: queue_wait and in_flight: the server's limits; deadline: the answer "
-    "would have been late; expired: it was; bytes: too large messages in flight. All models together.",
+    "Images per second that were refused or dropped, by reason: queue_wait and in_flight: the server's limits; "
+    "deadline: the answer would have been late; expired: it was; bytes: too many bytes in flight. All models "
+    "together.",
     Query(rate("vitscope_refusals_total", "reason", SERVER), "{{reason}}"),
     unit="reqps",
     stack=True,
@@ -60,8 +62,8 @@ REFUSALS = graph(
 
 IN_FLIGHT = graph(
     "In flight",
-    "Images admitted and not yet answered, and those of them that wait decoded for an engine, summed over servers. Above the limit, "
-    "which is the setting max_in_flight, new images are refused.",
+    "Images admitted and not yet answered, and those of them that wait decoded for an engine, summed over servers. "
+    "Above the limit, which is the setting max_in_flight, new images are refused.",
     Query(f"sum(vitscope_in_flight{{{SERVER}}})", "in flight", colour="blue"),
     Query(f"sum(vitscope_queue_depth{{{SERVER}}})", "waiting", colour="orange"),
     Query(f"sum(vitscope_in_flight_limit{{{SERVER}}})", "limit", limit=True),
@@ -70,8 +72,8 @@ IN_FLIGHT = graph(
 
 BATCHES = graph(
     "Batch size and fill",
-    "Mean size of the batches that ran (left), and how much that is of the size that the engine runs best with (right). Small batches "
-    "under little load are as it should be; small ones under full load are not.",
+    "Mean size of the batches that ran (left), and its share of the size at which the engine is fastest (right). "
+    "Small batches are right under little load, and wrong under full load.",
     Query(
         mean("vitscope_batch_size"),
         "mean size",
@@ -89,8 +91,9 @@ BATCHES = graph(
 
 LAG = graph(
     "Lateness of the event loop",
-    "By how much the thread that reads and answers all requests was late for an appointment. Above a tenth of a second it is what is "
-    "full, and engines and predictions know nothing of it: fewer requests or smaller photos for this server, or more servers.",
+    "How late the event loop, which reads and answers all requests, ran its timers. Above 0.1 s the event loop is "
+    "the bottleneck, which engines and predicted waits do not show: fewer requests or smaller photos for this "
+    "server, or more servers.",
     Query(quantile(0.5, "vitscope_event_loop_lag_seconds", selector=SERVER), "p50", colour="green"),
     Query(quantile(0.99, "vitscope_event_loop_lag_seconds", selector=SERVER), "p99", colour="orange"),
     unit="s",
@@ -99,8 +102,8 @@ LAG = graph(
 
 CPU = graph(
     "Processor",
-    "Processor time over what each server may use, by quota and affinity. At 100 % with engines that are not, something else takes it: "
-    "decoding, see the stages above.",
+    "Processor time over what each server may use, by quota and affinity. At 100 % while engines are not, something "
+    "else uses it: decoding, see the stages above.",
     Query(
         f"sum by (instance) (rate(process_cpu_seconds_total{{{SERVER}}}[$__rate_interval]))"
         f" / sum by (instance) (vitscope_cpu_cores{{{SERVER}}})",
@@ -112,8 +115,8 @@ CPU = graph(
 
 MEMORY = graph(
     "Memory",
-    "Memory of each server's process, and what of it holds answers for repeats (the setting cache_mib). A new version of a model is "
-    "loaded beside the old one: then it rises for a while.",
+    "Memory of each server's process, and the part of it that holds cached answers (the setting cache_mib). A new "
+    "version of a model is loaded beside the old one: memory rises for a while.",
     Query(f"process_resident_memory_bytes{{{SERVER}}} and on (instance) vitscope_build_info", "{{instance}}"),
     Query(f"sum(vitscope_cache_bytes{{{SERVER}}})", "kept answers", colour="purple"),
     unit="bytes",
@@ -121,7 +124,8 @@ MEMORY = graph(
 
 REPEATS = graph(
     "Answered without computing",
-    "Images per second that equal one in flight (shared) or one before (cached), and their share of all images (right).",
+    "Images per second that equal one in flight (shared) or an earlier one (cached), and their share of all images "
+    "(right).",
     Query(rate("vitscope_repeats_total", "how"), "{{how}}"),
     Query(
         f"{rate('vitscope_repeats_total')} / {rate('vitscope_requests_total', selector=having(code='OK'))}",
@@ -134,7 +138,8 @@ REPEATS = graph(
 
 MAPS = graph(
     "Maps",
-    "Images per second that were answered with maps, by method. Methods beyond the last layer's attention need a larger graph.",
+    "Images per second that were answered with maps, by method. Methods beyond the last layer's attention need a "
+    "larger graph.",
     Query(rate("vitscope_map_requests_total", "method"), "{{method}}"),
     unit="reqps",
     stack=True,

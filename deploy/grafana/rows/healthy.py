@@ -4,7 +4,7 @@ from deploy.grafana.panels import BAD, GOOD, WARN, Query, background, graph, sta
 from deploy.grafana.promql import EACH_VERSION, SERVER, VERSION, having, or_zero, rate
 from deploy.grafana.rows import Line, Row, line
 
-# A fault is the server's, a refusal protects it, a mistake is the caller's; as deploy/prometheus/rules/objectives.yml has it.
+# Faults of the server and mistakes of callers, as in deploy/prometheus/rules/objectives.yml.
 FAULTS = "INTERNAL|UNAVAILABLE|UNKNOWN|DATA_LOSS|DEADLINE_EXCEEDED"
 FAULTS_ALLOWED = 0.001
 MISTAKES = "INVALID_ARGUMENT|NOT_FOUND|UNIMPLEMENTED|OUT_OF_RANGE|FAILED_PRECONDITION"
@@ -25,7 +25,7 @@ def _met(objective: str) -> str:
 
 
 def _share(codes: str) -> str:
-    """Share of the images that were answered with one of these codes; 0 while there are none."""
+    """Return the share of images that were answered with one of these codes; 0 while there are none."""
     some = rate("vitscope_requests_total", selector=f'{VERSION},code=~"{codes}"')
     return f"({or_zero(some)}) / {rate('vitscope_requests_total')}"
 
@@ -34,7 +34,8 @@ TILES = line(
     4,
     stat(
         "Servers",
-        "Servers that answer Prometheus. Those that do not are named by the alert VitscopeServerDown, or are gone on purpose.",
+        "Servers that answer Prometheus. Those that do not are named by the alert VitscopeServerDown, or were "
+        "stopped on purpose.",
         Query(or_zero(f"count(vitscope_build_info{{{SERVER}}})")),
         unit="none",
         steps=[(None, BAD), (1, GOOD)],
@@ -55,29 +56,31 @@ TILES = line(
     ),
     stat(
         "Degraded engines",
-        "Model versions that answer correctly, but from a slower engine, while a better one is built or because it could not be.",
+        "Model versions that answer correctly, but from a slower engine, because a better one is still being built "
+        "or could not be built.",
         Query(or_zero(f"sum(vitscope_engine_degraded{{{VERSION}}})")),
         unit="none",
         steps=[(None, GOOD), (1, WARN)],
     ),
     stat(
         "Not certified",
-        "Engines whose answers nobody has compared with the checkpoint's: served because of --allow-uncertified.",
+        "Engines whose answers were never compared with the checkpoint's: served because of --allow-uncertified.",
         Query(or_zero(f'count(vitscope_engine_info{{{VERSION},certified="false"}})')),
         unit="none",
         steps=[(None, GOOD), (1, WARN)],
     ),
     stat(
         "Alerts firing",
-        "Alerts that fire now, of all servers. The dashed regions in the graphs below show since when; the runbook says what to do.",
+        "Alerts that fire now, of all servers. The dashed regions in the graphs below show since when; the runbook "
+        "says what to do.",
         Query(or_zero('count(ALERTS{alertstate="firing"})')),
         unit="none",
         steps=[(None, GOOD), (1, BAD)],
     ),
     stat(
         "Answered, last hour",
-        "Share of the last hour's images that the server did not fail, of the model where it is lowest. Refusals and callers' mistakes "
-        "do not count. The objective is 99.9 %.",
+        "Share of the last hour's images that the server did not fail, of the model where it is lowest. Refusals "
+        "and callers' mistakes do not count. The objective is 99.9 %.",
         Query(_met("availability")),
         unit="percentunit",
         decimals=2,
@@ -85,8 +88,8 @@ TILES = line(
     ),
     stat(
         "In time, last hour",
-        "Share of the last hour's answers that took less than the dashed line in “Latency”, of the model where it is lowest. The "
-        "objective is 99 %.",
+        "Share of the last hour's answers that took less than the dashed line in “Latency”, of the model where it "
+        "is lowest. The objective is 99 %.",
         Query(_met("latency")),
         unit="percentunit",
         decimals=2,
@@ -106,8 +109,8 @@ REQUESTS = graph(
 
 NOT_ANSWERED = graph(
     "Share not answered",
-    "Faults of the server, refusals for want of room, and mistakes of callers, as shares of all images. Only the first eats the error "
-    "budget: its bar is 0.1 %.",
+    "Faults of the server, refusals because it is full, and mistakes of callers, as shares of all images. Only "
+    "faults use up the error budget: their bar is 0.1 %.",
     Query(_share(FAULTS), "faults", colour=BAD),
     Query(_share("RESOURCE_EXHAUSTED"), "refused", colour=WARN),
     Query(_share(MISTAKES), "mistakes", colour="yellow"),
@@ -117,7 +120,8 @@ NOT_ANSWERED = graph(
 
 SERVED = table(
     "What serves",
-    "Each model version: the engine that computes it, its version and device, on how many servers it is ready, and its images per second.",
+    "Each model version: the engine that computes it, its version and device, on how many servers it is ready, and "
+    "its images per second.",
     Query(
         f"count by (model, version, engine, engine_version, device, certified) (vitscope_engine_info{{{VERSION}}})",
         "servers",

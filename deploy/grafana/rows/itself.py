@@ -9,27 +9,27 @@ OF_VERSION = 'model=~"$model",version=~"$version"'
 
 CONFIDENCE = heatmap(
     "Confidence",
-    "How probable the model finds the class that it names, over time: each column shows how the answers of that time are spread. "
-    "Choose one model above. A band that moves down: images that it does not know.",
+    "The probability of the first class, over time: each column shows the distribution of the answers of that time. "
+    "Choose one model above. A band that moves down: images that the model does not know.",
     shares("vitscope_confidence_ratio"),
     "percentunit",
 )
 MARGIN = heatmap(
     "Margin to the second class",
-    "By how much the first class is more probable than the second. Near 0 the model could as well have named the other.",
+    "How much more probable the first class is than the second. Near 0 the model could as well have named the other.",
     shares("vitscope_margin_ratio"),
     "percentunit",
 )
 ATTENTION = heatmap(
     "Spread of the attention",
-    "How evenly the last layer looks at the image: 0 % at one patch alone, 100 % everywhere alike. A change means that it looks "
-    "at something else than before.",
+    "How evenly the last layer attends to the image: 0 % to one patch alone, 100 % to all patches equally. A change "
+    "means that it attends to something else than before.",
     shares("vitscope_attention_entropy_ratio"),
     "percentunit",
 )
 BRIGHTNESS = heatmap(
     "Brightness",
-    "Mean of the pixels that the model saw: 0 % black, 100 % white. A new camera or a light that is off shows here first.",
+    "Mean of the model's input pixels: 0 % black, 100 % white. A new camera or a light that is off shows here first.",
     shares("vitscope_brightness_ratio"),
     "percentunit",
 )
@@ -41,9 +41,11 @@ SIZE = heatmap(
 )
 LOW = graph(
     "Low confidence",
-    "Share of the answers whose first class is less probable than the setting low_confidence, 0.5 unless it was changed.",
+    "Share of the answers whose first class is less probable than the setting low_confidence, 0.5 unless it was "
+    "changed.",
     Query(
-        f"{rate('vitscope_low_confidence_total', EACH_VERSION)} / {rate('vitscope_confidence_ratio_count', EACH_VERSION)}",
+        f"{rate('vitscope_low_confidence_total', EACH_VERSION)}"
+        f" / {rate('vitscope_confidence_ratio_count', EACH_VERSION)}",
         "{{model}} {{version}}",
     ),
     unit="percentunit",
@@ -51,9 +53,9 @@ LOW = graph(
 )
 DISTANCE = graph(
     "Drift",
-    "How far the last hour's images and answers are from those of the three days before: the largest difference between the two "
-    "cumulative distributions (Kolmogorov-Smirnov), 0 alike to 100 % disjoint. The alert fires above the line, if there were "
-    "enough images to tell.",
+    "How far the last hour's images and answers are from those of the three days before: the largest difference "
+    "between the two cumulative distributions (Kolmogorov-Smirnov), 0 for equal, 100 % for disjoint. The alert "
+    "fires above the line, if there were enough images to tell.",
     Query(f"version:vitscope_signal_drift:distance{{{OF_VERSION}}}", "{{signal}}, {{model}} {{version}}"),
     unit="percentunit",
     top=1,

@@ -1,4 +1,4 @@
-"""Numbers with their units, as short as they can be read. The names are Grafana's."""
+"""Short numbers with units. The names of the units are Grafana's."""
 
 import math
 
@@ -8,8 +8,8 @@ _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "K"), (1.0, ""))
 _SUFFIX = {"reqps": " req/s", "watt": " W", "none": "", "short": ""}
 
 
-def written(value: float, unit: str, decimals: int | None = None) -> str:
-    """`written(0.0123, "s")` is "12.3 ms". Raises KeyError for a unit that is not known here."""
+def formatted(value: float, unit: str, decimals: int | None = None) -> str:
+    """Format a number: `formatted(0.0123, "s")` is "12.3 ms". Raises KeyError for an unknown unit."""
     if unit == "percentunit":
         return f"{_digits(100 * value, decimals)}%"
     if unit == "s":
@@ -27,7 +27,7 @@ def _scaled(value: float, scale: tuple[tuple[float, str], ...], decimals: int | 
 
 
 def _digits(value: float, decimals: int | None) -> str:
-    """Three digits that count, or as many after the point as are asked for; 99.97 never becomes 100."""
+    """Return three significant digits, or a number of decimals. 99.97 is never rounded to 100."""
     if decimals is None:
         decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
         return f"{value:.{min(decimals, 3)}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"

@@ -1,11 +1,11 @@
-"""How the dashboard is drawn without Grafana: numbers, steps, variables and legends as Grafana has them."""
+"""The drawing of the dashboard: numbers, steps, variables and legends as in Grafana."""
 
 import pytest
 
-from deploy.grafana.drawing import charts, colours
-from deploy.grafana.drawing.answers import Answer, Window, look
-from deploy.grafana.drawing.units import written
-from deploy.grafana.prometheus import Series, expand, legend, rate_interval
+from docs.tools.dashboard import charts, colours
+from docs.tools.dashboard.answers import Answer, Window, look
+from docs.tools.dashboard.prometheus import Series, expand, legend, rate_interval
+from docs.tools.dashboard.units import formatted
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ from deploy.grafana.prometheus import Series, expand, legend, rate_interval
         (65536, "short", None, "65.5K"),
     ],
 )
-def test_numbers_are_written_short(value: float, unit: str, decimals: int | None, text: str) -> None:
-    assert written(value, unit, decimals) == text
+def test_numbers_are_short(value: float, unit: str, decimals: int | None, text: str) -> None:
+    assert formatted(value, unit, decimals) == text
 
 
 def test_an_unknown_unit_is_refused() -> None:
     with pytest.raises(KeyError, match="fortnights"):
-        written(1, "fortnights")
+        formatted(1, "fortnights")
 
 
 def test_a_step_is_whole_scrapes_and_few_enough() -> None:
@@ -46,7 +46,7 @@ def test_rates_span_four_scrapes_or_a_step_and_one_more() -> None:
     assert rate_interval(300, 15) == 315
 
 
-def test_variables_are_filled_in_and_none_is_left() -> None:
+def test_every_variable_is_filled_in() -> None:
     assert expand('x{a=~"$model"}[$__rate_interval]', {"model": ".*", "__rate_interval": "60s"}) == 'x{a=~".*"}[60s]'
     assert expand("${model}2", {"model": "m"}) == "m2"
     with pytest.raises(KeyError, match="other"):
@@ -58,7 +58,7 @@ def test_a_legend_takes_its_labels() -> None:
     assert legend("", {"b": "2", "a": "1"}) == '{a="1", b="2"}'
 
 
-def test_what_is_said_of_a_name_wins_over_what_is_said_of_a_query() -> None:
+def test_overrides_by_name_win_over_those_by_query() -> None:
     def override(matcher: str, name: str, colour: str) -> dict[str, object]:
         return {"matcher": {"id": matcher, "options": name}, "properties": [{"id": "color", "value": colour}]}
 

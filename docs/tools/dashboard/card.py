@@ -1,4 +1,4 @@
-"""A panel's place on the picture."""
+"""The rectangle of a panel, and what can be drawn in it."""
 
 import textwrap
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from deploy.grafana.drawing import colours
+from docs.tools.dashboard import colours
 
-# Pixels: those of Grafana's grid.
+# Pixels of Grafana's grid.
 WIDTH, CELL, GAP, TITLE = 1680, 30, 8, 28
 COLUMNS = 24
 
 
 def plain(axes: Axes) -> Axes:
-    """Without frame, ground and ticks."""
+    """Remove frame, background and tick marks."""
     axes.set_facecolor("none")
     axes.tick_params(colors=colours.FAINT, labelsize=7.5, length=0, pad=4)
     axes.spines[:].set_visible(False)
@@ -25,7 +25,7 @@ def plain(axes: Axes) -> Axes:
 
 @dataclass(frozen=True)
 class Card:
-    """A rectangle of a figure, in pixels from its left and upper edges."""
+    """A rectangle of a figure, in pixels from its upper left corner."""
 
     figure: Figure
     left: float
@@ -35,7 +35,7 @@ class Card:
 
     @classmethod
     def at(cls, figure: Figure, place: dict[str, int], offset: float) -> "Card":
-        """Where a panel's `gridPos` puts it; offset: pixels above the grid."""
+        """Place a card by a panel's `gridPos`. offset: pixels above the grid."""
         column = (WIDTH - GAP) / COLUMNS
         return cls(
             figure,
@@ -45,14 +45,14 @@ class Card:
             place["h"] * (CELL + GAP) - GAP,
         )
 
-    def frame(self, title: str, ground: str = colours.CARD) -> None:
-        """The ground, its border and the title."""
-        self._rectangle(ground)
+    def frame(self, title: str, fill: str = colours.CARD) -> None:
+        """Draw background, border and title."""
+        self._rectangle(fill)
         self.text(10, 15, title, size=9.5, weight="bold")
 
     def axes(self, left: float, top: float, right: float, bottom: float) -> Axes:
         """Axes within these margins."""
-        x, y = self._part(left, self.height - bottom)
+        x, y = self._fraction(left, self.height - bottom)
         width, height = self.width - left - right, self.height - top - bottom
         axes = self.figure.add_axes((x, y, width / self._size[0], height / self._size[1]))
         axes.grid(True, color=colours.GRID, linewidth=0.7)
@@ -61,24 +61,24 @@ class Card:
 
     def text(self, x: float, y: float, text: str, size: float = 8, **style: Any) -> None:
         style = {"color": colours.TEXT, "va": "center"} | style
-        self.figure.text(*self._part(x, y), text, fontsize=size, **style)
+        self.figure.text(*self._fraction(x, y), text, fontsize=size, **style)
 
     def width_of(self, text: str, size: float = 8, weight: str = "normal") -> float:
-        """Pixels that a text takes."""
+        """Return the width of a text in pixels."""
         probe = self.figure.text(0, 0, text, fontsize=size, fontweight=weight)
         width = probe.get_window_extent().width
         probe.remove()
         return float(width)
 
     def wrapped(self, text: str, width: int) -> None:
-        """A note in the middle."""
+        """Write a text in the middle, wrapped at `width` characters."""
         self.text(self.width / 2, self.height / 2, textwrap.fill(text, width), ha="center", color=colours.FAINT)
 
     def box(self, x: float, y: float, width: float, height: float, fill: str) -> None:
         Card(self.figure, self.left + x, self.top + y, width, height)._rectangle(fill, border=False)
 
     def _rectangle(self, fill: str, border: bool = True) -> None:
-        x, y = self._part(0, self.height)
+        x, y = self._fraction(0, self.height)
         edge = colours.BORDER if border else "none"
         wide, high = self._size
         self.figure.add_artist(
@@ -87,8 +87,8 @@ class Card:
             )
         )
 
-    def _part(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the card as parts of the figure."""
+    def _fraction(self, x: float, y: float) -> tuple[float, float]:
+        """Convert a point of the card to fractions of the figure."""
         wide, high = self._size
         return (self.left + x) / wide, 1 - (self.top + y) / high
 

@@ -1,6 +1,6 @@
-"""Draws the dashboard's page without Grafana: its own JSON, its own queries, a running Prometheus.
+"""Draw the dashboard without Grafana, from its JSON and its queries to a running Prometheus.
 
-python -m deploy.grafana.draw --prometheus http://127.0.0.1:9090 --out dashboard.png --minutes 30
+python -m docs.tools.dashboard.draw --prometheus http://127.0.0.1:9090 --out dashboard.png --minutes 30
 """
 
 import argparse
@@ -17,23 +17,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deploy.grafana.drawing import charts, colours, tiles
-from deploy.grafana.drawing.answers import Json, Window, ask
-from deploy.grafana.drawing.card import CELL, GAP, WIDTH, Card
-from deploy.grafana.page import FILE
-from deploy.grafana.prometheus import ALL, Prometheus, QueryFailed, expand
+from docs.tools.dashboard import charts, colours, tiles
+from docs.tools.dashboard.answers import Json, Window, ask
+from docs.tools.dashboard.card import CELL, GAP, WIDTH, Card
+from docs.tools.dashboard.prometheus import ALL, Prometheus, QueryFailed, expand
 
+FILE = Path(__file__).parents[3] / "deploy/grafana/dashboards/vitscope.json"
 HEADER = 44
 DPI = 100
 
 
 def draw(page: Json, prometheus: Prometheus, window: Window) -> Figure:
-    """The page as Grafana lays it out. Panels of collapsed rows are not drawn. Raises QueryFailed."""
+    """Draw the page in Grafana's layout, without the panels of collapsed rows. Raises QueryFailed."""
     mpl.rcParams["font.family"] = ["DejaVu Sans"]
     bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in page["panels"])
     height = HEADER + bottom * (CELL + GAP) + GAP
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=colours.PAGE)
-    FigureCanvasAgg(figure)  # measures texts
+    FigureCanvasAgg(figure)  # text can be measured only with a canvas
     _header(figure, page, height, window)
     events = [event for one in page["annotations"]["list"] for event in _events(prometheus, one, window)]
     window = replace(window, events=tuple(events))
@@ -65,7 +65,7 @@ def _header(figure: Figure, page: Json, height: int, window: Window) -> None:
 
 
 def _events(prometheus: Prometheus, annotation: Json, window: Window) -> list[tuple[float, str]]:
-    """When each series of an annotation's query began to be there."""
+    """Return when each series of an annotation's query began, and the colour of its mark."""
     step = max(window.scrape, (window.end - window.start) / 400)
     found = []
     for series in prometheus.over(expand(annotation["expr"], ALL), window.start, window.end, step):
@@ -78,7 +78,7 @@ def _events(prometheus: Prometheus, annotation: Json, window: Window) -> list[tu
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.grafana.draw", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m docs.tools.dashboard.draw", description=__doc__.partition("\n")[0])
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
     parser.add_argument("--out", type=Path, required=True, metavar="PNG")
     parser.add_argument("--minutes", type=float, default=60, help="how far back; default 60")
@@ -94,7 +94,7 @@ def main(argv: list[str]) -> int:
         return 1
     picture = io.BytesIO()
     figure.savefig(picture, format="png", facecolor=figure.get_facecolor())
-    # A palette is a third of the bytes, and the eye sees no difference.
+    # With a palette the file has a third of the size and looks the same.
     Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(chosen.out, optimize=True)
     return 0
 

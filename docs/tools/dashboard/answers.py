@@ -1,18 +1,21 @@
-"""What a panel shows: its queries, asked as Grafana asks them."""
+"""The series of a panel: its queries, as Grafana makes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.grafana.prometheus import ALL, Prometheus, Series, expand, legend, rate_interval
+from docs.tools.dashboard.prometheus import ALL, Prometheus, Series, expand, legend, rate_interval
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Window:
-    """start, end: seconds since 1970. scrape: seconds between scrapes, the least step that makes sense. events: what annotations
-    mark: seconds since 1970, and the name of a colour."""
+    """The time that is shown.
+
+    start, end: seconds since 1970. scrape: seconds between scrapes, the least useful step. events: marks of
+    annotations, each with seconds since 1970 and the name of a colour.
+    """
 
     start: float
     end: float
@@ -20,13 +23,13 @@ class Window:
     events: tuple[tuple[float, str], ...] = ()
 
     def step(self, points: int) -> float:
-        """Seconds between points, if there are to be no more of them; in whole scrapes."""
+        """Return the seconds between points, in whole scrapes, for at most `points` points."""
         return max(1, -(-(self.end - self.start) // points // self.scrape)) * self.scrape
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A series, what it is called, and which query of the panel it comes from."""
+    """A series with its name in the legend. ref: the refId of its query."""
 
     name: str
     ref: str
@@ -36,8 +39,10 @@ class Answer:
 def ask(
     prometheus: Prometheus, panel: Json, window: Window, points: int, chosen: Mapping[str, str] = ALL
 ) -> list[Answer]:
-    """The series of all queries of a panel, in the order of its legend; points: as many as the panel has room for; chosen: values of
-    the page's variables."""
+    """Return the series of all queries of a panel, in the order of its legend.
+
+    points: the most that the panel has room for. chosen: values of the page's variables.
+    """
     step = window.step(min(points, panel.get("maxDataPoints", points)))
     values = {**chosen, "__rate_interval": f"{rate_interval(step, window.scrape):g}s"}
     answers = []
@@ -53,7 +58,7 @@ def ask(
 
 
 def look(panel: Json, answer: Answer) -> Json:
-    """What a panel's overrides say of a series: of its query first, then of its name."""
+    """Return the properties that a panel's overrides give a series. Later ones win: those by name."""
     looks: Json = {}
     for override in panel["fieldConfig"]["overrides"]:
         by_query = override["matcher"] == {"id": "byFrameRefID", "options": answer.ref}

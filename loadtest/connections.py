@@ -1,7 +1,8 @@
-"""Requests over gRPC from greenlets. `grpc.experimental.gevent.init_gevent` must have been called before a channel is opened.
+"""Requests over gRPC from greenlets. `grpc.experimental.gevent.init_gevent` must have been called before a channel is
+opened.
 
-Calls block their greenlet only. The blocking form is used rather than futures: it is faster, and of 2,000 futures at a time
-grpcio 1.85 under gevent loses some, which end CANCELLED.
+A call blocks its greenlet only. The blocking form is used rather than futures: it is faster, and of 2,000 futures at a
+time grpcio 1.85 under gevent loses some, which end CANCELLED.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import gevent.queue
 import grpc
 from gevent.event import AsyncResult
 
-from vitscope.loadtest.channels import SERVICE, error_text, failure, open_channel
+from vitscope.loadtest.channels import CLASSIFY, CLASSIFY_STREAM, error_text, failure, open_channel
 from vitscope.loadtest.mix import Request
 from vitscope.loadtest.tally import LATE, OK, Outcome
 from vitscope.v1 import classifier_pb2
@@ -22,33 +23,26 @@ from vitscope.v1 import classifier_pb2
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-class Caller:
+class Connections:
     """The connections of one process. deadline: of each request, in seconds. Raises OptionError."""
 
-    def __init__(self, server: str, connections: int, tls_roots: Path | None, deadline: float) -> None:
+    def __init__(self, server: str, count: int, tls_roots: Path | None, deadline: float) -> None:
         self._deadline = deadline
-        self._channels = [open_channel(server, tls_roots) for _ in range(connections)]
-        unary = [channel.unary_unary(f"{SERVICE}/Classify", None, None) for channel in self._channels]
-        self._unary = itertools.cycle(unary)
+        self._channels = [open_channel(server, tls_roots) for _ in range(count)]
+        self._unary = itertools.cycle([channel.unary_unary(CLASSIFY, None, None) for channel in self._channels])
         self._streams = [_Stream(channel) for channel in self._channels]
         self._next_stream = itertools.cycle(self._streams)
 
-    def ask(self, request: Request, intended: float) -> Outcome:
-        """Send a request and wait for its end. `intended` is when it should have been sent, of time.perf_counter(), from which
-        its time counts."""
+    def send(self, request: Request, intended: float) -> Outcome:
+        """Send a request and wait for its end. intended: when it was due, of time.perf_counter()."""
         lag = perf_counter() - intended
         if request.stream:
-            return next(self._next_stream).ask(request, intended, lag, self._deadline)
+            return next(self._next_stream).send(request, intended, lag, self._deadline)
         try:
-            answer = next(self._unary)(request.message, timeout=self._deadline)
+            reply = next(self._unary)(request.message, timeout=self._deadline)
         except grpc.RpcError as error:
             return failure(error, perf_counter() - intended, lag)
-        return self.answered(intended, lag, self._deadline, len(answer))
-
-    @staticmethod
-    def answered(intended: float, lag: float, deadline: float, size: int) -> Outcome:
-        seconds = perf_counter() - intended
-        return Outcome(OK, seconds, lag, in_time=seconds <= deadline, size=size)
+        return _answered(intended, lag, self._deadline, len(reply))
 
     def close(self) -> None:
         for stream in self._streams:
@@ -58,33 +52,31 @@ class Caller:
 
 
 class _Stream:
-    """One long ClassifyStream call, opened by the first item, and again by the next after it broke."""
+    """One long ClassifyStream call. The first item opens it, and the first item after it broke opens it again."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._open = channel.stream_stream(
-            f"{SERVICE}/ClassifyStream", None, classifier_pb2.ClassifyStreamResponse.FromString
-        )
+        self._open = channel.stream_stream(CLASSIFY_STREAM, None, classifier_pb2.ClassifyStreamResponse.FromString)
         self._outgoing: Any = None
         self._waiting: dict[str, AsyncResult[Any]] = {}
 
-    def ask(self, request: Request, intended: float, lag: float, deadline: float) -> Outcome:
-        """Items have no deadline of their own: one that takes longer is given up here, and its answer dropped when it comes."""
+    def send(self, request: Request, intended: float, lag: float, deadline: float) -> Outcome:
+        """Send an item and wait for its reply. Items have no deadline in gRPC: a reply that is late is dropped here."""
         if self._outgoing is None:
             self._outgoing = gevent.queue.SimpleQueue()
             gevent.spawn(self._read, self._open(iter(self._outgoing.get, None)), self._outgoing)
         self._waiting[request.number] = result = AsyncResult()
         self._outgoing.put(request.message)
         try:
-            answer = result.get(timeout=deadline)
+            reply = result.get(timeout=deadline)
         except gevent.Timeout:
             return Outcome(LATE, perf_counter() - intended, lag, message=LATE)
         except grpc.RpcError as error:
             return failure(error, perf_counter() - intended, lag)
         finally:
             self._waiting.pop(request.number, None)
-        if answer.HasField("error"):
-            return _item_failure(answer.error, perf_counter() - intended, lag)
-        return Caller.answered(intended, lag, deadline, answer.ByteSize())
+        if reply.HasField("error"):
+            return _item_failure(reply.error, perf_counter() - intended, lag)
+        return _answered(intended, lag, deadline, reply.ByteSize())
 
     def close(self) -> None:
         if self._outgoing is not None:
@@ -92,9 +84,9 @@ class _Stream:
 
     def _read(self, call: Any, outgoing: Any) -> None:
         try:
-            for answer in call:
-                if (result := self._waiting.get(answer.request_id)) is not None:
-                    result.set(answer)
+            for reply in call:
+                if (result := self._waiting.get(reply.request_id)) is not None:
+                    result.set(reply)
         except grpc.RpcError as error:
             for result in list(self._waiting.values()):
                 result.set_exception(error)
@@ -102,6 +94,11 @@ class _Stream:
             outgoing.put(None)  # ends the greenlet that writes
             if self._outgoing is outgoing:
                 self._outgoing = None
+
+
+def _answered(intended: float, lag: float, deadline: float, size: int) -> Outcome:
+    seconds = perf_counter() - intended
+    return Outcome(OK, seconds, lag, in_time=seconds <= deadline, size=size)
 
 
 def _item_failure(error: classifier_pb2.ItemError, seconds: float, lag: float) -> Outcome:

@@ -1,9 +1,9 @@
-"""Panels of present values: tiles and tables."""
+"""Panels of current values: tiles and tables."""
 
-from deploy.grafana.drawing import colours
-from deploy.grafana.drawing.answers import Answer, Json
-from deploy.grafana.drawing.card import TITLE, Card
-from deploy.grafana.drawing.units import written
+from docs.tools.dashboard import colours
+from docs.tools.dashboard.answers import Answer, Json
+from docs.tools.dashboard.card import TITLE, Card
+from docs.tools.dashboard.units import formatted
 
 
 def stat(card: Card, panel: Json, answers: list[Answer]) -> None:
@@ -13,8 +13,8 @@ def stat(card: Card, panel: Json, answers: list[Answer]) -> None:
         card.wrapped(defaults["noValue"], 30)
         return
     value = answers[0].series.last
-    card.frame(panel["title"], colours.ground(colours.at(value, defaults["thresholds"]["steps"])))
-    text = written(value, defaults["unit"], defaults["decimals"])
+    card.frame(panel["title"], colours.background(colours.at(value, defaults["thresholds"]["steps"])))
+    text = formatted(value, defaults["unit"], defaults["decimals"])
     card.text(card.width / 2, card.height * 0.6, text, size=30, weight="bold", ha="center", color="white")
 
 
@@ -34,14 +34,17 @@ def table(card: Card, panel: Json, answers: list[Answer]) -> None:
             middle = TITLE + 42 + 28 * number
             value = row.get(column)
             if "thresholds" in looks.get(column, {}) and isinstance(value, float):
-                ground = colours.ground(colours.at(value, looks[column]["thresholds"]["steps"]))
-                card.box(left - 4, middle - 13, widths[column] - 6, 26, ground)
+                fill = colours.background(colours.at(value, looks[column]["thresholds"]["steps"]))
+                card.box(left - 4, middle - 13, widths[column] - 6, 26, fill)
             card.text(left, middle, _cell(row, column, looks))
         left += widths[column]
 
 
 def merged(panel: Json, answers: list[Answer]) -> tuple[list[str], list[dict[str, str | float]]]:
-    """Rows as the transformations `merge` and `organize` make them: one for all series that agree on the labels that they share."""
+    """Return columns and rows as the transformations `merge` and `organize` make them.
+
+    Series that agree on their common labels share a row.
+    """
     organize = panel["transformations"][1]["options"]
     names = organize["renameByName"]
     rows: list[dict[str, str | float]] = []
@@ -65,7 +68,7 @@ def _cell(row: dict[str, str | float], column: str, looks: dict[str, Json]) -> s
     for mapping in look.get("mappings", []):
         if f"{value:g}" in mapping["options"]:
             return str(mapping["options"][f"{value:g}"]["text"])
-    return written(value, look.get("unit", "none"), look.get("decimals"))
+    return formatted(value, look.get("unit", "none"), look.get("decimals"))
 
 
 def _properties(override: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Panels over time: lines and heat maps."""
+"""Time series panels: lines and heat maps."""
 
 import math
 from datetime import datetime
@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from deploy.grafana.drawing import colours
-from deploy.grafana.drawing.answers import Answer, Json, Window, look
-from deploy.grafana.drawing.card import TITLE, Card, plain
-from deploy.grafana.drawing.units import written
+from docs.tools.dashboard import colours
+from docs.tools.dashboard.answers import Answer, Json, Window, look
+from docs.tools.dashboard.card import TITLE, Card, plain
+from docs.tools.dashboard.units import formatted
 
 LEGEND_LINE = 17
 SMALL = 7.8
@@ -25,24 +25,24 @@ def graph(card: Card, panel: Json, answers: list[Answer], window: Window) -> Non
     defaults = panel["fieldConfig"]["defaults"]
     looks = [look(panel, answer) for answer in answers]
     drawn = [
-        colours.colour(found["color"]["fixedColor"]) if "color" in found else colours.TURNS[number % len(colours.TURNS)]
-        for number, found in enumerate(looks)
+        colours.colour(found["color"]["fixedColor"]) if "color" in found else colours.PALETTE[n % len(colours.PALETTE)]
+        for n, found in enumerate(looks)
     ]
     units = [str(found.get("unit", defaults["unit"])) for found in looks]
     right = [found.get("custom.axisPlacement") == "right" for found in looks]
     lines = _legend(
-        card, [(a.name, c, written(a.series.last, u)) for a, c, u in zip(answers, drawn, units, strict=True)]
+        card, [(a.name, c, formatted(a.series.last, u)) for a, c, u in zip(answers, drawn, units, strict=True)]
     )
     axes = card.axes(58, TITLE + 8, 52 if any(right) else 14, 26 + LEGEND_LINE * lines)
     other = plain(axes.twinx()) if any(right) else axes
     stacked = defaults["custom"]["stacking"]["mode"] == "normal"
-    ground: dict[float, float] = {}
+    base: dict[float, float] = {}
     for answer, found, shade, on_right in zip(answers, looks, drawn, right, strict=True):
         on = other if on_right else axes
         times, values = with_gaps(answer)
         if stacked and "custom.lineStyle" not in found:
-            below = np.array([ground.get(at, 0.0) for at in times])
-            ground |= {at: base + value for at, base, value in zip(times, below, values, strict=True) if value == value}
+            below = np.array([base.get(at, 0.0) for at in times])
+            base |= {at: low + value for at, low, value in zip(times, below, values, strict=True) if value == value}
             on.fill_between(times, below, below + values, color=shade, alpha=0.6, linewidth=0)
             values = values + below
         style = (0, (5, 4)) if "custom.lineStyle" in found else "solid"
@@ -55,7 +55,7 @@ def graph(card: Card, panel: Json, answers: list[Answer], window: Window) -> Non
 
 
 def heatmap(card: Card, panel: Json, answers: list[Answer], window: Window) -> None:
-    """Cumulative shares by `le` become shares of each bucket; what is next to nothing is left out, as `filterValues` says."""
+    """Draw cumulative shares by `le` as shares of each bucket, without those below `filterValues`."""
     card.frame(panel["title"])
     bounds = sorted((float(answer.series.labels["le"]), answer) for answer in answers)
     times = sorted({at for answer in answers for at, _ in answer.series.points})
@@ -65,22 +65,22 @@ def heatmap(card: Card, panel: Json, answers: list[Answer], window: Window) -> N
     rows = np.array([[dict(answer.series.points).get(at, np.nan) for at in times] for _, answer in bounds])
     cells = np.diff(rows, axis=0, prepend=0)
     cells[~(cells > panel["options"]["filterValues"]["le"])] = np.nan
-    seen = [number for number, (bound, _) in enumerate(bounds) if bound < float("inf")]
+    finite = [number for number, (bound, _) in enumerate(bounds) if bound < float("inf")]
     axes = card.axes(58, TITLE + 8, 14, 26)
     step = min(np.diff(times), default=window.scrape)
     columns = np.append(np.array(times) - step, times[-1])
     exponent = panel["options"]["color"]["exponent"]
-    axes.pcolormesh(columns, np.arange(len(seen) + 1), cells[seen] ** exponent, cmap="viridis", vmin=0, vmax=1)
+    axes.pcolormesh(columns, np.arange(len(finite) + 1), cells[finite] ** exponent, cmap="viridis", vmin=0, vmax=1)
     axes.grid(False)
-    axes.set_ylim(0, len(seen))
+    axes.set_ylim(0, len(finite))
     unit = panel["options"]["yAxis"]["unit"]
-    marks = range(0, len(seen), max(1, len(seen) // 5))
-    axes.set_yticks([mark + 1 for mark in marks], [written(bounds[seen[mark]][0], unit) for mark in marks])
+    marks = range(0, len(finite), max(1, len(finite) // 5))
+    axes.set_yticks([mark + 1 for mark in marks], [formatted(bounds[finite[mark]][0], unit) for mark in marks])
     _times(axes, window)
 
 
 def with_gaps(answer: Answer) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values, broken by NaN where points are missing."""
+    """Return times and values, with a NaN where points are missing."""
     times = np.array([at for at, _ in answer.series.points], float)
     values = np.array([value for _, value in answer.series.points], float)
     steps = np.diff(times)
@@ -89,7 +89,7 @@ def with_gaps(answer: Answer) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scale(axes: Axes, defaults: Json) -> None:
-    """From 0 to the panel's `max`, or to what there is; the dashed line of its thresholds."""
+    """Scale an axis from 0 to the panel's `max` or to the largest value. Draws dashed lines at its thresholds."""
     highest = defaults.get("max") or max(1e-9, axes.get_ylim()[1])
     steps = [step for step in defaults.get("thresholds", {}).get("steps", []) if step["value"] is not None]
     for step in steps:
@@ -99,11 +99,11 @@ def _scale(axes: Axes, defaults: Json) -> None:
         axes.yaxis.set_major_locator(MultipleLocator(2 ** math.ceil(math.log2(highest / 5))))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, defaults["unit"])))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formatted(value, defaults["unit"])))
 
 
 def _times(axes: Axes, window: Window) -> None:
-    """The axis of time, and what happened meanwhile."""
+    """Draw the time axis and the marks of annotations."""
     axes.set_xlim(window.start, window.end)
     step = next((step for step in _STEPS if step >= (window.end - window.start) / 5), _STEPS[-1])
     axes.xaxis.set_major_locator(MultipleLocator(step))
@@ -114,7 +114,7 @@ def _times(axes: Axes, window: Window) -> None:
 
 
 def _legend(card: Card, entries: list[tuple[str, str, str]]) -> int:
-    """Names, colours and last values along the lower edge; returns how many lines that takes."""
+    """Write names, colours and last values along the lower edge. Returns the number of lines."""
     placed, x, line = [], 14.0, 0
     for name, shade, last in entries:
         wide = card.width_of(name, SMALL)
