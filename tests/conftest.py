@@ -11,8 +11,8 @@ from filelock import FileLock
 from PIL import Image
 
 from tests.export.checkpoints import dinov2, save, vit
+from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.pipeline import ExportJob, export_checkpoint
-from vitscope.export.preprocess import Size
 
 FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 

@@ -1,3 +1,5 @@
+"""Opening bundles: every change of a file is found and named."""
+
 import json
 import shutil
 from pathlib import Path
@@ -28,7 +30,7 @@ def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reseal(bundle: Path) -> None:
-    """Make manifest.sha256 agree again, to reach the checks behind it."""
+    """Make manifest.sha256 match again, to reach the checks after it."""
     (bundle / "manifest.sha256").write_bytes(checksum_line(bundle / "manifest.json"))
 
 
@@ -47,7 +49,7 @@ def test_an_intact_bundle_opens(bundle: Path) -> None:
 
 
 def write_variant(models: Path, *files: str) -> Path:
-    """A bundle whose `classify` graph has an int8 variant by its manifest, and these files."""
+    """Write a bundle whose manifest gives its `classify` graph an int8 variant, and that has these files."""
     graph = MANIFEST.graphs[CLASSIFY]
     graph = graph.model_copy(update={"variants": {INT8: "graphs/classify.int8.onnx"}})
     with BundleWriter(models, "sample") as writer:

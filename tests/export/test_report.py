@@ -1,18 +1,9 @@
-import io
+"""The summary names what was published, how close it is to the checkpoint, and how to serve it."""
+
 from pathlib import Path
 
-from rich.console import Console
-
+from tests.export.summary import printed
 from vitscope.bundle import Bundle, Certificate
-from vitscope.export.images import find_images
-from vitscope.export.report import show
-
-
-def printed(bundle: Bundle, photos: Path | None, width: int = 110) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    show(console, bundle, Path("models"), find_images(photos, photos) if photos else None)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def test_it_says_what_where_how_close_and_what_next(bundles: dict[str, Bundle], photos: Path) -> None:
