@@ -64,7 +64,8 @@ class Differences:
         return CertificateEntry(
             engine=candidate.engine, engine_version=candidate.version, precision=candidate.precision, images=images,
             top1_agreement=top1, max_logit_error=worst, mean_logit_error=mean,
-            min_attention_cosine=attention and attention.lowest, mean_attention_cosine=attention and attention.mean,
+            min_attention_cosine=attention.lowest if attention else None,
+            mean_attention_cosine=attention.mean if attention else None,
             cosines=cosines, non_finite=self.non_finite, shortfalls=tuple(shortfalls),
         )  # fmt: skip
 

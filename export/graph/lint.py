@@ -6,7 +6,7 @@ import onnx
 
 from vitscope.bundle import Graph, InputContract
 from vitscope.export.errors import ExportError
-from vitscope.export.graph.trace import INPUT
+from vitscope.export.graph.tracing import INPUT
 
 FORBIDDEN = {
     "Resize": "a position table is still interpolated in the graph",

@@ -9,7 +9,7 @@ from vitscope.export.progress import Reporter
 from vitscope.export.variants.form import Form, Source, variant_file
 from vitscope.export.variants.fp8 import Fp8
 from vitscope.export.variants.int8 import Int8
-from vitscope.export.variants.search import search
+from vitscope.export.variants.search import find_variant
 
 __all__ = ["FORMS", "Source", "add_variant", "add_variants"]
 
@@ -58,5 +58,5 @@ def add_variant(
     if form.why_not:
         not_measured = {**certificate.not_measured, form.candidate.key: form.why_not}
         return certificate.model_copy(update={"not_measured": not_measured}), form.why_not
-    entry = search(form, source, reference, reporter)
+    entry = find_variant(form, source, reference, reporter)
     return certificate.model_copy(update={"entries": (*certificate.entries, entry)}), "; ".join(entry.shortfalls)

@@ -18,7 +18,7 @@ LARGEST_FLOAT_SHARE = 0.5
 RANKING_IMAGES = 32
 
 
-def search(form: Form, source: Source, reference: Reference, reporter: Reporter) -> CertificateEntry:
+def find_variant(form: Form, source: Source, reference: Reference, reporter: Reporter) -> CertificateEntry:
     """Write a variant of all graphs and compare it with the reference.
 
     Below a bar, the blocks that add most to the error go back to floating point: one, two, four and so on, up to half

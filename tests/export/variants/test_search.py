@@ -13,7 +13,7 @@ from vitscope.export.certificate.engines import Candidate, Run
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.progress import Silent
 from vitscope.export.variants.form import Source
-from vitscope.export.variants.search import rank, search
+from vitscope.export.variants.search import find_variant, rank
 
 BLOCKS = tuple(f"block {number}" for number in range(8))
 GRAPHS: dict[GraphName, Graph] = {
@@ -81,7 +81,7 @@ def files(source: Source) -> set[str]:
 
 def test_all_blocks_if_they_pass(source: Source) -> None:
     form = Pretended(dict.fromkeys(BLOCKS, 0.1))
-    entry = search(form, source, REFERENCE, Silent())
+    entry = find_variant(form, source, REFERENCE, Silent())
     assert entry.passed and entry.float_layers == () and form.written == [()]
     assert files(source) == {"classify.onnx", "classify.fp8.onnx", "weights.fp8.bin"}
 
@@ -89,14 +89,14 @@ def test_all_blocks_if_they_pass(source: Source) -> None:
 def test_the_worst_blocks_go_back_to_floating_point_in_powers_of_two(source: Source) -> None:
     """The logits differ by 1, and three blocks harm by 0.5 each: without two of them, the class is right again."""
     form = Pretended({block: 0.5 if block in ("block 1", "block 4", "block 6") else 0.001 for block in BLOCKS})
-    entry = search(form, source, REFERENCE, Silent())
+    entry = find_variant(form, source, REFERENCE, Silent())
     assert entry.passed and entry.float_layers == ("block 1", "block 4")
     assert form.written == [(), ("block 1",), ("block 1", "block 4")]
 
 
 def test_no_more_than_half_of_them(source: Source) -> None:
     form = Pretended(dict.fromkeys(BLOCKS, 0.5))
-    entry = search(form, source, REFERENCE, Silent())
+    entry = find_variant(form, source, REFERENCE, Silent())
     assert not entry.passed and len(entry.float_layers) == 4
     assert [len(floats) for floats in form.written] == [0, 1, 2, 4]
     assert files(source) == {"classify.onnx"}, "files of a variant that failed are left"
