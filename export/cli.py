@@ -122,8 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fp8", action="store_true",
         help="add graphs with 8-bit floating-point products (E4M3), linear and attention, if they pass the "
-        "certificate: for TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 images of "
-        "--calibration (NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
+        "certificate: for TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 "
+        "images of --calibration (NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
     )  # fmt: skip
     parser.add_argument(
         "--engine", choices=("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"),

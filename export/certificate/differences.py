@@ -10,7 +10,7 @@ from vitscope.export.certificate.engines import Candidate
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.methods import Attention, Method
 
-# Three bits of mantissa turn more near-ties than seven do; who asks for fp8 takes that for its speed.
+# Three bits of mantissa decide more near-ties differently than seven: fp8 trades that for its speed.
 TOP1_AGREEMENT: Mapping[str, float] = {"f32": 0.99, "bf16": 0.99, "int8": 0.99, "fp8": 0.98}
 F32_LOGIT_ERROR = 1e-4  # largest absolute difference, float32 only
 

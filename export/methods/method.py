@@ -67,9 +67,9 @@ class Method(ABC):
     def side_branch(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
         """Compute, beside the fused kernel of a layer, what `trace` needs of its attention. By default nothing.
 
-        query: [N, H, T, D], scaled. key: [N, H, D, T]. The exporter merges equal expressions, so a branch that computes
-        softmax(query @ key) like the kernel would read its softmax and undo the fusion. Lint counts Softmax nodes to find
-        that out.
+        query: [N, H, T, D], scaled. key: [N, H, D, T]. The exporter merges equal expressions: a branch that computes
+        softmax(query @ key) as the kernel does would read the kernel's softmax and undo the fusion. Lint counts the
+        Softmax nodes to find that out.
         """
         return None
 

@@ -23,9 +23,9 @@ LARGEST = 2**31 - 2**24  # bytes of a model that one protobuf message holds, wit
 class Int8:
     """Int8 in any of the halves of encoder blocks, on OpenVINO.
 
-    The attention products stay in floating point: in 8 bits they cost the maps most and gain least. So do the head,
-    which is one token's work, and the patch embedding, whose 8-bit form with zero points OpenVINO 2026.4 computes
-    wrongly.
+    The attention products stay in floating point: in 8 bits they add most to the error of the maps and gain least. So
+    do the head, which is one token's work, and the patch embedding, whose 8-bit form with zero points OpenVINO 2026.4
+    computes wrongly.
     """
 
     variant: Variant = INT8
@@ -66,7 +66,7 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
     tensor, both symmetric. SmoothQuant (arXiv:2211.10438) moves outlying channels into the weights. The model must be
     smaller than LARGEST.
     """
-    # NNCF's telemetry would call home; this is the switch it has.
+    # This turns off NNCF's telemetry, which would send data home.
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
@@ -74,7 +74,7 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
     chosen = set(nodes)
     others = [n.name for n in model.graph if n.op_type in ("MatMul", "Gemm", "Conv") and n.name not in chosen]
     inputs: list[Any] = [{INPUT: image[np.newaxis]} for image in images]
-    with redirect_stdout(io.StringIO()):  # its progress bars; ours are on stderr
+    with redirect_stdout(io.StringIO()):  # NNCF's progress bars; those of the export are on stderr
         quantized = nncf.quantize(
             ir.to_proto(model),
             nncf.Dataset(inputs),

@@ -19,8 +19,8 @@ def test_names_are_checked_first(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("variant", ["int8", "fp8"])
 def test_variants_need_the_certificate(variant: str, tmp_path: Path) -> None:
     job = ExportJob("nowhere", tmp_path / "models", "x", certificate=False, **{variant: True})  # type: ignore[arg-type]
-    said = f"--{variant}: accepted only with the certificate, since {variant} that nobody measured"
-    with pytest.raises(ExportError, match=said):
+    message = f"--{variant}: accepted only with the certificate, since {variant} that nobody measured"
+    with pytest.raises(ExportError, match=message):
         export_checkpoint(job)
     assert not job.models.exists()
 

@@ -184,7 +184,7 @@ def test_float32_below_its_bar_always_fails(
 
 
 @pytest.mark.parametrize(
-    ("size", "said"),
+    ("size", "message"),
     [
         (Size(30, 32), "--size 30x32: not a multiple of the patch of 8x8; accepted nearest to it: 24x32 and 32x32"),
         (Size(5, 5), "accepted nearest to it: 8x8"),
@@ -192,7 +192,9 @@ def test_float32_below_its_bar_always_fails(
         (Size(99_992, 8), "a side of 99,992 pixels"),
     ],
 )
-def test_a_size_that_cannot_be_is_refused(checkpoints: dict[str, Path], tmp_path: Path, size: Size, said: str) -> None:
-    with pytest.raises(ExportError, match=said):
+def test_a_size_that_cannot_be_is_refused(
+    checkpoints: dict[str, Path], tmp_path: Path, size: Size, message: str
+) -> None:
+    with pytest.raises(ExportError, match=message):
         export_checkpoint(ExportJob(str(checkpoints["vit"]), tmp_path / "models", "x", size=size, certificate=False))
     assert not (tmp_path / "models").exists()

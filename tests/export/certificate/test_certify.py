@@ -70,7 +70,7 @@ def cross(outputs: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "precision", "said"),
+    ("damage", "precision", "message"),
     [
         (shift, "f32", "logits differ by up to 3."),
         (shift, "bf16", ""),
@@ -81,19 +81,19 @@ def cross(outputs: dict[str, np.ndarray]) -> None:
         (cross, "bf16", "the attention cosine falls to"),
     ],
 )
-def test_every_bar(damage: Damage, precision: str, said: str, graphs: dict[str, Path], reference: Reference) -> None:
+def test_every_bar(damage: Damage, precision: str, message: str, graphs: dict[str, Path], reference: Reference) -> None:
     entry = measure(damaged(damage, precision), graphs, reference, Silent())  # type: ignore[arg-type]
-    assert entry.images == 24 and entry.passed == (not said)
-    assert said in "; ".join(entry.shortfalls)
+    assert entry.images == 24 and entry.passed == (not message)
+    assert message in "; ".join(entry.shortfalls)
     if damage is poison:
         assert entry.non_finite == 6 and entry.max_logit_error is None
     certificate = Certificate(entries=(entry,))
-    if not said:
+    if not message:
         require(certificate, allow_uncertified=False)
         return
     with pytest.raises(ExportError, match="nothing was published") as error:
         require(certificate, allow_uncertified=False)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert ("--allow-uncertified" in str(error.value)) == (precision != "f32")
     if precision == "f32":
         with pytest.raises(ExportError, match="float32 must match"):

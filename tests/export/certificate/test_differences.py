@@ -45,9 +45,9 @@ def test_each_method_has_its_own_bar() -> None:
     found["patch_similarity"] = found["patch_similarity"][:, ::-1]
     differences.add(CLASSIFY, found, REFERENCE)
     entry = differences.entry(F32, 4)
-    (said,) = entry.shortfalls
+    (message,) = entry.shortfalls
     lowest = entry.cosines["patch_similarity"].lowest
-    assert said == f"the patch_similarity cosine falls to {lowest:.5f}, at least 0.9999 is accepted"
+    assert message == f"the patch_similarity cosine falls to {lowest:.5f}, at least 0.9999 is accepted"
     assert lowest < entry.cosines["patch_similarity"].mean < 0.99 < entry.cosines["attention"].lowest
 
 

@@ -1,3 +1,5 @@
+"""The engines and precisions that are certified on this machine."""
+
 from importlib.metadata import version
 from pathlib import Path
 

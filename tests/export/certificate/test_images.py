@@ -1,3 +1,5 @@
+"""Finding, checking and reading images."""
+
 import os
 import shutil
 from pathlib import Path
@@ -17,7 +19,7 @@ def write(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_searched_recursively_and_passing_over_the_rest(photos: Path, tmp_path: Path) -> None:
+def test_folders_are_searched_recursively_for_images(photos: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(photos, tmp_path / "photos")
     (folder / "notes.txt").write_text("x")
     (folder / ".hidden.png").write_bytes(b"x")
@@ -51,7 +53,7 @@ def test_the_checkpoints_own_samples(tmp_path: Path) -> None:
     assert find_images(None, tmp_path).folder == tmp_path / "samples"
 
 
-def test_what_is_asked_for_when_there_are_none(tmp_path: Path) -> None:
+def test_missing_images_are_explained(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"--calibration.*--no-certificate"):
         find_images(None, tmp_path)
     with pytest.raises(ExportError, match="no such folder"):
@@ -77,7 +79,7 @@ def test_an_unreadable_file_is_named(content: bytes, tmp_path: Path) -> None:
         read_image(tmp_path / "broken.png")
 
 
-def test_all_broken_files_are_told_at_once(photos: Path, tmp_path: Path) -> None:
+def test_all_broken_files_are_reported_at_once(photos: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(photos, tmp_path / "photos")
     check_images(find_images(folder, folder).files)
     files = find_images(folder, folder).files

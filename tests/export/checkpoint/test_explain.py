@@ -1,3 +1,5 @@
+"""The arrays of explain.npz, against the checkpoint."""
+
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ def test_the_arrays_are_those_of_the_model(
 
 
 def test_embeddings_can_be_rebuilt(bundles: dict[str, Bundle], checkpoints: dict[str, Path]) -> None:
-    """Patch embedding in numpy, plus the stored positions, is what the encoder sees."""
+    """Patch embedding in numpy, plus the stored positions, equals the input of the encoder."""
     arrays, model = bundles["vit"].explain(), load_checkpoint(str(checkpoints["vit"])).model
     image = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
     patches = image.reshape(3, 4, 8, 4, 8).transpose(1, 3, 0, 2, 4).reshape(16, -1)

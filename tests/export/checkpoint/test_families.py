@@ -1,3 +1,5 @@
+"""The parts of each model family, and refusal of other architectures."""
+
 from typing import Any
 
 import pytest

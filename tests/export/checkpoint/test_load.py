@@ -1,3 +1,5 @@
+"""Loading checkpoints from folders and from the hub, and the errors for damaged ones."""
+
 import hashlib
 import json
 import os
@@ -51,16 +53,16 @@ def test_a_head_that_was_never_trained_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         ("config.json", "this folder has no config.json"),
         ("preprocessor_config.json", "cannot be loaded"),
         ("model.safetensors", "cannot be loaded"),
     ],
 )
-def test_a_missing_file_is_explained(copied: Path, missing: str, said: str) -> None:
+def test_a_missing_file_is_explained(copied: Path, missing: str, message: str) -> None:
     (copied / missing).unlink()
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(ExportError, match=message):
         load_checkpoint(str(copied))
 
 
@@ -106,7 +108,7 @@ def test_repeated_labels_are_found(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["./missing", "../missing", "/missing/here", "no such/thing/here", "", "a/b/c"])
-def test_what_cannot_be_a_hub_id_is_not_looked_for_there(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_hub_ids_are_not_requested_from_the_hub(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "vitscope.export.checkpoint.load.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked")
     )
@@ -121,7 +123,7 @@ def test_a_file_is_no_checkpoint(copied: Path) -> None:
 
 @pytest.fixture
 def hub(checkpoints: dict[str, Path]) -> Iterator[str]:
-    """A stand-in for the hub with one model, `team/vit`; the client that talks to it is the real one."""
+    """A fake hub server with one model, `team/vit`, for the real client."""
     folder, commit = checkpoints["vit"], "0" * 39 + "1"
 
     class Handler(BaseHTTPRequestHandler):
@@ -167,7 +169,7 @@ def hub(checkpoints: dict[str, Path]) -> Iterator[str]:
 
 
 def test_hub_ids(hub: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    """In a process of its own, since the hub's address is read when its client is imported."""
+    """Run in a process of its own, since the client reads the hub's address when it is imported."""
     script = """if True:
         from vitscope.export.checkpoint import load_checkpoint
         from vitscope.export.errors import ExportError

@@ -1,3 +1,5 @@
+"""Position tables and patch grids at other input sizes."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Image processors and the input contract."""
+
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def test_what_the_contract_cannot_express_is_refused(processor: Any, named: str)
         input_contract(processor)
 
 
-def test_a_processor_of_its_own_kind_is_refused_at_another_size_too() -> None:
+def test_a_processor_with_custom_steps_is_refused_at_another_size_too() -> None:
     with pytest.raises(ExportError, match="steps of its own"):
         fit_to(ConvNextImageProcessorPil(), Size(64, 64))
 

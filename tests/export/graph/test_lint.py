@@ -1,3 +1,5 @@
+"""Each check of an exported graph, on a graph with that fault."""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +19,7 @@ GRAPH = Graph(file="graphs/classify.onnx", outputs=(Output(name="logits", shape=
 
 
 def sound() -> onnx.ModelProto:
-    """pixels -> Cast -> mean over the image -> Softmax."""
+    """Make a graph that passes: pixels -> Cast -> mean over the image -> Softmax."""
     nodes = [
         helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
@@ -40,7 +42,7 @@ def check(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def insert(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> None:
-    """Put nodes before the Softmax, which then reads the last one's output."""
+    """Insert nodes before the Softmax, which then reads the last one's output."""
     softmax = model.graph.node.pop()
     softmax.input[0] = nodes[-1].output[0]
     model.graph.node.extend([*nodes, softmax])
@@ -91,7 +93,7 @@ def test_a_sound_graph_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (resize, "Resize"),
         (where, "IsNaN.*Where"),
@@ -103,8 +105,8 @@ def test_a_sound_graph_passes(tmp_path: Path) -> None:
         (renamed, "outputs are scores instead of logits"),
     ],
 )
-def test_each_fault_is_named(damage: Callable[[onnx.ModelProto], None], said: str, tmp_path: Path) -> None:
+def test_each_fault_is_named(damage: Callable[[onnx.ModelProto], None], message: str, tmp_path: Path) -> None:
     model = sound()
     damage(model)
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(ExportError, match=message):
         check(model, tmp_path)

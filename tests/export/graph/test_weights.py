@@ -1,3 +1,5 @@
+"""The shared weights file."""
+
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ LARGE, OTHER = np.arange(4096, dtype=np.float32).reshape(64, 64), np.ones((64, 6
 
 
 def model(*weights: np.ndarray) -> ir.Model:
-    """x [N, 64] -> x @ w for each weight, with a doc string and a machine's path in it."""
+    """Make a graph x [N, 64] -> x @ w for each weight, with a doc string and a path of a machine."""
     names = [f"w{index}" for index in range(len(weights))]
     nodes = [onnx.helper.make_node("MatMul", ["x", name], [f"y{name}"], doc_string="/home/me") for name in names]
     nodes[0].metadata_props.add(key="trace", value="/home/me/model.py")

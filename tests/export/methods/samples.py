@@ -33,7 +33,7 @@ class PatchSimilarity(Method):
 
 
 class HeadMean(Method):
-    """The class token's row in the last layer's attention matrix, averaged over heads, [N, T]: reads all of the matrix."""
+    """The class token's row of the last layer's attention matrix, averaged over heads, [N, T]. Keeps whole matrices."""
 
     name = "head_mean"
     bar = Bar(cosine=0.999, floor=0.95)

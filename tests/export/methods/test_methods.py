@@ -86,7 +86,7 @@ class Unfused(HeadMean):
 
 
 @pytest.mark.parametrize(
-    ("method", "said"),
+    ("method", "message"),
     [
         (Reversed(), r"onnxruntime f32: the patch_similarity cosine falls to .*, at least 0.9999 is accepted"),
         (Unfused(), "classify.onnx is not fit to serve: it holds 3 Softmax nodes instead of 4"),
@@ -94,14 +94,14 @@ class Unfused(HeadMean):
 )
 def test_a_faulty_method_fails_the_export(
     method: Method,
-    said: str,
+    message: str,
     checkpoints: dict[str, Path],
     photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vitscope.export.job.METHODS", (*METHODS, method))
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(ExportError, match=message):
         export_checkpoint(ExportJob(str(checkpoints["vit"]), tmp_path / "models", "x", calibration=photos))
     assert not (tmp_path / "models").exists()
 

@@ -105,7 +105,7 @@ def test_something_between_dequantize_and_product_is_found(bundle: Bundle, tmp_p
 
 
 def test_the_block_that_hurts_stays_in_floating_point(photos: Path, tmp_path: Path) -> None:
-    """In one MLP, some activations are so large that E4M3 rounds the others to zero, which shows in the next block's map."""
+    """One MLP has activations so large that E4M3 rounds the others to zero, which shows in the next block's map."""
     folder = calm(tmp_path / "checkpoint", vit(num_hidden_layers=3))
     model = transformers.ViTForImageClassification.from_pretrained(folder)
     with torch.no_grad():

@@ -106,14 +106,14 @@ def test_int8_below_the_bar_is_left_out_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "message"),
     [
         ("vitscope.export.variants.int8.LARGEST", 10_000, "float32 weights take"),
         ("vitscope.export.certificate.engines.DOT_PRODUCTS", frozenset(), "no 8-bit dot products"),
     ],
 )
 def test_what_cannot_be_made_or_measured_here_is_recorded(
-    setting: str, value: object, said: str, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, value: object, message: str, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setting, value)
     traced = ir.load(bundle.graph_path("classify"))
@@ -122,4 +122,4 @@ def test_what_cannot_be_made_or_measured_here_is_recorded(
     reference = Reference(pixels, np.zeros((8, 5), np.float32), {})
     certificate, reason = add_variant(INT8, Certificate(), source, reference, Silent())
     assert not certificate.entries and not any(tmp_path.iterdir())
-    assert said in reason and certificate.not_measured == {"openvino/int8": reason}
+    assert message in reason and certificate.not_measured == {"openvino/int8": reason}

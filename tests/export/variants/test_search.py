@@ -23,24 +23,24 @@ PIXELS = np.zeros((8, 2, 2, 3), np.uint8)
 LOGITS = np.tile(np.array([[1.0, 0.0]], np.float32), (8, 1))
 
 
-def engine(harm: Mapping[str, float], precision: str) -> Candidate:
-    """Return an engine whose logits are off by the harm of each block that a graph's file says is quantized.
+def engine(errors: Mapping[str, float], precision: str) -> Candidate:
+    """Return an engine whose error in the logits is the sum over the quantized blocks of a graph.
 
-    A file holds the names of the quantized blocks, one a line.
+    A graph's file holds the names of its quantized blocks, one per line.
     """
 
     def load(path: Path) -> Run:
-        error = sum(harm[block] for block in path.read_text().splitlines())
+        error = sum(errors[block] for block in path.read_text().splitlines())
         return lambda pixels: {"logits": LOGITS[: len(pixels)] - [[error, 0]]}
 
     return Candidate("onnxruntime", precision, load)
 
 
 @dataclass
-class Pretended:
+class Fake:
     """A form that writes the names of the blocks it quantizes."""
 
-    harm: Mapping[str, float]
+    errors: Mapping[str, float]
     why_not: str = ""
     written: list[tuple[str, ...]] = field(default_factory=list)
     variant: Variant = FP8
@@ -49,11 +49,11 @@ class Pretended:
 
     @property
     def candidate(self) -> Candidate:
-        return engine(self.harm, FP8)
+        return engine(self.errors, FP8)
 
     @property
     def exact(self) -> Candidate:
-        return engine(self.harm, "f32")
+        return engine(self.errors, "f32")
 
     def write(self, paths: Mapping[GraphName, Path], floats: Collection[str]) -> None:
         self.written.append(tuple(floats))
@@ -80,22 +80,22 @@ def files(source: Source) -> set[str]:
 
 
 def test_all_blocks_if_they_pass(source: Source) -> None:
-    form = Pretended(dict.fromkeys(BLOCKS, 0.1))
+    form = Fake(dict.fromkeys(BLOCKS, 0.1))
     entry = find_variant(form, source, REFERENCE, Silent())
     assert entry.passed and entry.float_layers == () and form.written == [()]
     assert files(source) == {"classify.onnx", "classify.fp8.onnx", "weights.fp8.bin"}
 
 
 def test_the_worst_blocks_go_back_to_floating_point_in_powers_of_two(source: Source) -> None:
-    """The logits differ by 1, and three blocks harm by 0.5 each: without two of them, the class is right again."""
-    form = Pretended({block: 0.5 if block in ("block 1", "block 4", "block 6") else 0.001 for block in BLOCKS})
+    """The logits differ by 1, and three blocks have an error of 0.5: without two of them, the top class agrees."""
+    form = Fake({block: 0.5 if block in ("block 1", "block 4", "block 6") else 0.001 for block in BLOCKS})
     entry = find_variant(form, source, REFERENCE, Silent())
     assert entry.passed and entry.float_layers == ("block 1", "block 4")
     assert form.written == [(), ("block 1",), ("block 1", "block 4")]
 
 
 def test_no_more_than_half_of_them(source: Source) -> None:
-    form = Pretended(dict.fromkeys(BLOCKS, 0.5))
+    form = Fake(dict.fromkeys(BLOCKS, 0.5))
     entry = find_variant(form, source, REFERENCE, Silent())
     assert not entry.passed and len(entry.float_layers) == 4
     assert [len(floats) for floats in form.written] == [0, 1, 2, 4]
@@ -103,14 +103,14 @@ def test_no_more_than_half_of_them(source: Source) -> None:
 
 
 def test_blocks_are_ranked_by_their_part_of_the_error(source: Source) -> None:
-    harm = {block: (number * 5 % 8) / 100 for number, block in enumerate(BLOCKS)}
-    order = rank(Pretended(harm), source, Silent())
-    assert order == sorted(BLOCKS, key=harm.__getitem__, reverse=True)
+    errors = {block: (number * 5 % 8) / 100 for number, block in enumerate(BLOCKS)}
+    order = rank(Fake(errors), source, Silent())
+    assert order == sorted(BLOCKS, key=errors.__getitem__, reverse=True)
 
 
 def test_what_cannot_be_made_is_recorded_and_not_searched(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    form = Pretended({}, why_not="it rained")
+    form = Fake({}, why_not="no such arithmetic")
     monkeypatch.setitem(variants.FORMS, FP8, lambda *_: form)
     certificate, objection = variants.add_variant(FP8, Certificate(), source, REFERENCE, Silent())
-    assert objection == "it rained" and form.written == []
-    assert certificate == Certificate(not_measured={"onnxruntime/fp8": "it rained"})
+    assert objection == "no such arithmetic" and form.written == []
+    assert certificate == Certificate(not_measured={"onnxruntime/fp8": "no such arithmetic"})
