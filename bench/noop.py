@@ -38,6 +38,6 @@ def noop_model(like: Model) -> Model:
         noop_graph(writer.path / graph.file, manifest.input.width, len(manifest.labels))
         writer.save_explain(like.bundle.explain())
         writer.save_certificate(Certificate())
-        changes = {"name": name, "graphs": {CLASSIFY: graph}, "files": writer.files()}
+        changes = {"name": name, "graphs": {CLASSIFY: graph}, "methods": (), "files": writer.files()}
         writer.publish(manifest.model_copy(update=changes))
     return model

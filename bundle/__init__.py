@@ -1,15 +1,15 @@
-"""The bundle: a folder on disk that `export` writes and `server` reads, and the only thing they share.
+"""The bundle: a folder on disk that `export` writes and `server` reads; the only interface between them.
 
 <models>/<name>/<version>/
-    manifest.json     what the model is and takes, its graphs, and the SHA-256 of every other file
+    manifest.json     the model, its input, its graphs, and the SHA-256 of every other file
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
-    graphs/*.onnx     graphs that share one external weights file, and perhaps their int8 and fp8 variants, each with one of its own
-    explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
+    graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
+    file of its own explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
     certificate.json  parity of each engine and precision with the source checkpoint
-    engines/          cache of compiled engines; rebuildable, not hashed, never trusted
+    engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
-from vitscope.bundle.certificate import Certificate, CertificateEntry
+from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -39,6 +39,7 @@ __all__ = [
     "BundleWriter",
     "Certificate",
     "CertificateEntry",
+    "Cosines",
     "Graph",
     "GraphName",
     "InputContract",

@@ -1,18 +1,36 @@
 """The schema of certificate.json: how close each engine and precision is to the source checkpoint."""
 
+from typing import Any
+
 from pydantic import Field
 
-from vitscope.bundle.manifest import Natural, Positive, Sha256, Strict
+from vitscope.bundle.manifest import Identifier, Natural, Positive, Sha256, Strict
+
+
+class Cosines(Strict):
+    """Cosines between the rows of an explanation method and those of the checkpoint, -1..1.
+
+    lowest: of any row. mean: over images and heads, of the layer in which it is lowest.
+    """
+
+    lowest: float
+    mean: float
+
+
+def _of_attention(entry: dict[str, Any]) -> dict[str, Cosines]:
+    """Return the cosines of an entry that was written before there were other methods than attention."""
+    lowest, mean = entry.get("min_attention_cosine"), entry.get("mean_attention_cosine")
+    return {} if lowest is None or mean is None else {"attention": Cosines(lowest=lowest, mean=mean)}
 
 
 class CertificateEntry(Strict):
     """One engine and precision against the source checkpoint in PyTorch float32, on real images.
 
-    top1_agreement: share of images with the same most probable class, 0..1. max_logit_error: largest absolute difference.
-    min_attention_cosine: smallest cosine between CLS rows of any image, layer and head; mean_attention_cosine: the mean over
-    images and heads of the layer where it is lowest; both None without attention.
-    non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, in words.
-    float_layers: for int8 and fp8, the (parts of) encoder blocks that stayed in wider numbers, because 8 bits hurt them most.
+    top1_agreement: share of images with the same most probable class, 0..1. max_logit_error: largest absolute
+    difference. cosines: by explanation method. min_attention_cosine, mean_attention_cosine: those of attention, None
+    without it. non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, as text.
+    float_layers: for int8 and fp8, the encoder blocks or halves of them that stayed in floating point, because 8 bits
+    hurt them most.
     """
 
     engine: str
@@ -24,6 +42,7 @@ class CertificateEntry(Strict):
     mean_logit_error: float | None
     min_attention_cosine: float | None
     mean_attention_cosine: float | None
+    cosines: dict[Identifier, Cosines] = Field(default_factory=_of_attention)
     non_finite: Natural
     shortfalls: tuple[str, ...] = ()
     float_layers: tuple[str, ...] = ()
@@ -42,5 +61,5 @@ class Certificate(Strict):
     not_measured: dict[str, str] = Field(default_factory=dict)
 
     def entry(self, engine: str, precision: str) -> CertificateEntry | None:
-        """The measurement of this engine and precision, or None where it was never made."""
+        """Return the measurement of this engine and precision, or None if there is none."""
         return next((e for e in self.entries if (e.engine, e.precision) == (engine, precision)), None)

@@ -1,5 +1,5 @@
-"""What can be wrong with a bundle."""
+"""The expected failures of reading and writing bundles."""
 
 
 class BundleError(Exception):
-    """The bundle cannot be used or written; the message names the file or field, what was found and what is accepted."""
+    """The bundle cannot be used or written. The message names the file or field, and what is accepted."""

@@ -1,6 +1,6 @@
 """The schema of manifest.json."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -12,9 +12,10 @@ Natural = Annotated[int, Field(ge=0)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]  # of an output or an explanation method
 Three = tuple[float, float, float]
 
-# The two graphs. CLASSIFY is always loaded; ATTENTION when somebody asks for other layers than the last.
+# The two graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last.
 GraphName = Literal["classify", "attention"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
@@ -26,16 +27,16 @@ FP8: Variant = "fp8"
 
 
 class Strict(BaseModel):
-    """Immutable, and an unknown field is an error: a manifest means exactly what it says."""
+    """Immutable. An unknown field is an error, so that no reader ignores part of a bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Resize(Strict):
-    """How an image is fitted to the model's input, before the centre crop.
+    """The resize of an image to the model's input, before the centre crop.
 
-    squash: both sides go to `height` x `width`. shortest_edge: the shorter side goes to `edge`, the longer one to
-    floor(edge * longer / shorter). Antialiased, as Pillow does it.
+    squash: to `height` x `width`. shortest_edge: the shorter side to `edge`, the longer one to
+    floor(edge * longer / shorter). Antialiased, as in Pillow.
     """
 
     mode: Literal["squash", "shortest_edge"]
@@ -53,8 +54,11 @@ class Resize(Strict):
 
 
 class InputContract(Strict):
-    """What the graphs take: uint8 [N, height, width, 3] RGB, resized and centre-cropped as the checkpoint's own processor
-    does it. `mean` and `std` (0..1) are applied inside the graphs and stand here to be read."""
+    """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and centre-cropped.
+
+    Resize and crop are those of the checkpoint's own processor. `rescale`, `mean` and `std` (0..1) are applied inside
+    the graphs; they are here for information.
+    """
 
     height: Positive
     width: Positive
@@ -97,7 +101,7 @@ class TokenGeometry(Strict):
 class Output(Strict):
     """One output of a graph. `shape` uses N for the batch."""
 
-    name: Literal["logits", "attention", "attention_prefix"]
+    name: Identifier
     shape: tuple[Literal["N"] | Positive, ...]
     dtype: Literal["float32"] = "float32"
 
@@ -105,28 +109,39 @@ class Output(Strict):
 class Graph(Strict):
     """One ONNX file. Input `pixels` uint8 [N, height, width, 3]; outputs in order.
 
-    `attention` holds CLS rows over the patches: [N, heads, patches] of the last layer in the `classify` graph,
-    [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds the same rows over the prefix tokens.
+    `logits` is [N, labels]. `attention` holds the class token's rows over the patches: [N, heads, patches] of the
+    last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds
+    the same rows over the prefix tokens. Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
-    DequantizeLinear nodes. fp8: linear layers and attention products in E4M3, likewise; for GPUs of compute capability 8.9
-    and higher.
+    DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
+    capability 8.9 and higher.
     """
 
     file: str
     outputs: tuple[Output, ...]
     variants: dict[Variant, str] = Field(default_factory=dict)
 
+    def has(self, output: str) -> bool:
+        """Return True if the graph has this output."""
+        return any(output == known.name for known in self.outputs)
+
 
 class Provenance(Strict):
-    """Where the weights come from. `source` is a folder's name or a hub id, never a path of the exporting machine."""
+    """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine."""
 
     source: str
     weights_sha256: Sha256
     tools: dict[str, str]
 
 
+def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """Return the methods of a manifest that was written before it listed them: attention was the only one."""
+    graph = manifest.get("graphs", {}).get(CLASSIFY)
+    return (ATTENTION,) if graph and graph.has(ATTENTION) else ()
+
+
 class Manifest(Strict):
-    """manifest.json."""
+    """manifest.json. methods: the explanation methods whose outputs the graphs have."""
 
     schema_version: Literal[1] = 1
     name: Name
@@ -139,6 +154,7 @@ class Manifest(Strict):
     heads: Positive
     width: Positive
     graphs: dict[GraphName, Graph]
+    methods: tuple[Identifier, ...] = Field(default_factory=_served_methods)
     provenance: Provenance
     files: dict[str, Sha256]
 
@@ -162,21 +178,29 @@ class Manifest(Strict):
             )
         for name, graph in self.graphs.items():
             for output in graph.outputs:
-                if output.shape != (expected := self._shape(name, output.name)):
+                if output.shape != (expected := self._shape(name, output)):
                     raise ValueError(
                         f"graph {name!r} says {output.name} is {output.shape}; the other fields make it {expected}"
                     )
+        if (ATTENTION in self.methods) != self.has_attention:
+            has = "has" if self.has_attention else "lacks"
+            raise ValueError(f"methods are {list(self.methods)}, but graph {CLASSIFY!r} {has} the output 'attention'")
         return self
 
-    def _shape(self, graph: GraphName, output: str) -> tuple[str | int, ...]:
-        if output == "logits":
+    def _shape(self, graph: GraphName, output: Output) -> tuple[str | int, ...]:
+        """Return the shape that an output must have. Of other methods than attention, only the batch is known."""
+        if output.name == "logits":
             return ("N", len(self.labels))
         layers = (self.layers,) if graph == ATTENTION else ()
-        return ("N", *layers, self.heads, self.tokens.patches if output == "attention" else self.tokens.prefix)
+        if output.name == "attention":
+            return ("N", *layers, self.heads, self.tokens.patches)
+        if output.name == "attention_prefix":
+            return ("N", *layers, self.heads, self.tokens.prefix)
+        return ("N", *output.shape[1:])
 
     @property
     def variants(self) -> frozenset[Variant]:
-        """The forms that every graph is there in beside its own."""
+        """The variants that every graph has."""
         return frozenset(self.graphs[CLASSIFY].variants)
 
     @property
@@ -186,5 +210,5 @@ class Manifest(Strict):
 
     @property
     def has_attention(self) -> bool:
-        """Whether maps can be asked for: the last layer's rows are in the `classify` graph."""
-        return any(output.name == "attention" for output in self.graphs[CLASSIFY].outputs)
+        """True if the `classify` graph has the last layer's attention rows, so that maps can be requested."""
+        return self.graphs[CLASSIFY].has("attention")

@@ -1,4 +1,4 @@
-"""Opening a bundle: everything is verified before anything is used."""
+"""Finding and opening bundles. All files are verified before any is used."""
 
 import json
 import os
@@ -28,25 +28,25 @@ class Bundle:
     certificate: Certificate
 
     def graph_path(self, name: GraphName, variant: Variant | None = None) -> Path:
-        """The ONNX file of graph `classify` or `attention`, or of a variant of it. Raises KeyError when the bundle has none."""
+        """Return the ONNX file of a graph or of its variant. Raises KeyError if there is none."""
         graph = self.manifest.graphs[name]
         return self.path / (graph.variants[variant] if variant else graph.file)
 
     def verify(self) -> None:
-        """Look whether the files are still those that were opened. Raises BundleError saying which is missing or changed."""
+        """Compare all files with their hashes. Raises BundleError that names one that is missing or changed."""
         for name, expected in self.manifest.files.items():
             _verify(self.path, name, expected)
 
     def explain(self) -> dict[str, np.ndarray]:
-        """The arrays of explain.npz."""
+        """Load the arrays of explain.npz."""
         with np.load(self.path / EXPLAIN, allow_pickle=False) as arrays:
             return dict(arrays)
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Verify schema version and the hash of every file, then read manifest and certificate.
+    """Verify the schema version and the hash of every file, then read manifest and certificate.
 
-    Raises BundleError saying which file is missing, changed or not listed, or which field is wrong.
+    Raises BundleError that says which file is missing, changed or not listed, or which field is wrong.
     """
     text = _verified_manifest(path)
     manifest = _parse_manifest(path / MANIFEST, text)
@@ -62,15 +62,16 @@ def open_bundle(path: Path) -> Bundle:
 
 
 def discover(models: Path) -> list[Path]:
-    """Bundles in a models folder, `<models>/<name>/<version>/`, ordered by name and then version.
+    """List the bundles in a models folder, `<models>/<name>/<version>/`, by name and then version.
 
-    Anything else (files, hidden or temporary folders, names that no model can have) is passed over. Raises BundleError
-    when the folder is missing, or it or that of a model cannot be read: what is in there is not known to be gone.
+    Anything else (files, hidden or temporary folders, invalid names) is ignored. Raises BundleError if the folder is
+    missing, or if it or a model's folder cannot be read: an unreadable bundle must not be taken for a removed one.
     """
     try:
         if not models.is_dir():
             raise BundleError(
-                f"{models}: {'not a folder' if models.exists() else 'no such folder'}; expected {models}/<name>/<version>/{MANIFEST}"
+                f"{models}: {'not a folder' if models.exists() else 'no such folder'}; "
+                f"expected {models}/<name>/<version>/{MANIFEST}"
             )
         names = sorted(name for name in models.iterdir() if re.fullmatch(NAME_PATTERN, name.name) and name.is_dir())
     except OSError as error:
@@ -79,7 +80,7 @@ def discover(models: Path) -> list[Path]:
 
 
 def versions(model: Path) -> list[Path]:
-    """The bundles in the folder of one model, ordered by version. Raises BundleError when it cannot be read."""
+    """List the bundles of one model, by version. Raises BundleError if its folder cannot be read."""
     try:
         found = [
             version
@@ -103,7 +104,7 @@ def _verified_manifest(path: Path) -> bytes:
         checksum = (path / CHECKSUM).read_bytes()
     except OSError as error:
         raise BundleError(f"{error.filename}: missing or unreadable; every bundle has one") from error
-    # The version comes first: a newer schema may have other rules for everything that follows.
+    # The version comes first: a newer schema may have other rules for the checks that follow.
     _refuse_other_schema(path / MANIFEST, text)
     if checksum != checksum_line(path / MANIFEST):
         raise BundleError(f"{path / MANIFEST}: changed since the export; its SHA-256 is not the one in {CHECKSUM}")
@@ -114,7 +115,7 @@ def _refuse_other_schema(path: Path, text: bytes) -> None:
     try:
         found = json.loads(text)["schema_version"]
     except (ValueError, KeyError, TypeError):
-        return  # the checksum or the schema will say it better
+        return  # the checksum or the schema check gives a better message
     if isinstance(found, int) and found > SCHEMA_VERSION:
         raise BundleError(
             f"{path}: schema version {found} is newer than this vitscope reads ({SCHEMA_VERSION}); update vitscope"
@@ -122,7 +123,7 @@ def _refuse_other_schema(path: Path, text: bytes) -> None:
 
 
 def checksum_line(manifest: Path) -> bytes:
-    """The content of manifest.sha256, in the format of sha256sum."""
+    """Return the content of manifest.sha256, in the format of sha256sum."""
     return f"{sha256_of(manifest)}  {manifest.name}\n".encode()
 
 
@@ -161,5 +162,7 @@ def _files(path: Path) -> set[str]:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+        # A default that depends on other fields is not computed if one of those is wrong; that is no error of its own.
+        errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in errors)
     return str(error)

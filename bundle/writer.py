@@ -1,4 +1,4 @@
-"""Writing a bundle: everything into a temporary folder, then one rename."""
+"""Writing a bundle: all files into a temporary folder, then one rename."""
 
 import shutil
 import tempfile
@@ -23,7 +23,7 @@ class BundleWriter:
             writer.publish(manifest)
 
     `version` None takes the next free number. Leaving the block without publishing removes everything.
-    Raises BundleError when the version exists already.
+    Raises BundleError if the version exists already.
     """
 
     def __init__(self, models: Path, name: str, version: int | None = None) -> None:
@@ -48,7 +48,7 @@ class BundleWriter:
         np.savez(self.path / EXPLAIN, allow_pickle=False, **arrays)
 
     def files(self) -> dict[str, str]:
-        """SHA-256 of every file written so far, by its path in the bundle."""
+        """Return the SHA-256 of every file written so far, by its path in the bundle."""
         return {
             str(p.relative_to(self.path)): sha256_of(p)
             for p in sorted(self.path.rglob("*"))
@@ -60,9 +60,9 @@ class BundleWriter:
         (self.path / CERTIFICATE).write_text(certificate.model_dump_json(indent=2) + "\n")
 
     def publish(self, manifest: Manifest) -> Path:
-        """Write the manifest and rename the folder into place; returns the bundle's path.
+        """Write the manifest and rename the folder to its destination. Returns the bundle's path.
 
-        Raises BundleError when another export has taken the version meanwhile.
+        Raises BundleError if another export has published the version meanwhile.
         """
         (self.path / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         (self.path / CHECKSUM).write_bytes(checksum_line(self.path / MANIFEST))
@@ -82,7 +82,7 @@ class BundleWriter:
 
 
 def next_version(models: Path, name: str) -> int:
-    """One more than the highest version of `name` in the models folder."""
+    """Return one more than the highest version of `name` in the models folder."""
     if not (models / name).is_dir():
         return 1
     return max((int(version.name) for version in versions(models / name)), default=0) + 1

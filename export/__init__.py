@@ -1,1 +1,1 @@
-"""Stage 2: a fine-tuned checkpoint -> a bundle: ONNX graphs, what explanations need, and a parity certificate."""
+"""Stage 2: turn a fine-tuned checkpoint into a bundle: ONNX graphs, arrays for explanations, parity certificate."""

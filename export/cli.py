@@ -14,12 +14,15 @@ from vitscope.bundle import Bundle, BundleError
 from vitscope.export.errors import ExportError
 
 if TYPE_CHECKING:
-    from vitscope.export.pipeline import ExportJob
+    from vitscope.export.job import ExportJob
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command. Returns 0, or 2 after an expected failure has been explained on stderr; 1 where the bundle is there and
-    the engine that was asked for is not."""
+    """Run the command.
+
+    Returns 0; 2 after an expected failure, with a message on stderr; 1 if the bundle was published and only building
+    the engine failed.
+    """
     arguments = _parser().parse_args(argv)
     console = Console(stderr=True, highlight=False)
     try:
@@ -29,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         raise
-    except OSError as error:  # everything that is read has its own error; what is left is the destination
+    except OSError as error:  # reading has errors of its own, so this is the destination
         where = f": {error.filename}" if error.filename else ""
         print(f"vitscope export: --out {arguments.out}{where}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -37,15 +40,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def build_engine(bundle: Bundle, engine: str) -> int:
-    """Build an engine for a bundle as the server would on this machine. In a process of its own: nothing of the server is
-    loaded where torch is."""
+    """Build an engine for a bundle as the server would on this machine. Returns 0, or 1 if that failed.
+
+    It runs in a process of its own: code of the server is not loaded beside torch.
+    """
     command = (sys.executable, "-m", "vitscope.server.tools.build_engine", str(bundle.path), "--engine", engine)
     return subprocess.run(command, check=False).returncode and 1
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Bundle:
-    """Export as asked and print the summary. Raises ExportError or BundleError."""
-    # Here, because these load torch and transformers: --help and a mistyped option should answer at once.
+    """Export and print the summary. Raises ExportError or BundleError."""
+    # Not at the top: these load torch and transformers, and --help or a mistyped option should answer at once.
     from vitscope.export.pipeline import export_checkpoint
     from vitscope.export.progress import Terminal
     from vitscope.export.report import show
@@ -59,8 +64,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Bundle:
 
 
 def _job(arguments: argparse.Namespace) -> "ExportJob":
-    from vitscope.export.pipeline import ExportJob
-    from vitscope.export.preprocess import Size
+    from vitscope.export.checkpoint.preprocess import Size
+    from vitscope.export.job import ExportJob
 
     return ExportJob(
         checkpoint=arguments.checkpoint,
@@ -91,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", type=_positive, help="version number (default: the next free one)")
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR",
-        help="real images for the certificate, searched recursively; at most 256 are used (default: CHECKPOINT/samples)",
+        help="real images for the certificate, searched recursively; at most 256 are used "
+        "(default: CHECKPOINT/samples)",
     )  # fmt: skip
     parser.add_argument(
         "--attention", action=argparse.BooleanOptionalAction, default=True,
@@ -110,14 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--int8", action="store_true",
-        help="add graphs with 8-bit linear layers, if they pass the certificate: the server uses them where they measure "
-        "faster. Their ranges come from images of --calibration too, 128 or more in all being best",
+        help="add graphs with 8-bit linear layers, if they pass the certificate: the server uses them where they "
+        "measure faster. Their ranges come from images of --calibration too, 128 or more in all being best",
     )  # fmt: skip
     parser.add_argument(
         "--fp8", action="store_true",
-        help="add graphs with 8-bit floating-point products (E4M3), linear and attention, if they pass the certificate: for "
-        "TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 images of --calibration "
-        "(NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
+        help="add graphs with 8-bit floating-point products (E4M3), linear and attention, if they pass the "
+        "certificate: for TensorRT on GPUs of compute capability 8.9 and higher. Their ranges come from at most 128 "
+        "images of --calibration (NVIDIA advises 500, but the ranges of E4M3 are wide: see docs/export.md)",
     )  # fmt: skip
     parser.add_argument(
         "--engine", choices=("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"),

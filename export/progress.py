@@ -1,4 +1,4 @@
-"""How an export tells what it is doing."""
+"""Progress of an export: stages, bars and warnings."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,23 +11,23 @@ T = TypeVar("T")
 
 
 class Reporter(Protocol):
-    """Told of each stage as it begins."""
+    """Receives each stage as it begins."""
 
     def stage(self, text: str) -> AbstractContextManager[object]:
-        """A stage of unknown length; it ends with the block."""
+        """Report a stage of unknown length, which ends with the block."""
         ...
 
     def track(self, items: Sequence[T], text: str) -> Iterable[T]:
-        """A stage that goes through `items`."""
+        """Report a stage that iterates over `items`."""
         ...
 
     def warn(self, text: str) -> None:
-        """Something that may be a mistake and stops nothing."""
+        """Report a possible mistake that does not stop the export."""
         ...
 
 
 class Silent:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def stage(self, text: str) -> AbstractContextManager[object]:
         return nullcontext()
@@ -40,7 +40,7 @@ class Silent:
 
 
 class Terminal:
-    """One line per stage, with a spinner or a bar while it lasts and the time that it took."""
+    """One line per stage: a spinner or a bar while it runs, then the time that it took."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

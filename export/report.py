@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitscope.bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Manifest
-from vitscope.export.images import ImageSet
+from vitscope.bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Cosines, Manifest
+from vitscope.export.certificate.images import ImageSet
 
 
 def show(console: Console, bundle: Bundle, models: Path, images: ImageSet | None) -> None:
-    """Print what was published, how close it is to the checkpoint, and how to serve it."""
+    """Print the published bundle, how close it is to the checkpoint, and how to serve it."""
     for part in _summary(bundle, models, images):
-        # Text is never wrapped by us, so that paths and commands can be copied.
+        # Without line breaks in text, so that paths and commands can be copied.
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
@@ -27,7 +27,7 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
     if images is None:
         parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
     else:
-        parts += [_images(images), _certificate(bundle.certificate)]
+        parts += [_images(images), _certificate(bundle.certificate, manifest.methods)]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
         failed = [entry for entry in bundle.certificate.entries if not entry.passed]
@@ -83,11 +83,12 @@ def _images(images: ImageSet) -> Text:
     return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}:")
 
 
-def _certificate(certificate: Certificate) -> Table:
+def _certificate(certificate: Certificate, methods: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("engine")
     table.add_column("precision")
-    for title in ("top-1 agreement", "logit error", "attention cosine: mean", "lowest", ""):
+    of_methods = [title for method in methods for title in (f"{method} cosine: mean", "lowest")]
+    for title in ("top-1 agreement", "logit error", *of_methods, ""):
         table.add_column(title, justify="right")
     for entry in certificate.entries:
         table.add_row(
@@ -95,8 +96,11 @@ def _certificate(certificate: Certificate) -> Table:
             entry.precision,
             f"{entry.top1_agreement:.1%}",
             "-" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
-            "-" if entry.mean_attention_cosine is None else f"{entry.mean_attention_cosine:.6f}",
-            "-" if entry.min_attention_cosine is None else f"{entry.min_attention_cosine:.6f}",
+            *(text for method in methods for text in _cosines(entry.cosines.get(method))),
             "[green]pass" if entry.passed else "[red]below the bar",
         )
     return table
+
+
+def _cosines(found: Cosines | None) -> tuple[str, str]:
+    return ("-", "-") if found is None else (f"{found.mean:.6f}", f"{found.lowest:.6f}")

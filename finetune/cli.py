@@ -1,4 +1,4 @@
-"""`vitscope finetune`: arguments, progress, and what is written when."""
+"""`vitscope finetune`: arguments, progress and the files that it writes."""
 
 import argparse
 import json
@@ -32,9 +32,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Fine-tune and write a Hugging Face checkpoint after every epoch, so that stopping early loses one epoch at most."""
+    """Fine-tune, and write a Hugging Face checkpoint after every epoch, so that an interruption loses one at most."""
     labels = label_names(arguments.data / "train")
-    torch.manual_seed(arguments.seed)  # before the model: its random weights are part of what a seed must repeat
+    torch.manual_seed(arguments.seed)  # before the model, whose random weights depend on it
     if arguments.base:
         model, processor = from_pretrained(arguments.base, labels)
     else:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def _write_record(
     arguments: argparse.Namespace, recipe: Recipe, history: list[Epoch], training: int, test: int, seconds: float
 ) -> None:
-    """`finetune.json` beside the weights: how they were made and what they score."""
+    """Write `finetune.json` beside the weights: recipe, versions and accuracy."""
     record = {
         "base": _name(arguments.base) if arguments.base else "random weights",
         "recipe": asdict(recipe),
@@ -89,7 +89,7 @@ def _write_record(
 
 
 def _name(base: str) -> str:
-    """A hub id as it is; of a local folder its name alone, not where it lies on this machine."""
+    """Return a hub id as it is, and of a local folder only the name, without its path on this machine."""
     return Path(base).resolve().name if Path(base).is_dir() else base
 
 
@@ -101,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     shape, recipe = Scratch(), Recipe()
     parser = argparse.ArgumentParser(
         prog="vitscope finetune",
-        description="Fine-tune a Vision Transformer on DATA/train/<label>/<image>, measure it on DATA/test/<label>/<image>, "
-        "and write a Hugging Face checkpoint that `vitscope export` takes.",
+        description="Fine-tune a Vision Transformer on DATA/train/<label>/<image>, measure it on "
+        "DATA/test/<label>/<image>, and write a Hugging Face checkpoint that `vitscope export` takes.",
     )
     parser.add_argument(
         "data", type=Path, metavar="DATA", help="folder with train/ and test/, one sub-folder per label"

@@ -28,9 +28,9 @@ class Split:
 
 
 def label_names(folder: Path) -> list[str]:
-    """The class names of a labelled folder: its sub-folders, sorted.
+    """Return the class names of a labelled folder: its sub-folders, sorted.
 
-    Raises FinetuneError when the folder is missing or holds fewer than two classes.
+    Raises FinetuneError if the folder is missing or holds fewer than two classes.
     """
     if not folder.is_dir():
         raise FinetuneError(f"{folder}: no such folder; expected {folder}/<label>/<image>")
@@ -49,7 +49,7 @@ def load_split(
     """Read `<folder>/<label>/<image>` through the checkpoint's own processor.
 
     Only the processor's geometry (resize, crop) is applied here; normalisation happens on the batch, so that a split
-    costs one byte a value in memory. `track` wraps the list of files, for a progress bar.
+    takes one byte per value in memory. `track` wraps the list of files, for a progress bar.
     Raises FinetuneError for an unknown label, an empty split or an unreadable image.
     """
     unknown = sorted(set(label_names(folder)) - set(labels))
@@ -75,15 +75,16 @@ def _read(path: Path, processor: Any) -> np.ndarray:
         raise FinetuneError(f"{path}: not a readable image ({error})") from error
     size, crops = processor.size, getattr(processor, "do_center_crop", False)
     if not crops and image.size == (size.get("width"), size.get("height")):
-        return np.array(image)  # the processor would leave it as it is; skipping it makes 60,000 small files bearable
+        # The processor would not change it. Skipping it makes the time for 60,000 small files bearable.
+        return np.array(image)
     out = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     return np.ascontiguousarray(out.transpose(1, 2, 0).astype(np.uint8))
 
 
 def augment(pixels: torch.Tensor, flip: bool, shift: int, generator: torch.Generator) -> torch.Tensor:
-    """Per image: a horizontal flip half of the time, and a random shift of up to `shift` pixels, edges repeated.
+    """Flip each image with probability 0.5, and shift it at random by up to `shift` pixels, repeating the edges.
 
-    uint8 [N, H, W, 3] in and out.
+    Takes and returns uint8 [N, H, W, 3].
     """
     n, height, width, _ = pixels.shape
     dy, dx = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator)

@@ -1,5 +1,5 @@
-"""What can be wrong with a fine-tuning job, said so that it can be put right."""
+"""The expected failures of fine-tuning."""
 
 
 class FinetuneError(Exception):
-    """An expected failure: the message names the option or file, what was found and what is accepted."""
+    """An expected failure. The message names the option or file, what was found and what is accepted."""

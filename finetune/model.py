@@ -1,11 +1,11 @@
-"""Where the weights come from: a pre-trained checkpoint with a new head, or a small ViT from scratch."""
+"""The initial weights: a pre-trained checkpoint with a new head, or a small ViT with random weights."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTConfig, ViTForImageClassification
 
-# By its own module: without torchvision the name that transformers exports warns before it becomes this one.
+# From its own module: without torchvision, the name that transformers exports gives a warning first.
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from vitscope.finetune.errors import FinetuneError
@@ -25,7 +25,10 @@ class Scratch:
 
 
 def from_scratch(shape: Scratch, labels: list[str]) -> tuple[Any, Any]:
-    """A randomly initialised `ViTForImageClassification` and its processor (plain resize, one mean and std)."""
+    """Create a randomly initialised `ViTForImageClassification` and its processor (plain resize, one mean and std).
+
+    Raises FinetuneError for a shape that does not divide evenly.
+    """
     if shape.image_size % shape.patch_size:
         raise FinetuneError(f"--image-size {shape.image_size} is not a multiple of --patch-size {shape.patch_size}")
     if shape.width % shape.heads:
@@ -45,9 +48,9 @@ def from_scratch(shape: Scratch, labels: list[str]) -> tuple[Any, Any]:
 
 
 def from_pretrained(source: str, labels: list[str]) -> tuple[Any, Any]:
-    """A pre-trained checkpoint (local folder or hub id) whose head is replaced by one for `labels`.
+    """Load a pre-trained checkpoint (local folder or hub id) and replace its head by one for `labels`.
 
-    Raises FinetuneError when the checkpoint cannot be read.
+    Raises FinetuneError if the checkpoint cannot be read.
     """
     try:
         processor = AutoImageProcessor.from_pretrained(source, backend="pil")

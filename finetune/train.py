@@ -28,7 +28,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training images came to. `accuracy` is top-1 on the test split, 0..1."""
+    """The result of one pass over the training images. `accuracy` is top-1 on the test split, 0..1."""
 
     number: int
     loss: float
@@ -48,7 +48,7 @@ def train(
     """Train `model` in place.
 
     The weights of the last epoch are the result: the test split is only measured, never used to choose. `on_step` gets
-    (step, steps, loss); `on_epoch` is called after each pass, which is where the caller saves.
+    (step, steps, loss); `on_epoch` is called after each pass, for the caller to save the model.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     normalise = _normaliser(processor)
@@ -82,7 +82,7 @@ def train(
 
 @torch.inference_mode()
 def evaluate(model: Any, processor: Any, split: Split, batch_size: int = 250) -> float:
-    """Top-1 accuracy (0..1) of `model` in float32 on `split`."""
+    """Return the top-1 accuracy (0..1) of `model` in float32 on `split`."""
     normalise = _normaliser(processor)
     model.eval()
     right = 0
@@ -93,14 +93,14 @@ def evaluate(model: Any, processor: Any, split: Split, batch_size: int = 250) ->
 
 
 def _normaliser(processor: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W], by the processor's own rescale factor, mean and std."""
+    """Return a function uint8 [N, H, W, 3] -> float32 [N, 3, H, W], with the processor's scale, mean and std."""
     mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
     scale = float(processor.rescale_factor)
     return lambda pixels: ((pixels.float() * scale - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
 def _parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: never on biases, norms, class tokens or position tables (as DeiT does)."""
+    """Apply weight decay to matrices only, not to biases, norms, class tokens or position tables (as in DeiT)."""
     decayed: list[Any] = []
     plain: list[Any] = []
     for name, parameter in model.named_parameters():

@@ -12,8 +12,8 @@ from filelock import FileLock
 from PIL import Image
 
 from tests.export.checkpoints import dinov2, save, vit
+from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.pipeline import ExportJob, export_checkpoint
-from vitscope.export.preprocess import Size
 
 # A shell without job control starts background commands (`make test &`) with SIGINT ignored, and children inherit that.
 # Tests interrupt children: with a handler here, they start with the default.

@@ -22,7 +22,7 @@ def limit_bundle(folder: Path, like: Manifest) -> Bundle:
         _write_graph(writer.path / graph.file, like)
         writer.save_explain({})
         writer.save_certificate(Certificate())
-        changes = {"name": "limit", "version": 1, "graphs": {CLASSIFY: graph}, "files": writer.files()}
+        changes = {"name": "limit", "version": 1, "graphs": {CLASSIFY: graph}, "methods": (), "files": writer.files()}
         return open_bundle(writer.publish(like.model_copy(update=changes)))
 
 

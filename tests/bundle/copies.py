@@ -1,4 +1,4 @@
-"""Other versions of a real bundle."""
+"""Copies of a real bundle, as other versions."""
 
 import shutil
 from pathlib import Path
@@ -8,8 +8,10 @@ from vitscope.bundle.reader import CHECKSUM, MANIFEST, checksum_line
 
 
 def copy_bundle(source: Path, destination: Path, prefix: str = "") -> None:
-    """`source` as the bundle <models>/<name>/<version>, in the place of one that is there. Its labels begin with `prefix`, so
-    that its answers can be told apart."""
+    """Copy `source` to <models>/<name>/<version>, replacing a bundle there.
+
+    `prefix` is prepended to its labels, so that its answers can be told apart.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     staged = destination.parent / f".{destination.name}-staged"
     shutil.copytree(source, staged)
@@ -19,9 +21,9 @@ def copy_bundle(source: Path, destination: Path, prefix: str = "") -> None:
     (staged / MANIFEST).write_text(manifest.model_copy(update=named).model_dump_json())
     (staged / CHECKSUM).write_bytes(checksum_line(staged / MANIFEST))
     if destination.exists():
-        gone = destination.parent / f".{destination.name}-gone"
-        destination.rename(gone)
+        replaced = destination.parent / f".{destination.name}-replaced"
+        destination.rename(replaced)
         staged.rename(destination)
-        shutil.rmtree(gone)
+        shutil.rmtree(replaced)
     else:
         staged.rename(destination)

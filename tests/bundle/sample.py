@@ -1,4 +1,4 @@
-"""A small bundle with every kind of file, for tests of the format alone; its graphs are not real."""
+"""A small bundle with every kind of file, for tests of the format. Its graphs are not valid ONNX."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def write_sample(
     graph: bytes = b"graph",
     manifest: Manifest = MANIFEST,
 ) -> Path:
-    """A complete, verified-as-written bundle; returns its folder."""
+    """Write a complete bundle that passes verification. Returns its folder."""
     with BundleWriter(models, name, version) as writer:
         (writer.path / "graphs").mkdir()
         (writer.path / "graphs/classify.onnx").write_bytes(graph)

@@ -1,3 +1,5 @@
+"""Opening bundles: every change of a file is found and named."""
+
 import json
 import shutil
 from pathlib import Path
@@ -28,7 +30,7 @@ def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reseal(bundle: Path) -> None:
-    """Make manifest.sha256 agree again, to reach the checks behind it."""
+    """Make manifest.sha256 match again, to reach the checks after it."""
     (bundle / "manifest.sha256").write_bytes(checksum_line(bundle / "manifest.json"))
 
 
@@ -47,7 +49,7 @@ def test_an_intact_bundle_opens(bundle: Path) -> None:
 
 
 def write_variant(models: Path, *files: str) -> Path:
-    """A bundle whose `classify` graph has an int8 variant by its manifest, and these files."""
+    """Write a bundle whose manifest gives its `classify` graph an int8 variant, and that has these files."""
     graph = MANIFEST.graphs[CLASSIFY]
     graph = graph.model_copy(update={"variants": {INT8: "graphs/classify.int8.onnx"}})
     with BundleWriter(models, "sample") as writer:
@@ -133,14 +135,14 @@ def test_a_file_that_is_not_listed_is_refused_but_the_engine_cache_is_not(bundle
         open_bundle(bundle)
 
 
-def test_a_newer_schema_says_so_whatever_else_it_holds(bundle: Path) -> None:
+def test_a_newer_schema_is_reported_before_anything_else(bundle: Path) -> None:
     (bundle / "manifest.json").write_text('{"schema_version": 2, "something": "new"}')
     with pytest.raises(BundleError, match=r"schema version 2 is newer than this vitscope reads \(1\); update vitscope"):
         open_bundle(bundle)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"labels": []}, "labels: Tuple should have at least 1 item"),
         ({"layers": 0}, "layers: Input should be greater than 0"),
@@ -149,9 +151,9 @@ def test_a_newer_schema_says_so_whatever_else_it_holds(bundle: Path) -> None:
         ({"name": "../x"}, "name: String should match pattern"),
     ],
 )
-def test_a_wrong_field_is_named(bundle: Path, changes: dict[str, object], says: str) -> None:
+def test_a_wrong_field_is_named(bundle: Path, changes: dict[str, object], message: str) -> None:
     edit(bundle, **changes)
-    with pytest.raises(BundleError, match=says):
+    with pytest.raises(BundleError, match=message):
         open_bundle(bundle)
 
 
@@ -167,7 +169,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         open_bundle(tmp_path / "nothing")
 
 
-def test_discover_orders_by_number_and_passes_over_what_is_not_a_bundle(tmp_path: Path) -> None:
+def test_discover_orders_by_number_and_ignores_what_is_not_a_bundle(tmp_path: Path) -> None:
     models = tmp_path / "models"
     for version in (2, 10, 1):
         write_sample(models, version)

@@ -1,3 +1,5 @@
+"""Publishing bundles: at once, under a new version, or not at all."""
+
 from pathlib import Path
 
 import pytest

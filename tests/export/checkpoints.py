@@ -33,7 +33,7 @@ def deit(teacher: bool = False) -> tuple[Any, Any]:
 
 
 def dinov2(registers: int = 0) -> tuple[Any, Any]:
-    """The position table is for 56 pixels and the processor gives 42, as published checkpoints have 518 and 224."""
+    """Make a DINOv2 with positions for 56 pixels and a processor for 42; published checkpoints have 518 and 224."""
     shape = {**SHAPE, "image_size": 56, "patch_size": 14, "mlp_ratio": 2}
     del shape["intermediate_size"]
     processor = BitImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 42, "width": 42})
@@ -53,7 +53,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 
 
 def save(folder: Path, made: tuple[Any, Any]) -> Path:
-    """Save with weights spread out enough for distinct classes and attention that is far from uniform."""
+    """Save a checkpoint with weights of enough variance for distinct classes and attention that is far from uniform."""
     model, processor = made
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():

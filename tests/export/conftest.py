@@ -1,3 +1,5 @@
+"""Photos, checkpoints and bundles of every family that the export tests share."""
+
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,13 @@ from tests.export.checkpoints import MAKERS, save
 from vitscope.bundle import Bundle
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 
-# One thread: these models are so small that waiting for a second one takes longer than the work.
+# One thread: for models this small, synchronizing a second one takes longer than the computation.
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 crops of real photos in sub-folders, of several sizes, one grey and one lying on its side by EXIF."""
+    """24 crops of real photos in sub-folders, of several sizes, one grey and one rotated by EXIF."""
     folder = tmp_path_factory.mktemp("photos")
     sources = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
     sources += load_sample_images().images
@@ -54,7 +56,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundles(checkpoints: dict[str, Path], photos: Path, models: Path) -> dict[str, Bundle]:
     """Every family's checkpoint, exported with both graphs and a certificate.
 
-    Random weights make near-ties, which bfloat16 may turn; it is not what these bundles are for.
+    Uncertified precisions are allowed: random weights make near-ties, which bfloat16 may decide differently.
     """
     return {
         name: export_checkpoint(ExportJob(str(folder), models, name, calibration=photos, allow_uncertified=True))[0]

@@ -1,3 +1,5 @@
+"""The command: exit codes, messages, reproducible files and engines."""
+
 import os
 import resource
 import shutil
@@ -36,13 +38,13 @@ def test_expected_failures_exit_with_2_and_one_paragraph(
     checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models")]) == 2
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith("vitscope export: --calibration:") and "--no-certificate" in said
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("vitscope export: --calibration:") and "--no-certificate" in message
     assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--int8"], "--calibration: --int8 takes its ranges from, and is certified on, real images"),
         (["--int8", "--calibration", "/nowhere"], "--calibration /nowhere: no such folder"),
@@ -52,11 +54,11 @@ def test_expected_failures_exit_with_2_and_one_paragraph(
     ],
 )
 def test_8_bits_without_images_are_explained(
-    arguments: list[str], said: str, checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), *arguments]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith(f"vitscope export: {said}") and not (tmp_path / "models").exists()
+    assert error.startswith(f"vitscope export: {message}") and not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(
@@ -72,21 +74,21 @@ def test_mistyped_options(arguments: list[str], capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("out", "said"),
+    ("out", "message"),
     [
         ("file", "Not a directory"),
         ("file/x", "Not a directory"),
         ("/proc/x", "No such file"),
     ],
 )
-def test_a_destination_that_cannot_be_written_is_told_before_the_work(
-    out: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_destination_that_cannot_be_written_fails_first(
+    out: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     assert main(["team/none", "--name", "x", "--out", out]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"vitscope export: --out {out}: ") and said in err and err.count("\n") == 1
+    assert err.startswith(f"vitscope export: --out {out}: ") and message in err and err.count("\n") == 1
 
 
 def test_a_full_disk_leaves_nothing(
@@ -94,7 +96,7 @@ def test_a_full_disk_leaves_nothing(
 ) -> None:
     arguments = [str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate"]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # as a full disk: writing on raises OSError
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # like a full disk: further writes raise OSError
     try:
         assert main(arguments) == 2
     finally:
@@ -104,15 +106,20 @@ def test_a_full_disk_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("engine", "status", "said"),
+    ("engine", "status", "message"),
     [("onnxruntime", 0, "onnxruntime/f32 on CPU"), ("tensorrt", 1, "TensorRT cannot be imported")],
 )
 def test_an_engine_is_built_for_what_was_exported(
-    engine: str, status: int, said: str, bundles: dict[str, Bundle], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    engine: str,
+    status: int,
+    message: str,
+    bundles: dict[str, Bundle],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     copied = tmp_path / "models" / bundles["vit"].manifest.name / str(bundles["vit"].manifest.version)
     shutil.copytree(bundles["vit"].path, copied)
     assert build_engine(open_bundle(copied), engine) == status
     printed = capfd.readouterr()
-    assert said in printed.out + printed.err
+    assert message in printed.out + printed.err
     assert any((copied / "engines").glob("*")) == (status == 0)

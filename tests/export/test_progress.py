@@ -1,3 +1,5 @@
+"""Stages, bars and warnings as they are printed."""
+
 import io
 
 import pytest

@@ -1,21 +1,12 @@
-import io
+"""The summary names what was published, how close it is to the checkpoint, and how to serve it."""
+
 from pathlib import Path
 
-from rich.console import Console
-
+from tests.export.summary import printed
 from vitscope.bundle import Bundle, Certificate
-from vitscope.export.images import find_images
-from vitscope.export.report import show
 
 
-def printed(bundle: Bundle, photos: Path | None, width: int = 110) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    show(console, bundle, Path("models"), find_images(photos, photos) if photos else None)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def test_it_says_what_where_how_close_and_what_next(bundles: dict[str, Bundle], photos: Path) -> None:
+def test_the_summary_has_shape_files_parity_and_the_serve_command(bundles: dict[str, Bundle], photos: Path) -> None:
     text = printed(bundles["dinov2-with-registers"], photos)
     assert "5 labels, input 42x42, 3x3 patches and 5 prefix tokens, 2 layers of 2 heads" in text
     assert "attention [N, 2, 2, 9]" in text and "graphs/weights.bin" in text
@@ -27,11 +18,11 @@ def test_paths_are_never_wrapped(bundles: dict[str, Bundle], photos: Path) -> No
     assert f"{bundles['vit'].path}." in printed(bundles["vit"], photos, width=40)
 
 
-def test_shortfalls_and_gaps_are_said(bundles: dict[str, Bundle], photos: Path) -> None:
+def test_shortfalls_and_missing_measurements_are_printed(bundles: dict[str, Bundle], photos: Path) -> None:
     bundle = bundles["vit"]
-    entry = bundle.certificate.entries[-1].model_copy(update={"precision": "bf16", "shortfalls": ("it is off",)})
-    certificate = Certificate(entries=(entry,), not_measured={"openvino/f32": "it rained"})
+    entry = bundle.certificate.entries[-1].model_copy(update={"precision": "bf16", "shortfalls": ("logits differ",)})
+    certificate = Certificate(entries=(entry,), not_measured={"openvino/f32": "no such processor"})
     text = printed(Bundle(bundle.path, bundle.manifest, certificate), photos)
-    assert "below the bar" in text and "bf16, it is off. The server will not use it." in text
-    assert "Not measured: openvino/f32, it rained." in text
+    assert "below the bar" in text and "bf16, logits differ. The server will not use it." in text
+    assert "Not measured: openvino/f32, no such processor." in text
     assert "No certificate" in printed(bundle, None)

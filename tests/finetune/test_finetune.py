@@ -67,20 +67,20 @@ def test_a_checkpoint_can_be_the_base_of_the_next(checkpoint: Path, data: Path, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--patch-size", "5"], "--image-size 28 is not a multiple of --patch-size 5"),
         (["--heads", "7"], "--width 192 is not a multiple of --heads 7"),
         (["--base", "no/such/checkpoint-anywhere"], "--base no/such/checkpoint-anywhere: not a loadable"),
     ],
 )
-def test_a_bad_option_is_said(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str,
+def test_a_bad_option_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert main([str(data), "--out", str(tmp_path / "out"), *arguments]) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_bad_data_is_named(data: Path, tmp_path: Path) -> None:

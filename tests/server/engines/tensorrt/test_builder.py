@@ -14,10 +14,11 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from tests.export import checkpoints
 from tests.server.engines.tensorrt import rtx, stubs, vits
 from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
-from vitscope.export import fp8
 from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.preprocess import input_contract
 from vitscope.export.graph import PixelClassifier, cut, trace
-from vitscope.export.preprocess import input_contract
+from vitscope.export.methods import Attention
+from vitscope.export.variants import fp8
 from vitscope.server.engines.tensorrt.builder import BuildCancelled, BuildFailed, Options
 from vitscope.server.engines.tensorrt.layers import fused_attention
 from vitscope.server.engines.tensorrt.precision import Arithmetic, retype
@@ -74,7 +75,7 @@ def in_fp8(folder: Path) -> bytes:
     processor = ViTImageProcessorPil(size={"height": 224, "width": 224})
     checkpoint = load_checkpoint(str(checkpoints.save(folder / "checkpoint", (model, processor))))
     contract = input_contract(checkpoint.processor)
-    traced = trace(PixelClassifier(checkpoint.model, checkpoint.family, contract, attention=True), contract, ROWS)
+    traced = trace(PixelClassifier(checkpoint.model, checkpoint.family, contract, [Attention()]), contract, ROWS)
     chosen = [node for block in fp8.products(traced).values() for node in block]
     quantized = fp8.quantize(traced, fp8.activation_ranges(traced, vits.pixels(2, 224)), chosen)
     model = retype(ir.to_proto(cut(quantized, ROWS)[ATTENTION]), "f16")

@@ -12,12 +12,13 @@ import torch
 import transformers
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from vitscope.bundle import CLASSIFY, Graph, GraphName, InputContract, Resize, TokenGeometry
-from vitscope.export.families import FAMILIES
+from vitscope.bundle import CLASSIFY, Graph, GraphName, InputContract, Resize
+from vitscope.export.checkpoint.families import FAMILIES
+from vitscope.export.checkpoint.positions import freeze_positions, token_geometry
+from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
-from vitscope.export.positions import freeze_positions, grid
-from vitscope.export.preprocess import Size
-from vitscope.export.weights import write_graphs
+from vitscope.export.graph.weights import write_graphs
+from vitscope.export.methods import Attention
 
 FamilyName = Literal["vit", "deit", "deit-distilled", "dinov2", "dinov2-with-registers"]
 FAMILY_NAMES: tuple[FamilyName, ...] = ("vit", "deit", "deit-distilled", "dinov2", "dinov2-with-registers")
@@ -96,19 +97,11 @@ def _exported(family: FamilyName, **shape: Unpack[Shape]) -> tuple[dict[GraphNam
         mean=(0.5, 0.5, 0.5) if family == "vit" else (0.485, 0.456, 0.406),
         std=(0.5, 0.5, 0.5) if family == "vit" else (0.229, 0.224, 0.225),
     )
-    rows, cols = grid(model, known, Size(image, image))
-    tokens = TokenGeometry(
-        patch_height=model.config.patch_size,
-        patch_width=model.config.patch_size,
-        grid_rows=rows,
-        grid_cols=cols,
-        distillation_tokens=known.distillation_tokens,
-        register_tokens=known.register_tokens(model),
-        pooling=known.pooling,
-    )
+    tokens = token_geometry(model, known, Size(image, image))
+    methods = (Attention(),) if attention else ()
     freeze_positions(model, known, Size(image, image))
-    graphs = describe_graphs(model.config, shape["classes"], tokens, attention)
-    parts = cut(trace(PixelClassifier(model, known, contract, attention), contract, graphs), graphs)
+    graphs = describe_graphs(model.config, shape["classes"], tokens, methods)
+    parts = cut(trace(PixelClassifier(model, known, contract, methods), contract, graphs), graphs)
     for part in parts.values():
         ClearMetadataAndDocStringPass()(part)
     return graphs, parts

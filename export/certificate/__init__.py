@@ -1,0 +1,1 @@
+"""The parity certificate: reference, images, engines and the comparison."""

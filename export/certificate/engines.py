@@ -1,0 +1,89 @@
+"""The engines and precisions that an export can be certified with on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import openvino as ov
+
+# Without one of these, products of 8-bit integers saturate in 16 bits, and nothing measured here holds elsewhere.
+DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
+
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""uint8 [N, H, W, 3] -> outputs by name."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine and precision, named as in the server. `missing`: the reason why it cannot run here, or empty."""
+
+    engine: str
+    precision: str
+    load: Callable[[Path], Run]
+    missing: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.engine}/{self.precision}"
+
+    @property
+    def version(self) -> str:
+        return version(self.engine)
+
+
+def candidates() -> list[Candidate]:
+    """List every engine and precision that a server may use on a CPU."""
+    bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [
+        Candidate("onnxruntime", "f32", _onnxruntime),
+        Candidate("openvino", "f32", lambda path: _openvino(path, ov.Type.f32)),
+        Candidate(
+            "openvino",
+            "bf16",
+            lambda path: _openvino(path, ov.Type.bf16),
+            missing="" if bf16 else "the exporting processor has no bfloat16 arithmetic (AVX512-BF16 or AMX)",
+        ),
+    ]
+
+
+def int8_candidate(bf16_certified: bool) -> Candidate:
+    """Return OpenVINO with int8 graphs. Their floating-point nodes run in bf16 if certified, as in the server."""
+    return Candidate(
+        "openvino",
+        "int8",
+        lambda path: _openvino(path, ov.Type.bf16 if bf16_certified else ov.Type.f32),
+        missing=""
+        if _cpu_flags() & DOT_PRODUCTS
+        else "the exporting processor has no 8-bit dot products (VNNI, AMX or i8mm)",
+    )
+
+
+def _cpu_flags() -> set[str]:
+    """Return the processors' feature flags as listed by Linux. Elsewhere there are none."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return set(cpuinfo.read_text().split()) if cpuinfo.is_file() else set()
+
+
+def processor_name() -> str:
+    """Return the CPU's model name."""
+    return str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+
+
+def _onnxruntime(path: Path) -> Run:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    feed = session.get_inputs()[0].name
+    return lambda pixels: dict(zip(names, session.run(names, {feed: pixels}), strict=True))
+
+
+def _openvino(path: Path, precision: ov.Type) -> Run:
+    compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: precision})
+    names = [output.get_any_name() for output in compiled.outputs]
+
+    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, map(np.copy, compiled(pixels).values()), strict=True))
+
+    return run

@@ -1,0 +1,33 @@
+"""The graphs' entries in the manifest."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from vitscope.bundle import CLASSIFY, Graph, GraphName, Output, TokenGeometry
+from vitscope.export.methods import Dimensions, Method
+
+GRAPHS: tuple[GraphName, ...] = get_args(GraphName)
+"""In the order in which a traced module returns their outputs."""
+
+
+def describe_graphs(
+    config: Any, labels: int, tokens: TokenGeometry, methods: Sequence[Method]
+) -> dict[GraphName, Graph]:
+    """Describe the graphs: each has the logits and the outputs of the methods, in their order.
+
+    Other graphs than `classify` are left out if no method adds outputs to them.
+    """
+    dimensions = Dimensions(config.num_hidden_layers, config.num_attention_heads, tokens)
+    added = [method.outputs(dimensions) for method in methods]
+    logits = Output(name="logits", shape=("N", labels))
+    outputs = {name: tuple(output for of in added for output in of.get(name, ())) for name in GRAPHS}
+    return {
+        name: Graph(file=f"graphs/{name}.onnx", outputs=(logits, *further))
+        for name, further in outputs.items()
+        if further or name == CLASSIFY
+    }
+
+
+def softmaxes(graph: GraphName, layers: int, methods: Sequence[Method]) -> int:
+    """Count the Softmax nodes of a graph: one for each encoder block, and those of the methods."""
+    return layers + sum(method.softmaxes(graph, layers) for method in methods)

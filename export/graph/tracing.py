@@ -1,0 +1,83 @@
+"""Tracing: uint8 pixels in, logits and the outputs of the explanation methods out."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from vitscope.bundle import Graph, GraphName, InputContract
+from vitscope.export.checkpoint.families import Family
+from vitscope.export.graph.attention import register
+from vitscope.export.graph.describe import GRAPHS
+from vitscope.export.methods import Method, observe
+
+OPSET = 20
+INPUT = "pixels"
+
+
+class PixelClassifier(torch.nn.Module):
+    """A classification model that takes uint8 [N, H, W, 3] RGB.
+
+    Returns logits [N, C], then the outputs of the methods, graph by graph.
+    """
+
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, model: Any, family: Family, contract: InputContract, methods: Sequence[Method]) -> None:
+        super().__init__()
+        model.set_attn_implementation(register(methods))
+        self.model, self.family, self.methods = model, family, tuple(methods)
+        mean, std = np.array(contract.mean), np.array(contract.std)
+        self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))
+        self.register_buffer("offset", torch.tensor(-mean / std, dtype=torch.float32))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # The cast comes first: TensorRT moves no uint8 around.
+        normalised = (pixels.to(torch.float32) * self.scale + self.offset).permute(0, 3, 1, 2)
+        forward = observe(self.model, self.family, normalised, keep=lambda kept: kept)
+        added = [method.trace(forward) for method in self.methods]
+        return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))
+
+
+def trace(module: PixelClassifier, contract: InputContract, graphs: dict[GraphName, Graph]) -> ir.Model:
+    """Export to ONNX with a dynamic batch: one model with the outputs of all graphs, to be cut into them."""
+    names = [f"{graph}/{output.name}" for graph, entry in graphs.items() for output in entry.outputs[1:]]
+    # Two images: with one, the exporter takes the batch for a constant.
+    sample = torch.zeros(2, contract.height, contract.width, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own use of its deprecated pytree interface
+        program = torch.onnx.export(
+            module.eval(),
+            (sample,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=["logits", *names],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    assert program is not None
+    return program.model
+
+
+def cut(model: ir.Model, graphs: dict[GraphName, Graph]) -> dict[GraphName, ir.Model]:
+    """Cut a traced model into its graphs, each with only the nodes that its own outputs need."""
+    return {name: _cut(model, name) for name in graphs}
+
+
+def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
+    """Copy the model, sharing its tensors, and keep only the logits and the outputs of this graph."""
+    model = model.clone()
+    for value in list(model.graph.outputs):
+        owner, _, name = (value.name or "").rpartition("/")
+        if owner in ("", graph):
+            value.name = name
+        else:
+            model.graph.outputs.remove(value)
+    RemoveUnusedNodesPass()(model)
+    return model

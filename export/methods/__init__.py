@@ -1,0 +1,14 @@
+"""The explanation methods that an export can add to its graphs, one file each.
+
+To add one: write a file with a subclass of `Method`, and list it in METHODS. Tracing, lint, reference, certificate and
+manifest take everything that they need to know about it from there.
+"""
+
+from vitscope.export.methods.attention import Attention
+from vitscope.export.methods.forward import Forward, Kept, observe
+from vitscope.export.methods.method import Bar, Dimensions, Method
+
+__all__ = ["METHODS", "Attention", "Bar", "Dimensions", "Forward", "Kept", "Method", "observe"]
+
+METHODS: tuple[Method, ...] = (Attention(),)
+"""In the order of their outputs in a graph."""

@@ -1,0 +1,82 @@
+"""What the export has to know about an explanation method."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vitscope.bundle import GraphName, Output, TokenGeometry
+from vitscope.export.methods.forward import Forward
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """The sizes that output shapes are made of."""
+
+    layers: int
+    heads: int
+    tokens: TokenGeometry
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The least cosine between a graph's rows and those of the checkpoint that the certificate accepts.
+
+    cosine: for every row in float32; in a reduced precision for each layer's mean over images and heads. floor: for
+    every row in a reduced precision.
+    """
+
+    cosine: float
+    floor: float
+
+
+class Method(ABC):
+    """An explanation method: the outputs that it adds to the graphs, and how they are certified.
+
+    name: as in the manifest and the certificate. bar: for the certificate.
+
+    What `side_branch` and `keep` return for a layer is in `Forward.attention`, for `trace` and `reference`
+    respectively.
+    """
+
+    name: str
+    bar: Bar
+
+    @abstractmethod
+    def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
+        """Describe the outputs that it adds to each graph."""
+
+    @abstractmethod
+    def trace(self, forward: Forward) -> Mapping[GraphName, tuple[torch.Tensor, ...]]:
+        """Compute these outputs, in the same order, in the traced module."""
+
+    @abstractmethod
+    def reference(self, forward: Forward) -> torch.Tensor:
+        """Compute the rows of the original checkpoint: float32 [N, layers, ..., K]; layers is 1 if there is one map."""
+
+    @abstractmethod
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Take the rows to compare from a graph's outputs: [N, ..., K]. Returns None for a graph without them."""
+
+    def expected(self, graph: GraphName, reference: np.ndarray) -> np.ndarray:
+        """Select the rows of the reference that a graph computes. By default all."""
+        return reference
+
+    def side_branch(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
+        """Compute, beside the fused kernel of a layer, what `trace` needs of its attention. By default nothing.
+
+        query: [N, H, T, D], scaled. key: [N, H, D, T]. The exporter merges equal expressions: a branch that computes
+        softmax(query @ key) as the kernel does would read the kernel's softmax and undo the fusion. Lint counts the
+        Softmax nodes to find that out.
+        """
+        return None
+
+    def keep(self, matrix: torch.Tensor) -> torch.Tensor | None:
+        """Copy what `reference` needs of a layer's attention matrix [N, H, T, T]. By default nothing."""
+        return None
+
+    def softmaxes(self, graph: GraphName, layers: int) -> int:
+        """Count the Softmax nodes that it adds to a graph. By default none."""
+        return 0

@@ -1,0 +1,37 @@
+"""The engines and precisions that are certified on this machine."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from vitscope.bundle import Bundle
+from vitscope.export.certificate.engines import DOT_PRODUCTS, Candidate, candidates, int8_candidate, processor_name
+
+
+def test_what_is_certified() -> None:
+    assert [c.key for c in candidates()] == ["onnxruntime/f32", "openvino/f32", "openvino/bf16"]
+    assert [c.version for c in candidates()] == [version("onnxruntime"), *[version("openvino")] * 2]
+    bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert [bool(c.missing) for c in candidates()] == [False, False, not bf16]
+    assert processor_name()
+
+
+def test_int8_is_only_measured_where_products_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = int8_candidate(bf16_certified=True)
+    assert candidate.key == "openvino/int8"
+    assert bool(candidate.missing) != any(flag in Path("/proc/cpuinfo").read_text().split() for flag in DOT_PRODUCTS)
+    monkeypatch.setattr("vitscope.export.certificate.engines.DOT_PRODUCTS", frozenset())
+    assert "VNNI" in int8_candidate(bf16_certified=True).missing
+
+
+@pytest.mark.parametrize("candidate", [c for c in candidates() if not c.missing], ids=lambda c: c.key)
+def test_runs_give_outputs_by_name_and_keep_them(candidate: Candidate, bundles: dict[str, Bundle]) -> None:
+    run = candidate.load(bundles["vit"].graph_path("classify"))
+    first = run(np.zeros((2, 32, 32, 3), np.uint8))
+    kept = {name: value.copy() for name, value in first.items()}
+    run(np.full((2, 32, 32, 3), 255, np.uint8))
+    assert list(first) == ["logits", "attention", "attention_prefix"]
+    assert all((first[name] == kept[name]).all() for name in kept), "a later run must not write into earlier outputs"

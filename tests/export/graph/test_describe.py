@@ -1,0 +1,35 @@
+"""The description of the graphs, and the files that are written by it."""
+
+from collections import Counter
+
+import onnx
+import pytest
+
+from tests.export.checkpoints import MAKERS, vit
+from vitscope.bundle import Bundle
+from vitscope.export.graph import describe_graphs, softmaxes
+from vitscope.export.methods import METHODS
+
+
+@pytest.mark.parametrize("family", list(MAKERS))
+def test_each_graph_computes_only_its_own_side_branches(family: str, bundles: dict[str, Bundle]) -> None:
+    for name, expected in (("classify", 3), ("attention", 4)):  # two blocks, and one row or two
+        graph = onnx.load(bundles[family].path / f"graphs/{name}.onnx", load_external_data=False).graph
+        assert Counter(node.op_type for node in graph.node)["Softmax"] == expected
+        assert [output.name for output in graph.output] == ["logits", "attention", "attention_prefix"]
+
+
+def test_description(bundles: dict[str, Bundle]) -> None:
+    tokens = bundles["dinov2-with-registers"].manifest.tokens
+    graphs = describe_graphs(vit(num_hidden_layers=7)[0].config, 5, tokens, METHODS)
+    assert {n: [o.shape for o in g.outputs] for n, g in graphs.items()} == {
+        "classify": [("N", 5), ("N", 2, 9), ("N", 2, 5)],
+        "attention": [("N", 5), ("N", 7, 2, 9), ("N", 7, 2, 5)],
+    }
+    assert [softmaxes("classify", 7, METHODS), softmaxes("attention", 7, METHODS)] == [7 + 1, 7 + 7]
+    assert softmaxes("classify", 7, []) == 7
+
+
+def test_without_methods_there_is_one_graph(bundles: dict[str, Bundle]) -> None:
+    graphs = describe_graphs(vit()[0].config, 5, bundles["vit"].manifest.tokens, [])
+    assert {n: [o.name for o in g.outputs] for n, g in graphs.items()} == {"classify": ["logits"]}
