@@ -204,11 +204,6 @@ class Manifest(Strict):
         return frozenset(self.graphs[CLASSIFY].variants)
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """The explanation methods that this bundle can serve."""
-        return ("attention",) if self.has_attention else ()
-
-    @property
     def has_attention(self) -> bool:
         """True if the `classify` graph has the last layer's attention rows, so that maps can be requested."""
         return self.graphs[CLASSIFY].has("attention")
