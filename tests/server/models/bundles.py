@@ -17,6 +17,7 @@ def write_bundle(models: Path, name: str, version: int, tmp_path: Path) -> Path:
             "tokens": MANIFEST.tokens.model_copy(
                 update={"patch_height": 2, "patch_width": 2, "grid_rows": HEIGHT // 2, "grid_cols": WIDTH // 2}
             ),
+            "methods": (),
             "graphs": {
                 "classify": Graph(file="graphs/classify.onnx", outputs=(Output(name="logits", shape=("N", CLASSES)),))
             },
