@@ -21,6 +21,7 @@ from vitscope.server.api.servicer import ClassifierServicer, ServiceLimits
 from vitscope.server.classifier import Classifier
 from vitscope.server.cpu import plan_threads
 from vitscope.server.engines.choose import Wanted
+from vitscope.server.engines.contract import label, status_of
 from vitscope.server.gpu import watch_gpus
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.loops import call_soon, watch_lag
@@ -204,7 +205,7 @@ class App:
     def _alive(self) -> bool:
         """False when only another process can help: a thread has ended, or an engine says that it is broken, as after an error that
         CUDA does not recover from."""
-        return self.scheduler.alive and not any(getattr(lane.engine, "broken", None) for lane in self._lanes())
+        return self.scheduler.alive and not any(status_of(lane.engine).broken for lane in self._lanes())
 
     def _model_changed(self, model: ServedModel) -> None:
         self.health.models_changed(self.repository)
@@ -215,7 +216,7 @@ class App:
         if ready and lane and model.choice:
             self.metrics.served_by(model.name, model.version, lane, model.choice.certified)
         for graph, entry in model.gates.items():
-            engine = f"{entry.engine}/{entry.precision}"
+            engine = label(entry.engine, entry.precision)
             self.metrics.gate_agreement.labels(model.name, model.version, engine, graph).set(entry.top1_agreement)
 
     def _model_gone(self, key: Key, freed: bool) -> None:

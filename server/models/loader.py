@@ -10,13 +10,13 @@ import structlog
 from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
 from vitscope.bundle.reader import ENGINES
 from vitscope.server.engines.cache import EngineCache, user_folder
-from vitscope.server.engines.choose import GATED, Choice, Wanted, choose
+from vitscope.server.engines.choose import Choice, Wanted, choose
 from vitscope.server.engines.contract import Engine
+from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
-from vitscope.server.models.gating import GateFailed, has_own, require
 from vitscope.server.models.measure import LoadAbandoned, lone_run
-from vitscope.server.models.tuning import find_fastest, label
+from vitscope.server.models.tuning import find_fastest
 from vitscope.server.models.warmup import check_contract, open_slots, slots_needed, warm_up
 from vitscope.server.scheduling.cost import CostModel
 from vitscope.server.scheduling.lane import Lane
@@ -99,7 +99,7 @@ class Loader:
             self._choices = choose(self._bundle, self._settings.wanted, self._excluded)
             if not self._patient and not self._is_built(self._choices[0]):
                 self.postponed = True
-                self._excluded[label(self._choices[0])] = "it has to be built first, and takes over when it is"
+                self._excluded[str(self._choices[0])] = "it has to be built first, and takes over when it is"
                 continue
             try:
                 return self._tune(recall=True)
@@ -116,14 +116,14 @@ class Loader:
         another one may replace."""
         if isinstance(error, GateFailed):
             return True
-        return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
+        return self._choices[0].kind.gated and not isinstance(error, LoadAbandoned)
 
     def _without(self, graph: GraphName, error: Exception) -> str:
         manifest = self._bundle.manifest
-        return f"model {manifest.name}/{manifest.version} has no {graph} graph on {label(self.choice)}: {error}"
+        return f"model {manifest.name}/{manifest.version} has no {graph} graph on {self.choice}: {error}"
 
     def _pass_over(self, choice: Choice, error: Exception) -> None:
-        rung = label(choice)
+        rung = str(choice)
         log.warning("engine passed over", engine=rung, reason=str(error))
         self._excluded[rung] = str(error)
 
@@ -132,7 +132,7 @@ class Loader:
         self._tuning = find_fastest(
             self._bundle, self._choices, settings.threads, settings.max_batch, self._cache, recall, self._stopping
         )
-        choice = next(choice for choice in self._choices if label(choice) == self._tuning.engine)
+        choice = next(choice for choice in self._choices if str(choice) == self._tuning.engine)
         self.choice = replace(choice, reason="; ".join(filter(None, [choice.reason, self._tuning.reason])))
 
     def _open(self, graph: GraphName) -> Lane:
@@ -159,7 +159,7 @@ class Loader:
     def _is_gated(self, engine: Engine, graph: GraphName) -> bool:
         """Engines of the processor are certified with the bundle, and held to more only where somebody asked for it."""
         asked = self._images is not None or has_own(engine, self._bundle, graph, self._cache)
-        return asked or self.choice.engine in GATED
+        return asked or self.choice.kind.gated
 
     def _was_busy(self, lane: Lane) -> bool:
         return lone_run(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]

@@ -16,7 +16,6 @@ from vitscope.server.errors import NotReady
 from vitscope.server.models.loader import EngineSettings, Loader
 from vitscope.server.models.measure import LoadAbandoned
 from vitscope.server.models.survey import Key
-from vitscope.server.models.tuning import label
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 
@@ -178,7 +177,7 @@ class ServedModel:
         await self._retire(before.values())
 
     def _refuse_same_engine(self, loader: Loader) -> None:
-        if self.choice and label(loader.choice) == label(self.choice):
+        if self.choice and str(loader.choice) == str(self.choice):
             raise NoEngine(loader.choice.reason)
 
     async def retire(self) -> None:

@@ -16,7 +16,7 @@ from vitscope.server.engines import processor
 from vitscope.server.engines.cache import EngineCache, Key
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Engine, Profile
-from vitscope.server.engines.load import candidate_profiles, identify, open_engine
+from vitscope.server.engines.load import open_engine
 from vitscope.server.models.measure import Bench, LoadAbandoned, measure
 from vitscope.server.scheduling.cost import CostModel
 
@@ -77,7 +77,7 @@ def find_fastest(
             return Tuning.model_validate_json(content)
         except ValidationError as error:
             log.warning("cached tuning ignored; it is measured anew", reason=str(error))
-    log.info("measuring engines; this is done once on each kind of machine", options=[label(c) for c in choices])
+    log.info("measuring engines; this is done once on each kind of machine", options=[str(c) for c in choices])
 
     def opening(choice: Choice, profiles: Sequence[Profile]) -> Engine:
         return open_engine(bundle, CLASSIFY, choice, profiles, max_batch, cache)
@@ -89,7 +89,9 @@ def find_fastest(
 
 def _key(bundle: Bundle, choices: Sequence[Choice], threads: int, max_batch: int) -> Key:
     """Everything that the answer depends on."""
-    engines = [{**asdict(identify(choice)), "arithmetic": choice.arithmetic} for choice in choices]
+    engines = [
+        {**asdict(choice.kind.identity(choice.precision)), "arithmetic": choice.arithmetic} for choice in choices
+    ]
     return {
         "kind": "tuning 1",
         "graph": CLASSIFY,
@@ -109,12 +111,7 @@ class Option:
     profile: Profile
 
     def __str__(self) -> str:
-        return f"{label(self.choice)} {self.profile.streams}×{self.profile.threads}"
-
-
-def label(choice: Choice) -> str:
-    """How an engine and its precision are called in logs, metrics and certificates."""
-    return f"{choice.engine}/{choice.precision}"
+        return f"{self.choice} {self.profile.streams}×{self.profile.threads}"
 
 
 class Tuner:
@@ -135,7 +132,7 @@ class Tuner:
 
         Raises what opening the first choice's engine raises, LoadAbandoned.
         """
-        alone, *more = candidate_profiles(choices[0].engine, threads)
+        alone, *more = choices[0].kind.profiles(threads)
         best = Option(choices[0], alone)
         for profile in more:
             challenger = Option(best.choice, profile)
@@ -143,7 +140,7 @@ class Tuner:
                 break
             best = challenger
         for choice in choices[1:]:
-            possible = candidate_profiles(choice.engine, threads)
+            possible = choice.kind.profiles(threads)
             challenger = Option(choice, best.profile if best.profile in possible else possible[-1])
             try:
                 if self._faster(challenger, best):
@@ -158,7 +155,7 @@ class Tuner:
         timings = tuple(
             Timing(streams=o.profile.streams, threads=o.profile.threads, seconds=self._measured[o]) for o in options
         )
-        return Tuning(engine=label(best.choice), timings=timings, reason="; ".join(self._findings))
+        return Tuning(engine=str(best.choice), timings=timings, reason="; ".join(self._findings))
 
     def _faster(self, challenger: Option, incumbent: Option) -> bool:
         self._measure([incumbent, challenger])

@@ -1,6 +1,6 @@
 import pytest
 
-from vitscope.server.engines.tensorrt.cuda import CudaError, Device, devices
+from vitscope.server.engines.cuda import CudaError, Device, devices
 
 
 @pytest.fixture(scope="session")

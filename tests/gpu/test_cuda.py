@@ -13,9 +13,9 @@ import pytest
 from cuda.bindings import runtime as real
 
 from tests.server.engines.tensorrt.recording import IExecutionContext, Recipe, TensorRt
+from vitscope.server.engines import cuda
 from vitscope.server.engines.contract import Identity, Profile
-from vitscope.server.engines.tensorrt import bindings, cuda
-from vitscope.server.engines.tensorrt.cuda import (
+from vitscope.server.engines.cuda import (
     CudaError,
     Device,
     DeviceBuffer,
@@ -25,6 +25,7 @@ from vitscope.server.engines.tensorrt.cuda import (
     Stream,
     check,
 )
+from vitscope.server.engines.tensorrt import bindings
 from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 MIB = 2**20
@@ -205,8 +206,9 @@ def test_an_engine_answers_from_several_slots_at_once(gpu: Device, monkeypatch: 
         thread.start()
     for thread in threads:
         thread.join()
-    usage = engine.usage
+    usage = engine.status().usage
     engine.close()
+    assert usage
     assert wrong == []
     assert here.violations == []
     assert 0 < usage.graph_runs < usage.runs == 60

@@ -29,9 +29,7 @@ ENGINES: dict[str, Open] = {
 
 def _bound(graph: Path, precision: Precision, batch: int) -> Engine:
     identity = Identity(onnxruntime_cuda.NAME, "1", precision, "CPU")
-    return onnxruntime_cuda.OnnxRuntimeCudaEngine(
-        graph, precision, PROFILES, batch, identity, layers=2, provider="CPUExecutionProvider"
-    )
+    return onnxruntime_cuda.OnnxRuntimeCudaEngine(graph, PROFILES, batch, identity, provider="CPUExecutionProvider")
 
 
 @pytest.fixture(params=ENGINES)
@@ -131,4 +129,4 @@ def test_onnxruntime_never_falls_back_to_the_processor_in_silence(tmp_path: Path
     write_graph(tmp_path / "graph.onnx")
     identity = Identity(onnxruntime_cuda.NAME, "1", "f32", "a GPU")
     with pytest.raises(RuntimeError, match="could not use CUDAExecutionProvider"):
-        onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", "f32", PROFILES, 1, identity, layers=2)
+        onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", PROFILES, 1, identity)

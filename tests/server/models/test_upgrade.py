@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
+from tests.server.engines.ladders import change_kind
 from tests.server.models.test_repository import bundle
 from vitscope.server.classifier import Classifier
-from vitscope.server.engines import choose
-from vitscope.server.engines import load as load_module
+from vitscope.server.engines import choose, cuda
 from vitscope.server.engines.contract import Identity
+from vitscope.server.engines.gate import GateFailed
+from vitscope.server.engines.kind import EngineSpec
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.tensorrt.builder import BuildFailed
 from vitscope.server.images.limits import ImageLimits
@@ -27,7 +29,6 @@ from vitscope.server.loops import call_soon
 from vitscope.server.metrics import Metrics
 from vitscope.server.models import loader as loader_module
 from vitscope.server.models import served
-from vitscope.server.models.gating import GateFailed
 from vitscope.server.models.loader import EngineSettings
 from vitscope.server.models.measure import LoadAbandoned
 from vitscope.server.models.repository import Repository
@@ -50,11 +51,11 @@ class Built:
         self.ready, self.failure = threading.Event(), ""
         self.opened = self.closed = 0
 
-    def open_plan(self, bundle: object, graph: str, path: Path, precision: str, profiles: object, *_: object) -> object:
+    def open(self, spec: EngineSpec) -> OnnxRuntimeEngine:
         assert self.ready.wait(20)
         if self.failure:
             raise BuildFailed(self.failure)
-        engine = OnnxRuntimeEngine(path, profiles, 2)  # type: ignore[arg-type]
+        engine = OnnxRuntimeEngine(spec.path, spec.profiles, 2)
         engine.identity = Identity("tensorrt", "11", "f16", "a GPU")
         engine.close = self.close  # type: ignore[method-assign]
         self.opened += 1
@@ -70,12 +71,14 @@ class Built:
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> Built:
     built = Built()
-    monkeypatch.setitem(choose.WHY_NOT, "tensorrt", lambda precision: None)
-    monkeypatch.setattr(load_module.cuda, "devices", lambda: ["a GPU"])
-    monkeypatch.setattr(load_module.build, "open_plan", built.open_plan)
-    monkeypatch.setattr(load_module.build, "is_built", built.is_built)
-    monkeypatch.setitem(
-        load_module._IDENTIFY, "tensorrt", lambda precision: Identity("tensorrt", "11", precision, "a GPU")
+    monkeypatch.setattr(cuda, "devices", lambda: ["a GPU"])
+    change_kind(
+        monkeypatch,
+        "tensorrt",
+        why_not=lambda precision: None,
+        identity=lambda precision: Identity("tensorrt", "11", precision, "a GPU"),
+        open=built.open,
+        is_built=built.is_built,
     )
     return built
 

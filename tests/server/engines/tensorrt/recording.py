@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 from cuda.bindings import runtime as real
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, Refused, Stream
+from tests.server.engines.host_cuda import HostCuda, Refused, Stream
 
 Shape = tuple[int, ...]
 ROW = (4, 6, 3)
@@ -37,6 +37,7 @@ class Recipe:
     output_dtype: str = "FLOAT"
     scratch: int = 512
     capturable: bool = True
+    layers: tuple[str, ...] = ("_gemm_mha_v2_0", "other", "_gemm_mha_v2_1") * 3
 
     @property
     def plan(self) -> bytes:
@@ -76,6 +77,11 @@ class ExecutionContextAllocationStrategy(IntEnum):
     USER_MANAGED = 2
 
 
+class LayerInformationFormat(IntEnum):
+    ONELINE = 0
+    JSON = 1
+
+
 class ILogger:
     class Severity(IntEnum):
         INTERNAL_ERROR = 0
@@ -92,6 +98,7 @@ class TensorRt:
 
     DataType, TensorIOMode, ILogger = DataType, TensorIOMode, ILogger
     ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy
+    LayerInformationFormat = LayerInformationFormat
 
     def __init__(self, cuda: HostCuda, context: "type[IExecutionContext] | None" = None) -> None:
         self.cuda, self.context = cuda, context or IExecutionContext
@@ -144,7 +151,7 @@ class Runtime:
 class ICudaEngine:
     def __init__(self, trt: TensorRt, recipe: Recipe) -> None:
         self._trt, self._recipe, self._device = trt, recipe, trt.cuda.device
-        self._contexts = trt.follow(self, "engine")
+        self._made = trt.follow(self, "engine")
 
     @property
     def num_io_tensors(self) -> int:
@@ -180,8 +187,22 @@ class ICudaEngine:
             self._trt.violations.append("a context made on another GPU than its engine's")
         assert strategy == ExecutionContextAllocationStrategy.USER_MANAGED, "the one that is modelled"
         context = self._trt.context(self._trt, self._recipe)
-        self._contexts.add(context)
+        self._made.add(context)
         return context
+
+    def create_engine_inspector(self) -> "EngineInspector":
+        inspector = EngineInspector(self._recipe)
+        self._made.add(inspector)
+        return inspector
+
+
+class EngineInspector:
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        assert format == LayerInformationFormat.JSON, "the one that is modelled"
+        return json.dumps({"Layers": [{"Name": name} for name in self._recipe.layers]})
 
 
 class IExecutionContext:
@@ -289,8 +310,10 @@ MODELLED = (
     DataType,
     TensorIOMode,
     ExecutionContextAllocationStrategy,
+    LayerInformationFormat,
     ILogger,
     Runtime,
     ICudaEngine,
+    EngineInspector,
     IExecutionContext,
 )

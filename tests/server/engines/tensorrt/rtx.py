@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.server.engines.tensorrt import wheels
 from tests.server.engines.tensorrt.stubs import Api, describe
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.tensorrt.builder import Built, Options, build
 from vitscope.server.engines.tensorrt.messages import Progress
-from vitscope.server.engines.tensorrt.profiles import Range, buckets, ranges
+from vitscope.server.engines.tensorrt.profiles import Range, ranges
 
 PACKAGE, MODULE = "tensorrt-rtx-cu13-bindings", "tensorrt_rtx_bindings"
 _LIBRARIES = "onnxruntime-ep-nv-tensorrt-rtx-cu13"

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.server.engines.tensorrt import stubs
+from vitscope.server.engines import cuda
 from vitscope.server.engines.contract import Precision
-from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.tensorrt import bindings
 
 
 def present(monkeypatch: pytest.MonkeyPatch, version: str, *capabilities: tuple[int, int]) -> None:
@@ -84,7 +85,7 @@ def test_without_the_cuda_bindings_it_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_int8_is_for_processors() -> None:
-    assert bindings.why_not("int8") == "TensorRT is not used in int8; accepted: f32, f16, bf16, fp8"
+    assert bindings.why_not("int8") == "TensorRT is not used in int8; accepted: f16, bf16, f32, fp8"
 
 
 @pytest.mark.rtx

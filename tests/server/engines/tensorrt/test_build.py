@@ -16,7 +16,8 @@ from tests.server.engines.tensorrt.test_runtime import machine
 from tests.server.models.test_repository import bundle as write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.cache import EngineCache
-from vitscope.server.engines.contract import Profile
+from vitscope.server.engines.contract import Precision, Profile
+from vitscope.server.engines.kind import EngineSpec
 from vitscope.server.engines.tensorrt import bindings, build
 from vitscope.server.engines.tensorrt.builder import Built
 from vitscope.server.engines.tensorrt.identity import PlanIdentity
@@ -42,9 +43,12 @@ class Workshop:
     def version(self, version: str) -> None:
         self._patch.setattr(bindings, "version", lambda: version)
 
-    def open(self, precision: str = "f16", max_batch: int = 4) -> TensorRtEngine:
-        path = self.bundle.graph_path(CLASSIFY)
-        return build.open_plan(self.bundle, CLASSIFY, path, precision, [Profile(1, 1)], max_batch, self.cache)
+    def open(self, precision: Precision = "f16", max_batch: int = 4) -> TensorRtEngine:
+        return build.open_plan(self.spec(precision, max_batch))
+
+    def spec(self, precision: Precision = "f16", max_batch: int = 4) -> EngineSpec:
+        path, profiles = self.bundle.graph_path(CLASSIFY), [Profile(1, 1)]
+        return EngineSpec(self.bundle, CLASSIFY, path, precision, precision, profiles, max_batch, self.cache)
 
     def _build(self, trt: Any, source: Path, ranges: Any, options: Any, progress: Any) -> Built:
         self.built.append((source, ranges, options))
@@ -73,7 +77,9 @@ def test_a_plan_is_built_once_and_runs(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(("precision", "weights"), [("f16", TensorProto.FLOAT16), ("bf16", TensorProto.BFLOAT16)])
-def test_the_builder_is_given_the_graph_in_that_precision(workshop: Workshop, precision: str, weights: int) -> None:
+def test_the_builder_is_given_the_graph_in_that_precision(
+    workshop: Workshop, precision: Precision, weights: int
+) -> None:
     workshop.open(precision).close()
     (graph,) = workshop.graphs
     (matrix,) = [tensor for tensor in graph.initializer if tensor.name == "matrix"]
@@ -121,11 +127,10 @@ def test_timings_of_an_earlier_build_help_the_next(workshop: Workshop) -> None:
 
 
 def test_whether_a_plan_is_built_is_known_without_building_it(workshop: Workshop) -> None:
-    path = workshop.bundle.graph_path(CLASSIFY)
-    assert not build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
+    assert not build.is_built(workshop.spec())
     workshop.open().close()
-    assert build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
-    assert not build.is_built(workshop.bundle, path, "bf16", 4, workshop.cache)
+    assert build.is_built(workshop.spec())
+    assert not build.is_built(workshop.spec("bf16"))
     assert len(workshop.built) == 1
 
 

@@ -12,15 +12,16 @@ from onnx import TensorProto, helper, numpy_helper
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from tests.export import checkpoints
-from tests.server.engines.tensorrt import rtx, stubs, vits
+from tests.server.engines import vits
+from tests.server.engines.tensorrt import rtx, stubs
 from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
 from vitscope.export import fp8
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.graph import PixelClassifier, cut, trace
 from vitscope.export.preprocess import input_contract
+from vitscope.server.engines.onnx.precision import Arithmetic, retype
 from vitscope.server.engines.tensorrt.builder import BuildCancelled, BuildFailed, Options
 from vitscope.server.engines.tensorrt.layers import fused_attention
-from vitscope.server.engines.tensorrt.precision import Arithmetic, retype
 from vitscope.server.engines.tensorrt.profiles import Range
 
 pytestmark = pytest.mark.rtx

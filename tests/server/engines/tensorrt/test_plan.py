@@ -6,10 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
-from tests.server.engines.tensorrt.host_cuda import installed
-from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, ICudaEngine, IExecutionContext, Recipe, TensorRt
-from vitscope.server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from tests.server.engines.host_cuda import installed
+from tests.server.engines.tensorrt.recording import (
+    OUTPUTS,
+    ROW,
+    EngineInspector,
+    ICudaEngine,
+    IExecutionContext,
+    Recipe,
+    TensorRt,
+)
+from vitscope.server.engines.cuda import DeviceBuffer, Stream
 from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError
 
 BUCKETS = (1, 2, 4, 8, 16)
@@ -44,6 +53,15 @@ def test_it_knows_what_goes_in_and_out(trt: TensorRt) -> None:
         assert {output.name: output.row for output in plan.outputs} == OUTPUTS
         assert plan.pixels.batch(3) == (3, *ROW)
         assert plan.scratch == Recipe().scratch
+
+
+def test_a_plan_whose_layers_cannot_be_read_is_used_all_the_same(
+    trt: TensorRt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineInspector, "get_engine_information", lambda self, format: "no JSON")
+    with structlog.testing.capture_logs() as logs, loaded(trt) as plan:
+        assert plan.fused_attention is None
+    assert [entry["event"] for entry in logs] == ["the layers of a TensorRT plan cannot be read"]
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from cuda.bindings import runtime as real
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
+from tests.server.engines.host_cuda import HostCuda, installed
 from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, Recipe, TensorRt, answers
 from tests.server.scheduling.fakes import ANYBODY, ToldWork
-from vitscope.server.engines.contract import Engine, Identity, Outputs, Profile
+from vitscope.server.engines.contract import Engine, Identity, Outputs, Profile, Usage
+from vitscope.server.engines.cuda import CudaError
 from vitscope.server.engines.tensorrt import bindings
-from vitscope.server.engines.tensorrt.cuda import CudaError
 from vitscope.server.engines.tensorrt.plan import TensorRtError
-from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot, Usage
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot
 from vitscope.server.scheduling.cost import CostModel
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
@@ -72,6 +72,12 @@ def check_run(slot: TensorRtSlot, n: int, seed: int = 0, profile: int = 0) -> Ou
         assert outputs[name].dtype == np.float32
         np.testing.assert_array_equal(outputs[name], values)
     return outputs
+
+
+def usage_of(engine: TensorRtEngine) -> Usage:
+    usage = engine.status().usage
+    assert usage
+    return usage
 
 
 def test_it_is_an_engine(trt: TensorRt) -> None:
@@ -143,7 +149,7 @@ def test_where_no_graph_can_be_captured_it_runs_without_and_says_so_once_for_eac
         for slot in slots:
             for n in (1, 3, 8, 9):
                 check_run(slot, n)
-        assert engine.usage.graph_runs == 0
+        assert usage_of(engine).graph_runs == 0
     told = [entry for entry in logs if "no CUDA graph" in entry["event"]]
     assert [entry["batch"] for entry in told] == [1, 2, 4, 8]
     assert "cudaErrorStreamCaptureUnsupported" in told[0]["reason"]
@@ -152,14 +158,20 @@ def test_where_no_graph_can_be_captured_it_runs_without_and_says_so_once_for_eac
 def test_it_counts_what_it_does(trt: TensorRt) -> None:
     with opened() as engine:
         first, second = engine.slot(), engine.slot()
-        assert engine.usage == Usage()
+        assert usage_of(engine) == Usage()
         first.run(3)
         second.run(12)
         second.run(8)
-        usage = engine.usage
+        usage = usage_of(engine)
         assert (usage.runs, usage.rows, usage.padding, usage.graph_runs) == (3, 23, 1, 2)
         assert min(usage.upload, usage.compute, usage.download) > 0
         assert (first.usage.rows, second.usage.rows) == (3, 20)
+
+
+def test_it_reports_the_layers_whose_attention_is_one_kernel(trt: TensorRt) -> None:
+    with opened() as engine:
+        assert engine.status().fused_attention == 2
+    assert engine.status().fused_attention is None, "it is closed"
 
 
 def test_slots_run_at_the_same_time_without_mixing(trt: TensorRt) -> None:
@@ -313,8 +325,8 @@ def test_a_slot_that_cuda_does_not_recover_says_that_it_is_broken(trt: TensorRt)
         trt.cuda.failing = lambda index, name: illegal if "Synchronize" in name else None
         with pytest.raises(CudaError, match="cudaEventSynchronize: cudaErrorIllegalAddress"):
             slot.run(3)
-        assert slot.broken == engine.broken
-        assert "cudaStreamSynchronize: cudaErrorIllegalAddress" in (engine.broken or "")
+        assert slot.broken == engine.status().broken
+        assert "cudaStreamSynchronize: cudaErrorIllegalAddress" in (slot.broken or "")
         trt.cuda.failing = lambda index, name: None
         with pytest.raises(
             TensorRtError, match="cannot be used any more: cudaEventSynchronize: cudaErrorIllegalAddress"
@@ -392,7 +404,7 @@ def test_the_scheduler_serves_from_it(trt: TensorRt) -> None:
             sender.start()
         assert finished.wait(30)
         scheduler.close()
-        assert engine.usage.rows == sum(sizes) == count
+        assert usage_of(engine).rows == sum(sizes) == count
         assert max(sizes) > 1
     for number, outputs in done.items():
         for name, values in answers(pictures(1, seed=number)).items():

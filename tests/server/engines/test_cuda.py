@@ -11,9 +11,9 @@ import pytest
 import structlog
 from cuda.bindings import runtime as real
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
-from vitscope.server.engines.tensorrt import cuda
-from vitscope.server.engines.tensorrt.cuda import (
+from tests.server.engines.host_cuda import HostCuda, installed
+from vitscope.server.engines import cuda
+from vitscope.server.engines.cuda import (
     CudaError,
     DeviceBuffer,
     Event,

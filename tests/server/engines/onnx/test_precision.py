@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.server.engines.tensorrt import vits
-from tests.server.engines.tensorrt.vits import FAMILY_NAMES, FamilyName
+from tests.server.engines import vits
+from tests.server.engines.vits import FAMILY_NAMES, FamilyName
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName
-from vitscope.server.engines.opset import ONLY_WIDENED, OpsetError
-from vitscope.server.engines.tensorrt.precision import Arithmetic, PrecisionError, float32_tensors, retype, write
+from vitscope.server.engines.onnx.opset import ONLY_WIDENED, OpsetError
+from vitscope.server.engines.onnx.precision import Arithmetic, PrecisionError, float32_tensors, retype, write
 
 HALVES: tuple[Arithmetic, ...] = ("f16", "bf16")
 BATCHES = [vits.pixels(1, seed=1), vits.pixels(3, seed=2), vits.pixels(8, seed=3)]

@@ -5,11 +5,11 @@ import pytest
 
 from tests.server.models.test_repository import bundle as write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
-from vitscope.server.engines.tensorrt.profiles import buckets
-from vitscope.server.models.gating import GateFailed, has_own, require
 
 
 class Skewed:

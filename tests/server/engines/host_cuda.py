@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from cuda.bindings import runtime as real
 
-from vitscope.server.engines.tensorrt import cuda
+from vitscope.server.engines import cuda
 
 Error = real.cudaError_t
 Operation = Callable[[], None]

@@ -7,14 +7,13 @@ import onnx
 import pytest
 from onnx import ModelProto, NodeProto, helper
 
-from tests.server.engines.tensorrt import vits
-from tests.server.engines.tensorrt.vits import FAMILY_NAMES, FamilyName, Shape
+from tests.server.engines import vits
+from tests.server.engines.vits import FAMILY_NAMES, FamilyName, Shape
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName
-from vitscope.server.engines import onnxruntime_cuda
 from vitscope.server.engines.contract import Identity, Precision, Profile
-from vitscope.server.engines.onnxruntime_attention import NotFused, with_attention_nodes
+from vitscope.server.engines.onnx.attention import NotFused, with_attention_nodes
+from vitscope.server.engines.onnx.opset import OpsetError
 from vitscope.server.engines.onnxruntime_cuda import OnnxRuntimeCudaEngine
-from vitscope.server.engines.opset import OpsetError
 
 # Heads of a width whose root is not a whole number, so that nothing is exact by chance.
 UNEVEN = Shape(layers=3, width=48, heads=2, image=32)
@@ -158,17 +157,17 @@ def test_an_operator_that_means_something_else_in_opset_23_is_refused() -> None:
 def test_the_engine_of_that_name_runs_such_nodes(precision: Precision, tolerance: float, tmp_path: Path) -> None:
     path, images = vits.written(tmp_path)[CLASSIFY], vits.pixels(3)
 
-    def run(name: str, layers: int) -> np.ndarray:
-        identity = Identity(name, "1", precision, "CPU")
+    def run(fused_layers: int) -> np.ndarray:
+        identity = Identity("onnxruntime-cuda", "1", precision, "CPU")
         engine = OnnxRuntimeCudaEngine(
-            path, precision, [Profile(1, 1)], 4, identity, layers, provider="CPUExecutionProvider"
+            path, [Profile(1, 1)], 4, identity, fused_layers, provider="CPUExecutionProvider"
         )
         slot = engine.slot()
         slot.pixels[:3] = images
         return slot.run(3)["logits"]
 
-    plain, fused = run(onnxruntime_cuda.NAME, layers=99), run(onnxruntime_cuda.FUSED, layers=2)
+    plain, fused = run(fused_layers=0), run(fused_layers=2)
     np.testing.assert_allclose(fused, plain, atol=tolerance)
     assert not np.array_equal(fused, plain), "it ran the same kernels"
     with pytest.raises(NotFused, match="2 of 99 layers"):
-        run(onnxruntime_cuda.FUSED, layers=99)
+        run(fused_layers=99)
