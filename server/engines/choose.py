@@ -123,7 +123,7 @@ def _rivals(best: Choice, rung: Rung) -> bool:
 def _why_not(rung: Rung, wanted: Wanted) -> str | None:
     objection = rung.kind.why_not(rung.precision)
     if objection and rung.kind.gated and wanted.engine == "auto":
-        return "not on this machine, see `vitscope engines`"  # where there is no GPU, nobody misses it
+        return "not on this machine, see `vitscope engines`"  # a machine without a GPU needs no details
     return objection
 
 

@@ -1,3 +1,5 @@
+"""Which engine and precision serve a bundle, and the reasons that are given."""
+
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def bundle(certificate: Certificate, int8: bool = False) -> Bundle:
 
 
 def choose(certificate: Certificate, wanted: Wanted) -> Choice:
-    """The only choice for a bundle without int8 graphs."""
+    """Return the only choice for a bundle without int8 graphs."""
     (choice,) = choose_for(bundle(certificate), wanted)
     return choice
 
@@ -97,7 +99,7 @@ def test_a_combination_that_does_not_exist_names_those_that_do() -> None:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine with a GPU, TensorRT, and an onnxruntime with CUDA."""
+    """Let this machine have a GPU, TensorRT, and an onnxruntime with CUDA."""
     runs_here(monkeypatch, "tensorrt", "onnxruntime-cuda", "onnxruntime-cuda-fused")
 
 
@@ -125,7 +127,7 @@ def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_th
 
 
 @pytest.mark.usefixtures("gpu")
-def test_who_asks_for_an_engine_gets_both_of_its_forms_measured() -> None:
+def test_both_forms_of_an_engine_that_is_asked_for_are_measured() -> None:
     found = choose_for(bundle(certificate()), Wanted("onnxruntime-cuda", "f32", allow_uncertified=False))
     assert [choice.engine for choice in found] == ["onnxruntime-cuda", "onnxruntime-cuda-fused"]
     assert all(choice.precision == "f32" and choice.certified for choice in found)

@@ -1,3 +1,5 @@
+"""Opening the engine of a choice."""
+
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from vitscope.server.engines.load import open_engine
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_an_engine_is_what_its_choice_said_before(tmp_path: Path, name: str) -> None:
+def test_an_engine_has_the_identity_that_its_kind_predicts(tmp_path: Path, name: str) -> None:
     matrix = write_graph(tmp_path / "graph.onnx")
     bundle = open_bundle(write_sample(tmp_path / "models", graph=(tmp_path / "graph.onnx").read_bytes()))
     choice = Choice(kind_named(name), "f32", "f32", "", certified=True)

@@ -1,3 +1,5 @@
+"""One engine on several devices."""
+
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from vitscope.server.engines.replicas import Replicas
 
 
 class Device(OnnxRuntimeEngine):
-    """Stands for an engine on a GPU of its own."""
+    """A stand-in for an engine on its own GPU."""
 
     def __init__(self, graph: Path, runs: int = 0) -> None:
         super().__init__(graph, [Profile(1, 1)], 2)
@@ -46,7 +48,7 @@ def test_slots_are_dealt_out_in_turn_and_all_of_them_run(devices: list[Device]) 
     assert all(np.array_equal(answer, answers[0]) for answer in answers)
 
 
-def test_they_count_fail_and_end_as_one(devices: list[Device]) -> None:
+def test_they_report_and_close_as_one(devices: list[Device]) -> None:
     engine = Replicas(devices, [Profile(2, 1)])
     assert status_of(engine) == Status(broken=None, usage=Usage(runs=7), fused_attention=12)
     devices[1].broken = "the second GPU has fallen off the bus"
