@@ -108,4 +108,4 @@ def _open(spec: EngineSpec) -> OnnxRuntimeEngine:
     return OnnxRuntimeEngine(spec.path, spec.profiles, spec.max_batch)
 
 
-KIND = EngineKind(NAME, ("f32",), why_not, identity, _profiles, _open)
+KIND = EngineKind(name=NAME, precisions=("f32",), why_not=why_not, identity=identity, profiles=_profiles, open=_open)

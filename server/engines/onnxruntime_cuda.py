@@ -154,12 +154,12 @@ def _open(spec: EngineSpec, name: str) -> Engine:
 
 def _kind(name: str, form_of: str | None) -> EngineKind:
     return EngineKind(
-        name,
-        _PRECISIONS,
-        why_not,
-        partial(identity, name=name),
-        gpu_profiles,
-        partial(_open, name=name),
+        name=name,
+        precisions=_PRECISIONS,
+        why_not=why_not,
+        identity=partial(identity, name=name),
+        profiles=gpu_profiles,
+        open=partial(_open, name=name),
         gated=True,
         form_of=form_of,
     )

@@ -118,4 +118,11 @@ def _open(spec: EngineSpec) -> OpenVinoEngine:
     return OpenVinoEngine(spec.path, spec.precision, spec.arithmetic, spec.profiles, spec.max_batch)
 
 
-KIND = EngineKind(NAME, ("int8", "bf16", "f32"), why_not, identity, _profiles, _open)
+KIND = EngineKind(
+    name=NAME,
+    precisions=("int8", "bf16", "f32"),
+    why_not=why_not,
+    identity=identity,
+    profiles=_profiles,
+    open=_open,
+)

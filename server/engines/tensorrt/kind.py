@@ -11,12 +11,12 @@ def _open(spec: EngineSpec) -> Engine:
 
 
 KIND = EngineKind(
-    bindings.NAME,
-    bindings.PRECISIONS,
-    bindings.why_not,
-    build.identity,
-    gpu_profiles,
-    _open,
-    build.is_built,
+    name=bindings.NAME,
+    precisions=bindings.PRECISIONS,
+    why_not=bindings.why_not,
+    identity=build.identity,
+    profiles=gpu_profiles,
+    open=_open,
+    is_built=build.is_built,
     gated=True,
 )
