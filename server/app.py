@@ -20,6 +20,7 @@ from vitscope.server.api.health import Health
 from vitscope.server.api.http.pages import pages
 from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
 from vitscope.server.engines.choose import Wanted
+from vitscope.server.engines.contract import status_of
 from vitscope.server.host.cpu import plan_threads
 from vitscope.server.host.loops import call_soon, watch_lag
 from vitscope.server.host.version import service_version
@@ -212,7 +213,7 @@ class App:
     def _alive(self) -> bool:
         """Return False when only a new process can help: a thread has ended, or an engine says that it is broken, as after an
         error that CUDA does not recover from."""
-        return self.scheduler.alive and not any(getattr(lane.engine, "broken", None) for lane in self._lanes())
+        return self.scheduler.alive and not any(status_of(lane.engine).broken for lane in self._lanes())
 
     def _model_changed(self, model: ServedModel) -> None:
         self.health.models_changed(self.repository)

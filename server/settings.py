@@ -8,7 +8,7 @@ import json
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -21,6 +21,16 @@ from pydantic_settings import (
     SettingsError,
     TomlConfigSettingsSource,
 )
+
+from vitscope.server.engines.ladder import ENGINES, PRECISIONS
+
+# Type checkers need literals; the ladder alone knows which.
+if TYPE_CHECKING:
+    EngineName = str
+    PrecisionName = str
+else:
+    EngineName = Literal["auto", *ENGINES]
+    PrecisionName = Literal["auto", *PRECISIONS]
 
 
 def _admin_address(value: str) -> str:
@@ -77,12 +87,8 @@ class Settings(BaseSettings):
         "reaches it may use it",
     )
 
-    engine: Literal["auto", "tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"] = Field(
-        "auto", description="auto takes the best that works here"
-    )
-    precision: Literal["auto", "f32", "f16", "bf16", "int8", "fp8"] = Field(
-        "auto", description="auto takes the fastest that processor and certificate allow"
-    )
+    engine: EngineName = Field("auto", description="auto takes the best that works here")
+    precision: PrecisionName = Field("auto", description="auto takes the fastest that processor and certificate allow")
     allow_uncertified: CliImplicitFlag[bool] = Field(
         False, description="serve a precision that the bundle's certificate does not cover"
     )

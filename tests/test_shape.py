@@ -30,11 +30,11 @@ SHARED = {"image_files", "tables"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
-    "server/engines/onnxruntime_attention.py",
+    "server/engines/onnx/attention.py",
+    "server/engines/onnx/opset.py",
+    "server/engines/onnx/precision.py",
     "server/engines/onnxruntime_cuda.py",
-    "server/engines/opset.py",
     "server/engines/tensorrt/build.py",
-    "server/engines/tensorrt/precision.py",
     "server/tools/limit.py",
 }
 

@@ -1,1 +1,1 @@
-"""Engines: the contract, one file for each, and how one is chosen."""
+"""Engines, which run a bundle's graphs: the interface, one file or folder for each, and how one is chosen."""

@@ -1,7 +1,7 @@
-"""What engines found out or built for one graph on one machine, kept for the next start.
+"""A cache on disk for what was measured or compiled for one graph on one machine.
 
-An entry is a file of one line of JSON (its key, and the SHA-256 of what follows) and the content. Entries are rebuildable
-and never trusted: one that is damaged, or was made for another key, is deleted and made anew.
+An entry is a file of one line of JSON (its key, and the SHA-256 of what follows) and the content. Entries can be made
+anew and are never trusted: one that is damaged, or was made for another key, is deleted.
 """
 
 import hashlib
@@ -21,24 +21,26 @@ log = structlog.get_logger()
 Key = Mapping[str, object]
 
 _SUFFIX, _UNFINISHED = ".entry", ".writing-"
-# Machines that share a folder of bundles keep entries of their own; the least recently used of the large ones go first.
+# Large entries in a folder, the least recently used of which are deleted. Machines that share a folder of bundles each
+# have their own entries.
 _KEPT = 32
-# Bytes up to which an entry stays for good: it takes no room, and may be a verdict on images that nobody gives again.
+# Bytes up to which an entry is never deleted: it takes no room, and may be a verdict on images that are not given
+# again.
 _SMALL = 2**16
-# Seconds after which an unfinished file is what a killed server has left.
+# Seconds after which an unfinished file must be that of a killed server.
 _ABANDONED = 3600.0
 
 
 def user_folder() -> Path:
-    """Where the XDG base directory specification puts a user's caches."""
+    """Return the folder in the user's cache directory, as the XDG base directory specification defines it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vitscope/engines"
 
 
 class EngineCache:
-    """Entries in the first of `folders` that can be written to; none can, and nothing is kept.
+    """Entries in the first of `folders` that can be written to; where none can, nothing is kept.
 
-    Only the last is made with the folders that it lies in. One before it lies in a bundle, which may have been moved away
-    while it was measured and must not come back as a folder without a manifest.
+    Only the last folder is created with its parents. Others lie in a bundle, which may have been moved away while it
+    was measured and must not come back as a folder without a manifest.
 
     Safe for several servers in one folder: an entry appears whole or not at all.
     """
@@ -47,7 +49,7 @@ class EngineCache:
         self._folders = folders
 
     def read(self, key: Key) -> bytes | None:
-        """The content that was written under this key, or None. Never raises."""
+        """Return the content that was written under this key, or None. Never raises."""
         for folder in self._folders:
             path = folder / _name(key)
             try:
@@ -65,14 +67,14 @@ class EngineCache:
         return None
 
     def known(self) -> Iterator[Mapping[str, Any]]:
-        """The keys of what is kept, in no order; entries that cannot be read are left out."""
+        """Yield the keys of all entries, in no order; entries that cannot be read are left out."""
         for folder in self._folders:
             for path in folder.glob("*" + _SUFFIX):
                 with suppress(OSError, ValueError, KeyError), path.open("rb") as file:
                     yield json.loads(file.readline())["key"]
 
     def write(self, key: Key, content: bytes) -> None:
-        """Keep content under a key, in place of what was there. Never raises: a server works without a cache."""
+        """Store content under a key, replacing an earlier entry. Never raises: a server works without a cache."""
         reasons = []
         for folder in self._folders:
             try:
@@ -104,7 +106,7 @@ def _header(key: Key, content: bytes) -> bytes:
 
 
 def _content(entry: bytes, key: Key) -> bytes:
-    """Raises ValueError where the entry is not whole or not of this key."""
+    """Return the content of an entry. Raises ValueError where it is damaged or not of this key."""
     header, _, content = entry.partition(b"\n")
     if header + b"\n" != _header(key, content):
         raise ValueError("damaged, or made for something else")
@@ -125,7 +127,7 @@ def _publish(path: Path, entry: bytes) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Delete all but the most recently used of the large entries. Another server may be at the same."""
+    """Delete all but the most recently used of the large entries. Another server may do so at the same time."""
     used: list[tuple[float, Path]] = []
     for path in folder.glob("*" + _SUFFIX):
         with suppress(FileNotFoundError):

@@ -1,13 +1,18 @@
-"""What the rest of the server knows of an engine."""
+"""The interface between the server and an engine: what an engine offers, and what it is called."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import astuple, dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 Precision = Literal["f32", "f16", "bf16", "int8", "fp8"]
 Outputs = Mapping[str, np.ndarray]
+
+
+def label(engine: str, precision: str) -> str:
+    """Return the name of an engine at a precision, as in logs, metrics and certificates: "openvino/bf16"."""
+    return f"{engine}/{precision}"
 
 
 @dataclass(frozen=True)
@@ -20,19 +25,52 @@ class Identity:
     device: str
 
     def __str__(self) -> str:
-        return f"{self.name}/{self.precision}"
+        return label(self.name, self.precision)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How an engine divides its threads: up to `streams` runs at a time, with `threads` each."""
+    """A division of an engine's threads: up to `streams` concurrent runs, with `threads` threads each."""
 
     streams: int
     threads: int
 
 
+@dataclass(frozen=True)
+class Usage:
+    """Work done so far, as sums that only grow: the difference of two is the work done in between.
+
+    rows: images asked for. padding: rows computed beside them to fill the bucket. graph_runs: runs that were one launch
+    of a CUDA graph. upload, compute, download: seconds by the GPU's clock.
+    """
+
+    runs: int = 0
+    rows: int = 0
+    padding: int = 0
+    graph_runs: int = 0
+    upload: float = 0.0
+    compute: float = 0.0
+    download: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an engine reports about itself; None where it has nothing to say.
+
+    broken: why it cannot be used any more. usage: work done so far. fused_attention: number of layers whose attention
+    is one kernel.
+    """
+
+    broken: str | None = None
+    usage: Usage | None = None
+    fused_attention: int | None = None
+
+
 class Slot(Protocol):
-    """Room for one batch and whatever the engine needs to run it. One thread uses a slot at a time.
+    """Buffers for one batch and whatever the engine needs to run it. One thread uses a slot at a time.
 
     The buffer belongs to the engine, so that it can be pinned memory or memory shared with another process.
     """
@@ -42,12 +80,14 @@ class Slot(Protocol):
         """uint8 [max_batch, H, W, 3]: the caller writes images into the first rows."""
 
     def run(self, n: int, profile: int = 0) -> Outputs:
-        """Run the first `n` rows in `engine.profiles[profile]`. Returns float32 arrays by output name, batch first, owned by
-        the caller."""
+        """Run the first `n` rows in `engine.profiles[profile]`.
+
+        Returns float32 arrays by output name, batch first, owned by the caller.
+        """
 
 
 class Engine(Protocol):
-    """A compiled graph. Thread-safe but for its slots."""
+    """A compiled graph. Thread-safe except for its slots. It may also have `status()`, see `status_of`."""
 
     @property
     def identity(self) -> Identity: ...
@@ -58,11 +98,26 @@ class Engine(Protocol):
 
     @property
     def profiles(self) -> Sequence[Profile]:
-        """What a run can choose from: first the one with the shortest run of a lone image (one stream of all threads), last the
-        one with the highest throughput. One alone where that is best at both."""
+        """The profiles that a run can choose from.
+
+        The first has the shortest run of a lone image (one stream of all threads), the last the highest throughput.
+        There is only one where it is best at both.
+        """
 
     def slot(self) -> Slot:
-        """A new slot. Slots may run at the same time."""
+        """Return a new slot. Slots may run at the same time."""
 
     def close(self) -> None:
         """Free what the engine holds; no slot may be used afterwards."""
+
+
+@runtime_checkable
+class ReportsStatus(Protocol):
+    """An engine that has something to report. Any thread may ask at any time, so `status` is cheap and never blocks."""
+
+    def status(self) -> Status: ...
+
+
+def status_of(engine: Engine) -> Status:
+    """Return what an engine reports about itself: nothing, where it has no `status()`."""
+    return engine.status() if isinstance(engine, ReportsStatus) else Status()

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines.kind import EngineKind, EngineSpec
 
 NAME = "onnxruntime"
 
 
 def why_not(precision: Precision) -> str | None:
-    """None where this machine can run ONNX Runtime at `precision`, else the reason in a few words."""
+    """Return None where this machine can run ONNX Runtime at `precision`, else the reason in a few words."""
     if precision != "f32":
         return f"onnxruntime has no {precision} kernels for the CPU"
     try:
@@ -23,16 +24,20 @@ def why_not(precision: Precision) -> str | None:
     return None
 
 
-def identity() -> Identity:
-    """What the engine says of itself on this machine."""
+def identity(precision: Precision = "f32") -> Identity:
+    """Return the identity of an engine on this machine."""
     import onnxruntime
 
-    return Identity(NAME, onnxruntime.__version__, "f32", "CPU")
+    return Identity(NAME, onnxruntime.__version__, precision, "CPU")
 
 
 class OnnxRuntimeEngine:
-    """One ONNX graph in an inference session for each profile. Raises onnxruntime's own exceptions for a graph that it cannot
-    load, ValueError for a profile of several streams with several threads each: the runs of a session share its threads."""
+    """One ONNX graph, in an inference session for each profile.
+
+    Raises onnxruntime's own exceptions for a graph that it cannot load, ValueError for a profile of several streams
+    with
+    several threads each: the runs of a session share its threads.
+    """
 
     def __init__(self, graph: Path, profiles: Sequence[Profile], max_batch: int) -> None:
         self._sessions = [_session(graph, profile) for profile in profiles]
@@ -79,8 +84,10 @@ def _session(graph: Path, profile: Profile) -> Any:
 
 
 def open_session(graph: Path, options: Any, providers: Sequence[Any]) -> Any:
-    """A session with a copy of the weights that lie beside the graph. Otherwise their file is mapped, and who writes over it changes
-    the answers, or ends the process (SIGBUS)."""
+    """Open a session with a copy of the weights that lie beside the graph.
+
+    By default their file is mapped, and whoever overwrites it changes the answers, or ends the process (SIGBUS).
+    """
     import onnxruntime
 
     named = graph.read_bytes()
@@ -90,3 +97,15 @@ def open_session(graph: Path, options: Any, providers: Sequence[Any]) -> Any:
         [file.name for file in files], contents, [len(content) for content in contents]
     )
     return onnxruntime.InferenceSession(os.fspath(graph), options, providers=providers)
+
+
+def _profiles(threads: int) -> list[Profile]:
+    """Return one stream of all threads and streams of one thread each: the runs of a session share its threads."""
+    return [Profile(streams, threads // streams) for streams in sorted({1, threads})]
+
+
+def _open(spec: EngineSpec) -> OnnxRuntimeEngine:
+    return OnnxRuntimeEngine(spec.path, spec.profiles, spec.max_batch)
+
+
+KIND = EngineKind(name=NAME, precisions=("f32",), why_not=why_not, identity=identity, profiles=_profiles, open=_open)

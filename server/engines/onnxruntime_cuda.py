@@ -1,28 +1,33 @@
-"""ONNX Runtime on an NVIDIA GPU: serves where TensorRT cannot, and while its plan is being built."""
+"""ONNX Runtime on an NVIDIA GPU: serves where TensorRT cannot, and while its plan is being built.
+
+It is there in two forms. "onnxruntime-cuda" runs the graphs as they are exported; in "onnxruntime-cuda-fused" each
+layer's attention is one node. Which of the two is faster is measured.
+"""
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines import cuda
+from vitscope.server.engines.batches import buckets
+from vitscope.server.engines.contract import Engine, Identity, Outputs, Precision, Profile
+from vitscope.server.engines.kind import EngineKind, EngineSpec
 from vitscope.server.engines.onnxruntime import open_session
-from vitscope.server.engines.tensorrt.bindings import why_no_gpu
-from vitscope.server.engines.tensorrt.cuda import devices
-from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.engines.replicas import gpu_profiles, on_every_gpu
 
-NAME = "onnxruntime-cuda"
-FUSED = "onnxruntime-cuda-fused"
-"""The same with each layer's attention as one node. Which of the two is faster is measured."""
+NAME, FUSED = "onnxruntime-cuda", "onnxruntime-cuda-fused"
+_PRECISIONS: tuple[Precision, ...] = ("f16", "f32")
 PROVIDER = "CUDAExecutionProvider"
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
 def why_not(precision: Precision) -> str | None:
-    """None where this machine can run ONNX Runtime at `precision` on a GPU, else the reason in a few words."""
-    if precision not in ("f32", "f16"):
+    """Return None where this machine can run ONNX Runtime at `precision` on a GPU, else the reason in a few words."""
+    if precision not in _PRECISIONS:
         return f"onnxruntime is not used in {precision} on a GPU"
     try:
         import onnxruntime
@@ -30,38 +35,36 @@ def why_not(precision: Precision) -> str | None:
         return f"onnxruntime cannot be imported ({error})"
     if PROVIDER not in onnxruntime.get_available_providers():
         return "this onnxruntime was built without CUDA; onnxruntime-gpu, installed in its place, has it"
-    return why_no_gpu(precision)
+    return cuda.why_no_gpu(precision)
 
 
 def identity(precision: Precision, device: int = 0, name: str = NAME) -> Identity:
-    """What the engine, of one name or the other, says of itself on this machine."""
+    """Return the identity of an engine of this precision, in either form, on one of this machine's GPUs."""
     import onnxruntime
 
-    return Identity(name, onnxruntime.__version__, precision, devices()[device].name)
+    return Identity(name, onnxruntime.__version__, precision, cuda.devices()[device].name)
 
 
 class OnnxRuntimeCudaEngine:
-    """One ONNX graph in one session on one GPU, for batches of 1, 2, 4, … up to `max_batch`; smaller ones are filled up.
+    """One ONNX graph in one session on one GPU, for batches of 1, 2, 4, … up to `max_batch`; smaller ones are padded.
 
-    graph: the float32 graph; for f16 it is converted. identity: under the name FUSED, the attention of the model's `layers` becomes a
-    node each. device: index of the GPU. provider: another one than CUDA's, for machines without a GPU. Raises onnxruntime's own
-    exceptions for a graph that it cannot load, RuntimeError where it would silently have fallen back to the processor, NotFused
-    or OpsetError for a graph without a fused form.
+    graph: the float32 graph; for f16 it is converted. fused_layers: how many layers' attention becomes one node each:
+    all of the model's, or 0 for none. device: index of the GPU. provider: another one than CUDA's, for machines
+    without a GPU. Raises onnxruntime's own exceptions for a graph that it cannot load, RuntimeError where it would
+    silently have fallen back to the processor, NotFused or OpsetError for a graph without a fused form.
     """
 
     def __init__(
         self,
         graph: Path,
-        precision: Precision,
         profiles: Sequence[Profile],
         max_batch: int,
         identity: Identity,
-        layers: int,
+        fused_layers: int = 0,
         device: int = 0,
         provider: str = PROVIDER,
     ) -> None:
-        fused_layers = layers if identity.name == FUSED else 0
-        self._session = _session(graph, precision, fused_layers, device, provider)
+        self._session = _session(graph, identity.precision, fused_layers, device, provider)
         self._place = ("cuda", device) if provider == PROVIDER else ("cpu", 0)
         self.max_batch, self.profiles, self.identity = max_batch, tuple(profiles), identity
 
@@ -82,7 +85,7 @@ class OnnxRuntimeCudaSlot:
 
     def run(self, n: int, profile: int = 0) -> Outputs:
         bound = next(bound for bound in self._bound if bound.size >= n)
-        # Rows beyond n hold what an earlier batch left; images of a batch do not see one another.
+        # Rows beyond n hold what an earlier batch left; images of a batch do not influence one another.
         return {name: values[:n] for name, values in bound.run(self.pixels[: bound.size]).items()}
 
 
@@ -105,7 +108,7 @@ class _Bound:
     def run(self, pixels: np.ndarray) -> Outputs:
         self._input.update_inplace(pixels)
         self._session.run_with_iobinding(self._binding)
-        # Copies: the bound memory is overwritten by the next run.
+        # Copies: the next run overwrites the bound memory.
         return {name: np.array(value.numpy()) for name, value in self._outputs.items()}
 
 
@@ -126,13 +129,41 @@ def _session(graph: Path, precision: Precision, fused_layers: int, device: int, 
 
 
 def _rewritten(graph: Path, precision: Precision, fused_layers: int, folder: Path) -> Path:
+    # Servers without a GPU need not have onnx.
     import onnx
 
-    from vitscope.server.engines.onnxruntime_attention import with_attention_nodes
-    from vitscope.server.engines.tensorrt.precision import retype, write
+    from vitscope.server.engines.onnx.attention import with_attention_nodes
+    from vitscope.server.engines.onnx.precision import retype, write
 
     path, model = folder / "graph.onnx", onnx.load(graph)
     if fused_layers:
         model = with_attention_nodes(model, fused_layers)
     write(retype(model, "f16") if precision == "f16" else model, path)
     return path
+
+
+def _open(spec: EngineSpec, name: str) -> Engine:
+    fused_layers = spec.bundle.manifest.layers if name == FUSED else 0
+
+    def open_on(gpu: int) -> Engine:
+        found = identity(spec.precision, gpu, name)
+        return OnnxRuntimeCudaEngine(spec.path, spec.profiles, spec.max_batch, found, fused_layers, gpu)
+
+    return on_every_gpu(open_on, spec.profiles)
+
+
+def _kind(name: str, form_of: str | None) -> EngineKind:
+    return EngineKind(
+        name=name,
+        precisions=_PRECISIONS,
+        why_not=why_not,
+        identity=partial(identity, name=name),
+        profiles=gpu_profiles,
+        open=partial(_open, name=name),
+        gated=True,
+        form_of=form_of,
+    )
+
+
+KIND = _kind(NAME, form_of=None)
+FUSED_KIND = _kind(FUSED, form_of=NAME)

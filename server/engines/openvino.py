@@ -9,6 +9,7 @@ import numpy as np
 
 from vitscope.server.engines import processor
 from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
+from vitscope.server.engines.kind import EngineKind, EngineSpec
 
 NAME = "openvino"
 
@@ -18,13 +19,14 @@ def _core() -> Any:
     import openvino
 
     core = openvino.Core()
-    # Otherwise the file of the weights is mapped, and who writes over it changes the answers, or ends the process (SIGBUS).
+    # By default the file of the weights is mapped, and whoever overwrites it changes the answers, or ends the process
+    # (SIGBUS).
     core.set_property({"ENABLE_MMAP": False})
     return core
 
 
 def why_not(precision: Precision) -> str | None:
-    """None where this machine can run OpenVINO at `precision`, else the reason in a few words."""
+    """Return None where this machine can run OpenVINO at `precision`, else the reason in a few words."""
     try:
         capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except ImportError as error:
@@ -39,7 +41,7 @@ def why_not(precision: Precision) -> str | None:
 
 
 def identity(precision: Precision) -> Identity:
-    """What an engine of this precision says of itself on this machine."""
+    """Return the identity of an engine of this precision on this machine."""
     import openvino
 
     device = _core().get_property("CPU", "FULL_DEVICE_NAME").strip()
@@ -49,8 +51,8 @@ def identity(precision: Precision) -> Identity:
 class OpenVinoEngine:
     """One ONNX graph compiled for the CPU, once for each profile.
 
-    `arithmetic` ("f32" or "bf16") is that of what the graph holds in floating point; it differs from `precision` where that is
-    int8, which is in the graph. Raises RuntimeError (from OpenVINO) for a graph that it cannot compile.
+    arithmetic: "f32" or "bf16", the type that floating-point operations are computed in. It differs from `precision`
+    for int8, whose operations are in the graph. Raises RuntimeError (from OpenVINO) for a graph that it cannot compile.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class OpenVinoSlot:
         request = self._requests[profile]
         request.set_input_tensor(self._inputs[n - 1])
         request.infer()
-        # Copies: the request's own memory is overwritten by its next run, while these are still being turned into replies.
+        # Copies: the next run of the request overwrites its memory, while replies are still being made of these.
         return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._outputs)}
 
 
@@ -102,6 +104,25 @@ def _properties(profile: Profile) -> dict[str, object]:
         "NUM_STREAMS": profile.streams,
         "INFERENCE_NUM_THREADS": profile.streams * profile.threads,
         "PERFORMANCE_HINT": "LATENCY" if profile.streams == 1 else "THROUGHPUT",
-        # The planner has counted the CPUs that this process may use; pinning would take the host's first ones.
+        # The thread plan counts the CPUs that this process may use; pinning would take the host's first ones.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _profiles(threads: int) -> list[Profile]:
+    """Return every division into streams of equally many threads."""
+    return [Profile(streams, threads // streams) for streams in range(1, threads + 1) if threads % streams == 0]
+
+
+def _open(spec: EngineSpec) -> OpenVinoEngine:
+    return OpenVinoEngine(spec.path, spec.precision, spec.arithmetic, spec.profiles, spec.max_batch)
+
+
+KIND = EngineKind(
+    name=NAME,
+    precisions=("int8", "bf16", "f32"),
+    why_not=why_not,
+    identity=identity,
+    profiles=_profiles,
+    open=_open,
+)

@@ -1,18 +1,30 @@
-"""One engine on several devices."""
+"""One engine on every GPU."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import cycle
-from operator import add
-from typing import Any
 
-from vitscope.server.engines.contract import Engine, Identity, Profile, Slot
+from vitscope.server.engines import cuda
+from vitscope.server.engines.contract import Engine, Identity, Profile, Slot, Status, Usage, status_of
+
+
+def gpu_profiles(threads: int) -> list[Profile]:
+    """Return the profiles of an engine that runs on every GPU; the processor's threads do not matter."""
+    gpus = len(cuda.devices())
+    # A second run on each GPU, whose copies overlap the first one's computation.
+    return [Profile(count, 1) for count in sorted({1, gpus, 2 * gpus})]
+
+
+def on_every_gpu(open_on: Callable[[int], Engine], profiles: Sequence[Profile]) -> Engine:
+    """Open an engine on each GPU that this process may use (CUDA_VISIBLE_DEVICES says which)."""
+    engines = [open_on(gpu) for gpu in range(len(cuda.devices()))]
+    return engines[0] if len(engines) == 1 else Replicas(engines, profiles)
 
 
 class Replicas:
-    """Engines that are alike, on a device each: slots are dealt out in turn, so that as many runs are on each of them.
+    """Equal engines, one for each device. Slots are dealt out in turn, so that each device gets as many runs.
 
-    profiles: as asked for, over all devices together.
+    profiles: of all devices together.
     """
 
     def __init__(self, engines: Sequence[Engine], profiles: Sequence[Profile]) -> None:
@@ -25,19 +37,15 @@ class Replicas:
     def slot(self) -> Slot:
         return next(self._turns).slot()
 
-    @property
-    def usage(self) -> Any:
-        """Of all together; AttributeError where the engines do not count."""
-        return reduce(add, [engine.usage for engine in self._engines])  # type: ignore[attr-defined]
-
-    @property
-    def broken(self) -> str | None:
-        """Why one of them cannot be used any more, or None."""
-        return next(filter(None, (getattr(engine, "broken", None) for engine in self._engines)), None)
-
-    @property
-    def fused_attention(self) -> int | None:
-        return getattr(self._engines[0], "fused_attention", None)
+    def status(self) -> Status:
+        """Return the sums of all devices; broken where one of them is."""
+        found = [status_of(engine) for engine in self._engines]
+        usages = [status.usage for status in found if status.usage is not None]
+        return Status(
+            broken=next((status.broken for status in found if status.broken), None),
+            usage=reduce(Usage.__add__, usages) if usages else None,
+            fused_attention=found[0].fused_attention,
+        )
 
     def close(self) -> None:
         for engine in self._engines:

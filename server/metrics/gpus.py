@@ -2,37 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from vitscope.server.engines.contract import status_of
 from vitscope.server.metrics.families import LANE
 from vitscope.server.scheduling.lane import Lane
 
 log = structlog.get_logger()
-
-
-class Usage(Protocol):
-    """What an engine did so far, as counts and seconds that only grow (tensorrt/runtime.py)."""
-
-    runs: int
-    rows: int
-    padding: int
-    graph_runs: int
-    upload: float
-    compute: float
-    download: float
-
-
-@runtime_checkable
-class CountsUsage(Protocol):
-    """An engine that counts what it does."""
-
-    @property
-    def usage(self) -> Usage: ...
 
 
 class GpuCollector(Collector):
@@ -90,9 +71,9 @@ class UsageCollector(Collector):
             "vitscope_engine_runs", "Runs, by how their kernels were launched.", labels=(*LANE, "launch")
         )
         for lane in self._lanes():
-            if not isinstance(lane.engine, CountsUsage):
+            usage = status_of(lane.engine).usage
+            if usage is None:
                 continue
-            usage = lane.engine.usage
             _add(seconds, lane, {"upload": usage.upload, "compute": usage.compute, "download": usage.download})
             _add(rows, lane, {"image": usage.rows, "padding": usage.padding})
             _add(runs, lane, {"graph": usage.graph_runs, "kernels": usage.runs - usage.graph_runs})

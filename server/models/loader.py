@@ -10,12 +10,12 @@ import structlog
 from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
 from vitscope.bundle.reader import ENGINES
 from vitscope.server.engines.cache import EngineCache, user_folder
-from vitscope.server.engines.choose import GATED, Choice, Wanted, choose
+from vitscope.server.engines.choose import Choice, Wanted, choose
 from vitscope.server.engines.contract import Engine
+from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
 from vitscope.server.models.errors import LoadAbandoned
-from vitscope.server.models.gating import GateFailed, has_own, require
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.measure import time_one_image
 from vitscope.server.models.tuning import find_fastest
@@ -121,7 +121,7 @@ class Loader:
         another engine; on the processor only a failed gate is passed over."""
         if isinstance(error, GateFailed):
             return True
-        return self._choices[0].engine in GATED and not isinstance(error, LoadAbandoned)
+        return self._choices[0].kind.gated and not isinstance(error, LoadAbandoned)
 
     def _missing(self, graph: GraphName, error: Exception) -> str:
         key = ModelKey(self._bundle.manifest.name, self._bundle.manifest.version)
@@ -164,7 +164,7 @@ class Loader:
         """Return whether the engine has to pass the gate. Engines of the processor are certified with the bundle, and
         are gated only on images that an operator gave."""
         asked = self._images is not None or has_own(engine, self._bundle, graph, self._cache)
-        return asked or self.choice.engine in GATED
+        return asked or self.choice.kind.gated
 
     def _was_busy(self, lane: Lane) -> bool:
         return time_one_image(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]

@@ -16,7 +16,7 @@ from vitscope.server.engines import processor
 from vitscope.server.engines.cache import EngineCache, Key
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Engine, Profile
-from vitscope.server.engines.load import candidate_profiles, identify, open_engine
+from vitscope.server.engines.load import open_engine
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.scheduling.cost import CostModel
@@ -91,7 +91,9 @@ def find_fastest(
 
 def _key(bundle: Bundle, choices: Sequence[Choice], threads: int, max_batch: int) -> Key:
     """Return the cache key: everything that the result depends on."""
-    engines = [{**asdict(identify(choice)), "arithmetic": choice.arithmetic} for choice in choices]
+    engines = [
+        {**asdict(choice.kind.identity(choice.precision)), "arithmetic": choice.arithmetic} for choice in choices
+    ]
     return {
         "kind": "tuning 1",
         "graph": CLASSIFY,
@@ -133,7 +135,7 @@ class Tuner:
 
         Raises LoadAbandoned, and what opening the engine of the first choice raises.
         """
-        alone, *more = candidate_profiles(choices[0].engine, threads)
+        alone, *more = choices[0].kind.profiles(threads)
         best = Option(choices[0], alone)
         for profile in more:
             challenger = Option(best.choice, profile)
@@ -141,7 +143,7 @@ class Tuner:
                 break
             best = challenger
         for choice in choices[1:]:
-            possible = candidate_profiles(choice.engine, threads)
+            possible = choice.kind.profiles(threads)
             challenger = Option(choice, best.profile if best.profile in possible else possible[-1])
             try:
                 if self._faster(challenger, best):

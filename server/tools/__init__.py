@@ -1,1 +1,1 @@
-"""Commands for whoever runs the server: what this machine can run, and how well."""
+"""Commands for operators: what this machine can run, and how well."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
-from vitscope.server.engines.choose import ENGINES, LADDER, NoEngine, Wanted
+from vitscope.server.engines.choose import NoEngine, Wanted
+from vitscope.server.engines.ladder import ENGINES, PRECISIONS
 from vitscope.server.errors import NotReady
 from vitscope.server.host.cpu import available_cpus
 from vitscope.server.host.logs import configure_logging
@@ -19,13 +20,11 @@ OK, FAILED, USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str]) -> int:
-    """0 when everything that a server would need for the bundle is in the cache."""
+    """Return 0 when everything that a server would need for the bundle is in the cache."""
     parser = argparse.ArgumentParser(prog="vitscope build-engine", description=__doc__)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
     parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
-    parser.add_argument(
-        "--precision", default="auto", choices=["auto", *sorted({precision for _, precision in LADDER})]
-    )
+    parser.add_argument("--precision", default="auto", choices=["auto", *sorted(PRECISIONS)])
     parser.add_argument("--max-batch", type=int, default=16, metavar="N", help="as the server's (default: %(default)s)")
     parser.add_argument("--engine-cache", type=Path, metavar="DIR", help="as the server's (default: in the bundle)")
     parser.add_argument("--images", type=Path, metavar="DIR", help=f"{HELP}; the server goes by what is found")
@@ -53,9 +52,8 @@ def _build(bundle: Bundle, settings: EngineSettings, images: np.ndarray | None) 
         lane = loader.lane(graph)
         entry = loader.gates.get(graph)
         checked = f"top-1 {entry.top1_agreement:.1%} of {entry.images} images" if entry else loader.choice.reason
-        print(
-            f"{lane.name}: {lane.engine.identity} on {lane.engine.identity.device}, batches to {lane.best_batch}: {checked}"
-        )
+        identity = lane.engine.identity
+        print(f"{lane.name}: {identity} on {identity.device}, batches to {lane.best_batch}: {checked}")
         lane.engine.close()
 
 

@@ -12,30 +12,30 @@ OK, NONE = 0, 1
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print a line for each engine and precision, best first; 1 when none of them can serve."""
+    """Print a line for each engine and precision, best first; return 1 when none of them can serve."""
     parser = argparse.ArgumentParser(prog="vitscope engines", description=__doc__)
     parser.add_argument("bundle", nargs="?", type=Path, help="<models>/<name>/<version>: also say what would serve it")
     arguments = parser.parse_args(argv)
     found = list(objections())
     grouped: dict[tuple[str, str], list[str]] = {}
-    for engine, precision, why in found:
-        grouped.setdefault((engine, why or "yes"), []).append(precision)
+    for rung, why in found:
+        grouped.setdefault((rung.kind.name, why or "yes"), []).append(rung.precision)
     rows = ((engine, ", ".join(precisions), here) for (engine, here), precisions in grouped.items())
     print(text_table(("engine", "precisions", "here"), rows))
     if arguments.bundle:
         print()
-        return _chosen(arguments.bundle)
-    return OK if any(why is None for *_, why in found) else NONE
+        return _print_choice(arguments.bundle)
+    return OK if any(why is None for _, why in found) else NONE
 
 
-def _chosen(path: Path) -> int:
+def _print_choice(path: Path) -> int:
     try:
         bundle = open_bundle(path)
         choices = choose(bundle, Wanted("auto", "auto", allow_uncertified=False))
     except (BundleError, NoEngine) as error:
         print(f"{path}: {error}")
         return NONE
-    first, *others = (f"{choice.engine}/{choice.precision}" for choice in choices)
+    first, *others = choices
     measured = f", or {others[0]} where that measures faster" if others else ""
-    print(f"{bundle.manifest.name}/{bundle.manifest.version} is served by {first}{measured}: {choices[0].reason}")
+    print(f"{bundle.manifest.name}/{bundle.manifest.version} is served by {first}{measured}: {first.reason}")
     return OK

@@ -1,4 +1,4 @@
-"""Images of one's own, as a model takes them."""
+"""The user's own images, as a model takes them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import prepare_encoded
 
 HELP = "hold engines to these images (folder, searched at every depth; at most 256 are used) instead of made-up ones"
-# Fewer say little of an engine; more take long on the processor, where the reference runs.
+# Fewer say little about an engine; more take long on the processor, where the reference runs.
 _FEWEST, _MOST = 8, 256
 
 
@@ -20,10 +20,11 @@ class UnusableImages(ValueError):
 
 
 def read_images(folder: Path, manifest: Manifest) -> np.ndarray:
-    """The images in a folder, decoded and fitted to the model's input as the server does it: uint8 [M, H, W, 3], M from 8 to 256.
+    """Read the images in a folder as the server would: uint8 [M, H, W, 3], M from 8 to 256.
 
-    Of more than 256, the first, the last and those at even distances between them, by name. Raises UnusableImages where there is
-    no such folder, where it has fewer than 8 images, and for files that cannot be decoded, all of them named.
+    Of more than 256 it takes the first, the last and those at even distances between them, by name. Raises
+    UnusableImages where there is no such folder, where it has fewer than 8 images, and for files that cannot be
+    decoded, all named.
     """
     if not folder.is_dir():
         raise UnusableImages(f"--images {folder}: no such folder")

@@ -1,4 +1,4 @@
-"""The arithmetic limit: what an engine makes of large matrix products, as the measure for what it makes of a model."""
+"""The arithmetic limit: an engine's speed in large matrix products, to compare its speed on a model with."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from vitscope.bundle import CLASSIFY, Bundle, BundleWriter, Certificate, Graph, Manifest, open_bundle
 
-# A chain of products of a [ROWS, WIDTH] matrix with [WIDTH, WIDTH] ones for each image: shapes as in a large ViT, with next to
-# nothing between the products.
+# For each image, a chain of products of a [ROWS, WIDTH] matrix with [WIDTH, WIDTH] matrices: shapes as in a large ViT,
+# with next to nothing between the products.
 _ROWS, _WIDTH, _PRODUCTS = 512, 1024, 8
 OPERATIONS = 2.0 * _ROWS * _WIDTH**2 * _PRODUCTS
 """Floating-point operations for each image."""
 
 
 def limit_bundle(folder: Path, like: Manifest) -> Bundle:
-    """Write a bundle that takes and gives what `like` does, without attention, and multiplies matrices in between."""
+    """Write a bundle with the inputs and logits of `like`, without attention, that only multiplies matrices."""
     with BundleWriter(folder, "limit", version=1) as writer:
         outputs = tuple(output for output in like.graphs[CLASSIFY].outputs if output.name == "logits")
         graph = Graph(file="graphs/classify.onnx", outputs=outputs)
@@ -37,7 +37,7 @@ def _write_graph(path: Path, like: Manifest) -> None:
         "rows": np.array([1]),
         "head": random.standard_normal((_WIDTH, labels)).astype(np.float32),
     }
-    # Orthogonal-like matrices keep the numbers in the range of half precision however long the chain is.
+    # Nearly orthogonal matrices keep the numbers in the range of half precision, however long the chain is.
     for index in range(_PRODUCTS):
         constants[f"matrix{index}"] = (random.standard_normal((_WIDTH, _WIDTH)) / _WIDTH**0.5).astype(np.float32)
     nodes = [

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
-from vitscope.server.engines import onnxruntime
-from vitscope.server.engines.choose import ENGINES, Choice, choice_of, means, objections, plain_form
-from vitscope.server.engines.contract import Engine
-from vitscope.server.engines.gate import bars_of, judge, made_up_images, through
-from vitscope.server.engines.load import candidate_profiles, open_engine
-from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.engines.choose import Choice, Wanted, choice_of, objections
+from vitscope.server.engines.contract import Engine, status_of
+from vitscope.server.engines.gate import compare, made_up_images
+from vitscope.server.engines.ladder import ENGINES, kind_named
+from vitscope.server.engines.load import open_engine
 from vitscope.server.host.cpu import available_cpus
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.tools.images import HELP, UnusableImages, read_images
@@ -25,26 +24,23 @@ from vitscope.server.tools.limit import OPERATIONS, limit_bundle
 from vitscope.tables import text_table
 
 OK, FAILED, USAGE = 0, 1, 2
-# Images to compare on where nobody gave any.
-_MADE_UP = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tested:
-    """One engine and precision: what the gate says of each graph, seconds by batch size of the first, and floating-point
-    operations per second in large matrix products. fused: layers whose attention is one kernel, where the engine can tell.
-    failure: why it did not get so far."""
+    """The results of one engine and precision, as far as it got.
+
+    entries: the gate's comparison of each graph. seconds: by batch size, of the first graph. limit: floating-point
+    operations per second in large matrix products. fused: layers whose attention is one kernel, where the engine
+    reports it. failure: why there is no more.
+    """
 
     choice: Choice
-    entries: dict[GraphName, CertificateEntry]
-    seconds: dict[int, float]
-    limit: float | None
+    entries: dict[GraphName, CertificateEntry] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    limit: float | None = None
     fused: int | None = None
     failure: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.choice.engine}/{self.choice.precision}"
 
     @property
     def passed(self) -> bool:
@@ -52,7 +48,7 @@ class Tested:
 
 
 def main(argv: Sequence[str]) -> int:
-    """0 when every engine that this machine can run, of those asked for, answers as the reference does; 1 otherwise."""
+    """Return 0 when every engine that was asked for and can run here agrees with the reference, otherwise 1."""
     parser = argparse.ArgumentParser(prog="vitscope selftest", description=__doc__)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
     parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
@@ -65,60 +61,45 @@ def main(argv: Sequence[str]) -> int:
     except (BundleError, UnusableImages) as error:
         print(f"vitscope selftest: {error}", file=sys.stderr)
         return USAGE
-    results = []
-    for engine, precision, why in objections(bundle):
-        if not means(arguments.engine, engine):
+    results, wanted = [], Wanted(arguments.engine, "auto", allow_uncertified=True)
+    for rung, why in objections(bundle):
+        if not wanted.accepts(rung.kind):
             continue
         if why is None:
-            _say(f"{engine}/{precision}: building, comparing and measuring")
-            results.append(_test(bundle, choice_of(bundle, engine, precision), arguments.max_batch, images))
+            _report(f"{rung}: building, comparing and measuring")
+            results.append(_test(bundle, choice_of(bundle, rung), arguments.max_batch, images))
         else:
-            _say(f"{engine}/{precision}: not here: {why}")
+            _report(f"{rung}: not here: {why}")
     print(render(bundle.manifest, results))
     return OK if results and all(result.passed for result in results) else FAILED
 
 
 def _images(folder: Path | None, manifest: Manifest) -> np.ndarray:
-    return (
-        read_images(folder, manifest)
-        if folder
-        else made_up_images(_MADE_UP, manifest.input.height, manifest.input.width)
-    )
+    return read_images(folder, manifest) if folder else made_up_images(manifest.input.height, manifest.input.width)
 
 
 def _test(bundle: Bundle, choice: Choice, max_batch: int, images: np.ndarray) -> Tested:
-    entries, seconds = dict[GraphName, CertificateEntry](), dict[int, float]()
-    fused: int | None = None
+    result = Tested(choice)
     try:
         for graph in (name for name in (CLASSIFY, ATTENTION) if name in bundle.manifest.graphs):
             with _opened(bundle, graph, choice, max_batch) as engine:
-                entries[graph] = _gate(engine, bundle, graph, images)
-                seconds = seconds or _measured(engine)
-                fused = getattr(engine, "fused_attention", None)
-        return Tested(choice, entries, seconds, _limit(bundle.manifest, choice), fused)
+                result.entries[graph] = compare(engine, engine.slot(), bundle, graph, images)
+                result.seconds = result.seconds or _measured(engine)
+                result.fused = status_of(engine).fused_attention
+        result.limit = _limit(bundle.manifest, choice)
     except Exception as error:  # whatever an engine raises: the other engines are still to be tested
-        return Tested(choice, entries, seconds, None, failure=str(error) or type(error).__name__)
+        result.failure = str(error) or type(error).__name__
+    return result
 
 
 @contextmanager
 def _opened(bundle: Bundle, graph: GraphName, choice: Choice, max_batch: int) -> Iterator[Engine]:
-    profile = candidate_profiles(choice.engine, available_cpus())[0]
+    profile = choice.kind.profiles(available_cpus())[0]
     engine = open_engine(bundle, graph, choice, [profile], max_batch)
     try:
         yield engine
     finally:
         engine.close()
-
-
-def _gate(engine: Engine, bundle: Bundle, graph: GraphName, images: np.ndarray) -> CertificateEntry:
-    profile = candidate_profiles(onnxruntime.NAME, available_cpus())[0]
-    reference = onnxruntime.OnnxRuntimeEngine(bundle.graph_path(graph), [profile], engine.max_batch)
-    try:
-        run, reference_run = through(engine.slot()), through(reference.slot())
-        bars = bars_of(engine.identity.precision)
-        return judge(run, reference_run, images, buckets(engine.max_batch), engine.identity, bars)
-    finally:
-        reference.close()
 
 
 def _measured(engine: Engine) -> dict[int, float]:
@@ -128,17 +109,19 @@ def _measured(engine: Engine) -> dict[int, float]:
 
 
 def _limit(like: Manifest, choice: Choice) -> float | None:
-    """Operations per second in large matrix products; None for 8 bits, whose graphs are made by quantising a model."""
+    """Measure operations per second in large matrix products; None for 8 bits, which need a quantised model."""
     if choice.precision in ("int8", "fp8") or find_spec("onnx") is None:
         return None
-    plain = replace(choice, engine=plain_form(choice.engine))  # there is no attention to fuse
+    plain = replace(choice, kind=kind_named(choice.kind.plain_form))  # there is no attention to fuse
     with TemporaryDirectory() as folder, _opened(limit_bundle(Path(folder), like), CLASSIFY, plain, 16) as engine:
         return max(OPERATIONS * size / seconds for size, seconds in _measured(engine).items())
 
 
 def arithmetic(manifest: Manifest) -> float:
-    """Floating-point operations of one image through the encoder and the patch embedding, two for each multiplication with its
-    addition. Assumes the usual feed-forward width of four times the model's."""
+    """Compute the floating-point operations of one image: encoder and patch embedding, two for each multiply-add.
+
+    Assumes the usual feed-forward width of four times the model's.
+    """
     tokens, width = manifest.tokens.prefix + manifest.tokens.patches, manifest.width
     block = 12 * tokens * width**2 + 2 * tokens**2 * width
     embedding = manifest.tokens.patches * manifest.tokens.patch_height * manifest.tokens.patch_width * 3 * width
@@ -146,11 +129,11 @@ def arithmetic(manifest: Manifest) -> float:
 
 
 def render(manifest: Manifest, results: Sequence[Tested]) -> str:
-    """The tables: a row for each engine and batch size, then what the gate found."""
+    """Format the results: a table with a row for each engine and batch size, then one of the gate's comparisons."""
     operations = arithmetic(manifest)
     rates = [
         (
-            result.name,
+            str(result.choice),
             f"{size}",
             f"{seconds * 1000:.2f}",
             f"{size / seconds:,.1f}",
@@ -162,7 +145,7 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
     ]
     gates = [
         (
-            result.name,
+            str(result.choice),
             graph,
             f"{entry.top1_agreement:.1%}",
             "–" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
@@ -173,15 +156,15 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
         for graph, entry in result.entries.items()
     ]
     fused = [
-        f"{result.name}: attention is one kernel in {result.fused} of {manifest.layers} layers"
+        f"{result.choice}: attention is one kernel in {result.fused} of {manifest.layers} layers"
         for result in results
         if result.fused is not None
     ]
-    failures = [f"{result.name} FAILED: {result.failure}" for result in results if result.failure]
+    failures = [f"{result.choice} FAILED: {result.failure}" for result in results if result.failure]
     return "\n\n".join(
         [
-            f"{manifest.name}/{manifest.version}: {operations / 1e9:.2f} GFLOP per image. Limit: what the same engine makes of large "
-            "matrix products.",
+            f"{manifest.name}/{manifest.version}: {operations / 1e9:.2f} GFLOP per image. "
+            "Limit: what the same engine makes of large matrix products.",
             text_table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates),
             text_table(("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates),
             *fused,
@@ -190,5 +173,5 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
     )
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

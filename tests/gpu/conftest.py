@@ -1,11 +1,13 @@
+"""The GPU that the tests run on."""
+
 import pytest
 
-from vitscope.server.engines.tensorrt.cuda import CudaError, Device, devices
+from vitscope.server.engines.cuda import CudaError, Device, devices
 
 
 @pytest.fixture(scope="session")
 def gpu() -> Device:
-    """The first GPU; skips the test where there is none."""
+    """Return the first GPU; skip the test where there is none."""
     try:
         found = devices()
     except (CudaError, ImportError) as error:

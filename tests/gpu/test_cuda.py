@@ -1,6 +1,6 @@
-"""What tests/server/engines/tensorrt/test_cuda.py and test_runtime.py check on host memory, on a GPU.
+"""The checks of tests/server/engines/test_cuda.py and tensorrt/test_runtime.py, on a GPU instead of host memory.
 
-TensorRT is not needed: its place is taken by a plan whose kernels are one copy on the GPU.
+TensorRT is not needed: it is replaced by a plan whose kernels are one copy on the GPU.
 """
 
 import threading
@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from cuda.bindings import runtime as real
 
-from tests.server.engines.tensorrt.recording import IExecutionContext, Recipe, TensorRt
+from tests.server.engines.tensorrt.recipe import Recipe
+from tests.server.engines.tensorrt.recording import IExecutionContext, TensorRt
+from vitscope.server.engines import cuda
 from vitscope.server.engines.contract import Identity, Profile
-from vitscope.server.engines.tensorrt import bindings, cuda
-from vitscope.server.engines.tensorrt.cuda import (
+from vitscope.server.engines.cuda import (
     CudaError,
     Device,
     DeviceBuffer,
@@ -25,6 +26,7 @@ from vitscope.server.engines.tensorrt.cuda import (
     Stream,
     check,
 )
+from vitscope.server.engines.tensorrt import bindings
 from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 MIB = 2**20
@@ -53,7 +55,7 @@ def test_the_gpu_says_what_it_is(gpu: Device) -> None:
     assert cuda.driver_version() != "0.0"
 
 
-def test_rows_come_back_as_they_went(stack: ExitStack) -> None:
+def test_rows_are_copied_unchanged(stack: ExitStack) -> None:
     stream, done = stack.enter_context(Stream()), stack.enter_context(Event())
     source, target = (stack.enter_context(PinnedArray((64, 224, 224, 3), np.uint8)) for _ in range(2))
     buffer = stack.enter_context(DeviceBuffer(source.array.nbytes))
@@ -66,7 +68,7 @@ def test_rows_come_back_as_they_went(stack: ExitStack) -> None:
     assert not target.array[40:].any()
 
 
-def test_events_tell_seconds(stack: ExitStack) -> None:
+def test_events_measure_seconds(stack: ExitStack) -> None:
     stream = stack.enter_context(Stream())
     source, buffer = (
         stack.enter_context(PinnedArray((256 * MIB,), np.uint8)),
@@ -170,7 +172,7 @@ def test_copies_of_two_slots_overlap_and_python_runs_meanwhile(stack: ExitStack)
 
 
 class CopyingContext(IExecutionContext):
-    """Kernels that make floats of the pixels' bytes: one copy on the GPU."""
+    """A context whose only kernel copies the pixels' bytes to the logits."""
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert self._shape is not None
@@ -205,8 +207,9 @@ def test_an_engine_answers_from_several_slots_at_once(gpu: Device, monkeypatch: 
         thread.start()
     for thread in threads:
         thread.join()
-    usage = engine.usage
+    usage = engine.status().usage
     engine.close()
+    assert usage
     assert wrong == []
     assert here.violations == []
     assert 0 < usage.graph_runs < usage.runs == 60

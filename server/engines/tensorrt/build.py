@@ -1,82 +1,74 @@
-"""A plan for a graph on this GPU: from the cache if it was built for just this, else built now."""
+"""The plan of a graph on this GPU: from the cache if it was built for exactly this, else built now."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
 from pydantic import ValidationError
 
-from vitscope.bundle import Bundle, GraphName
+from vitscope.server.engines import cuda
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.cache import EngineCache, Key
-from vitscope.server.engines.contract import Identity, Profile
-from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.contract import Identity, Precision
+from vitscope.server.engines.kind import EngineSpec
+from vitscope.server.engines.tensorrt import bindings
 from vitscope.server.engines.tensorrt.builder import Options, build
 from vitscope.server.engines.tensorrt.identity import PlanIdentity
 from vitscope.server.engines.tensorrt.layers import fused_attention
 from vitscope.server.engines.tensorrt.messages import Progress
-from vitscope.server.engines.tensorrt.profiles import buckets, ranges
+from vitscope.server.engines.tensorrt.profiles import ranges
 from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 
 log = structlog.get_logger()
 
 _PLAN, _TIMINGS = "tensorrt plan 1", "tensorrt timings 1"
-# Of a build's progress, every so much of it is worth a line in the log.
-_TOLD = 0.2
+# Share of a build between two lines in the log.
+_LOGGED = 0.2
 
 
-def identity(precision: str, device: int = 0) -> Identity:
-    """What an engine of this precision says of itself on this machine."""
-    return Identity(bindings.NAME, bindings.version(), precision, cuda.devices()[device].name)  # type: ignore[arg-type]
+def identity(precision: Precision, device: int = 0) -> Identity:
+    """Return the identity of an engine of this precision on one of this machine's GPUs."""
+    return Identity(bindings.NAME, bindings.version(), precision, cuda.devices()[device].name)
 
 
-def open_plan(
-    bundle: Bundle,
-    graph: GraphName,
-    path: Path,
-    precision: str,
-    profiles: Sequence[Profile],
-    max_batch: int,
-    cache: EngineCache,
-    device: int = 0,
-) -> TensorRtEngine:
-    """The engine of a bundle's graph, whose ONNX file is at `path`.
+def open_plan(spec: EngineSpec, device: int = 0) -> TensorRtEngine:
+    """Open the engine of a bundle's graph on one GPU, building its plan first where the cache has none.
 
-    A plan is used only where it was built for exactly this graph, version of TensorRT, GPU and driver; that is compared before
-    TensorRT sees it, because a plan is code that runs. Building takes from seconds to minutes. Raises BuildFailed, CudaError.
+    A plan is used only where it was built for exactly this graph, version of TensorRT, GPU and driver. That is
+    compared before TensorRT sees it, because a plan is code that runs. Building takes from seconds to minutes. Raises
+    BuildFailed, CudaError.
     """
-    trt, batches = bindings.load(), buckets(max_batch)
-    wanted = plan_identity(bundle, path, precision, batches, device)
+    trt, cache, wanted = bindings.load(), spec.cache, plan_identity(spec, device)
     key = _key(wanted)
     plan = cache.read(key)
     if plan is None:
         for reason in set(_mismatches(cache, wanted)):
-            log.info("a cached plan cannot be used here", graph=graph, reason=reason)
+            log.info("a cached plan cannot be used here", graph=spec.graph, reason=reason)
         cuda.select(device)
-        plan = _build(trt, path, wanted, cache)
+        plan = _build(trt, spec.path, wanted, cache)
         cache.write(key, plan)
-    return TensorRtEngine(plan, identity(precision, device), profiles, batches, device)
+    return TensorRtEngine(plan, identity(spec.precision, device), spec.profiles, wanted.batches, device)
 
 
-def is_built(bundle: Bundle, path: Path, precision: str, max_batch: int, cache: EngineCache, device: int = 0) -> bool:
-    """Whether `open_plan` finds its plan in the cache."""
-    return cache.read(_key(plan_identity(bundle, path, precision, buckets(max_batch), device))) is not None
+def is_built(spec: EngineSpec, device: int = 0) -> bool:
+    """Return whether `open_plan` finds its plan in the cache."""
+    return spec.cache.read(_key(plan_identity(spec, device))) is not None
 
 
 def _key(identity: PlanIdentity) -> Key:
     return {"kind": _PLAN, **identity.model_dump(mode="json")}
 
 
-def plan_identity(
-    bundle: Bundle, path: Path, precision: str, batches: tuple[int, ...], device: int = 0
-) -> PlanIdentity:
-    """What a plan for this graph has to be made for, on this machine."""
+def plan_identity(spec: EngineSpec, device: int = 0) -> PlanIdentity:
+    """Return what the plan of a graph has to be built for on this machine."""
     gpu = cuda.devices()[device]
     # The weights are a file of their own beside the graph, and the manifest has verified hashes of both.
-    files = {name: digest for name, digest in bundle.manifest.files.items() if name.startswith(path.parent.name)}
-    content = f"{path.name} {sorted(files.items())}"
+    folder = spec.path.parent.name
+    files = {name: digest for name, digest in spec.bundle.manifest.files.items() if name.startswith(folder)}
+    content = f"{spec.path.name} {sorted(files.items())}"
     return PlanIdentity(
         tensorrt=bindings.version(),
         gpu=gpu.name,
@@ -84,8 +76,8 @@ def plan_identity(
         multiprocessors=gpu.multiprocessors,
         driver=cuda.driver_version(),
         graph=hashlib.sha256(content.encode()).hexdigest(),
-        precision=precision,  # type: ignore[arg-type]
-        batches=batches,
+        precision=spec.precision,
+        batches=buckets(spec.max_batch),
     )
 
 
@@ -97,7 +89,7 @@ def _build(trt: object, path: Path, wanted: PlanIdentity, cache: EngineCache) ->
     options = Options(timing_cache=cache.read(timings) or b"")
     with TemporaryDirectory() as folder:
         source = path if wanted.precision == "f32" else _retyped(path, wanted.precision, Path(folder))
-        built = build(trt, source, ranges(wanted.batches), options, Progress(trt, _Told()))
+        built = build(trt, source, ranges(wanted.batches), options, Progress(trt, _ProgressLog()))
     cache.write(timings, built.timing_cache)
     fused = fused_attention(built.layers, len(ranges(wanted.batches)))
     log.info(
@@ -106,32 +98,32 @@ def _build(trt: object, path: Path, wanted: PlanIdentity, cache: EngineCache) ->
     return built.plan
 
 
-def _retyped(path: Path, precision: str, folder: Path) -> Path:
+def _retyped(path: Path, precision: Precision, folder: Path) -> Path:
     """Write the graph in another arithmetic into a folder. What is not in 8 bits of an fp8 graph is in f16."""
     # Servers without a GPU need not have onnx.
     import onnx
 
-    from vitscope.server.engines.tensorrt.precision import retype, write
+    from vitscope.server.engines.onnx.precision import retype, write
 
     written = folder / path.name
     write(retype(onnx.load(path), "bf16" if precision == "bf16" else "f16"), written)
     return written
 
 
-class _Told:
-    """A line in the log now and then."""
+class _ProgressLog:
+    """Logs the progress of a build at every fifth of it."""
 
     def __init__(self) -> None:
-        self._next = _TOLD
+        self._next = _LOGGED
 
     def __call__(self, phases: str, done: float) -> None:
         if done >= self._next:
-            self._next = done + _TOLD
+            self._next = done + _LOGGED
             log.info("building a TensorRT plan", done=f"{done:.0%}", phases=phases)
 
 
 def _mismatches(cache: EngineCache, wanted: PlanIdentity) -> Iterator[str]:
-    """How the plans in the cache that were made of the same graph in the same precision differ from the one that is wanted."""
+    """Yield how cached plans of the same graph in the same precision differ from the one that is wanted."""
     for key in cache.known():
         if key.get("kind") != _PLAN or (key.get("graph"), key.get("precision")) != (wanted.graph, wanted.precision):
             continue

@@ -13,7 +13,7 @@ from vitscope.server.engines.tensorrt.profiles import Range
 
 
 class BuildFailed(Exception):
-    """TensorRT made no plan of a graph; the message holds everything that it said about it."""
+    """TensorRT made no plan of a graph; the message holds all of TensorRT's messages."""
 
 
 class BuildCancelled(BuildFailed):
@@ -22,11 +22,12 @@ class BuildCancelled(BuildFailed):
 
 @dataclass(frozen=True)
 class Options:
-    """How to build.
+    """Options of a build.
 
     workspace: bytes of GPU memory that a layer may use for intermediate results; None: as much as there is.
-    optimization_level: 0 (first kernel that works) to 5 (longest search). timing_cache: what an earlier build on the same GPU
-    returned. target: the GPU to build for, such as "SM89"; for TensorRT-RTX alone, which builds for any without having one.
+    optimization_level: 0 (first kernel that works) to 5 (longest search). timing_cache: what an earlier build on the
+    same GPU returned. target: the GPU to build for, such as "SM89"; for TensorRT-RTX alone, which builds for GPUs
+    that the machine does not have.
     """
 
     workspace: int | None = None
@@ -62,8 +63,8 @@ def build(
 ) -> Built:
     """Build a graph that takes uint8 [N, H, W, 3], with one optimisation profile for each range of N.
 
-    trt: the TensorRT module, or TensorRT-RTX's. graph: an ONNX file, beside which its external data is found, or a serialised
-    model that holds its weights. Takes seconds to minutes. Raises BuildFailed, BuildCancelled.
+    trt: the TensorRT module, or TensorRT-RTX's. graph: an ONNX file, beside which its external data is found, or a
+    serialised model that holds its weights. Takes seconds to minutes. Raises BuildFailed, BuildCancelled.
     """
     with Messages(trt) as messages:
         try:
@@ -71,7 +72,7 @@ def build(
         except TypeError as error:  # what the bindings make of a null pointer
             raise BuildFailed(messages.explain("TensorRT does not start; is there a GPU with a driver?")) from error
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        # Owns the weights until the plan is there.
+        # Owns the weights, and so has to live until the plan is built.
         parser = trt.OnnxParser(network, messages.logger)
         if not (parser.parse(graph) if isinstance(graph, bytes) else parser.parse_from_file(str(graph))):
             for index in range(parser.num_errors):
@@ -110,7 +111,7 @@ def _configuration(trt: Any, builder: Any, options: Options) -> Any:
         config.set_compute_capability(getattr(trt.ComputeCapability, options.target), 0)
     known = config.create_timing_cache(options.timing_cache)
     if known is None or not config.set_timing_cache(known, False):
-        # Of another GPU or another TensorRT: a new one is only slower.
+        # It is of another GPU or another TensorRT. Without it the build only takes longer.
         config.set_timing_cache(config.create_timing_cache(b""), False)
     return config
 

@@ -1,4 +1,4 @@
-"""What a plan was built from, with and for. TensorRT loads a plan only where all of that is the same, or answers wrongly."""
+"""What a plan was built from, with and for. Where any of it differs, TensorRT refuses the plan or answers wrongly."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,9 +19,9 @@ _WORDS = {
 class PlanIdentity(BaseModel):
     """Everything that decides whether a plan may be used.
 
-    tensorrt: version of the library that built it. gpu, compute_capability ("9.0"), multiprocessors, driver (the CUDA version that
-    it supports): of the GPU that it was built on. graph: SHA-256 of the float32 ONNX file and its weights. batches: the sizes
-    that it runs, in rising order.
+    tensorrt: version of the library that built it. gpu, compute_capability ("9.0"), multiprocessors, driver (the CUDA
+    version that it supports): of the GPU that it was built on. graph: SHA-256 of the float32 ONNX file and its weights.
+    batches: the sizes that it runs, in rising order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,7 +36,7 @@ class PlanIdentity(BaseModel):
     batches: tuple[int, ...]
 
     def differences(self, wanted: "PlanIdentity") -> str:
-        """How this plan's identity differs from the one that is needed, both sides named; empty where it does not."""
+        """Return how this identity differs from the one that is needed, both sides named; empty where it does not."""
         return "; ".join(
             f"{word}: the plan has {_shown(getattr(self, field))}, needed is {_shown(getattr(wanted, field))}"
             for field, word in _WORDS.items()

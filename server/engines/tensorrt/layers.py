@@ -1,4 +1,4 @@
-"""What became of a graph's layers in an engine."""
+"""The layers of an engine, and which of them are a graph's attention."""
 
 import json
 import re
@@ -11,19 +11,21 @@ _FUSED = "_gemm_mha_v2"
 
 
 def layers_in(text: str) -> list[str]:
-    """Names of the engine layers that one verbose message of the builder prints, if it prints any."""
+    """Return the names of the engine layers that one verbose message of the builder prints, if it prints any."""
     return _PRINTED.findall(text)
 
 
 def inspected(information: str) -> list[str]:
-    """Names of the layers in what an IEngineInspector says of an engine as JSON; without detailed verbosity it lists bare
-    names. Raises ValueError for something else."""
+    """Return the names of the layers in what an IEngineInspector says of an engine as JSON.
+
+    Without detailed verbosity it lists bare names. Raises ValueError for something else.
+    """
     layers = json.loads(information)["Layers"]
     return [layer["Name"] if isinstance(layer, dict) else layer for layer in layers]
 
 
 def fused_attention(layers: Iterable[str], ranges: int) -> int:
-    """In how many of a graph's layers the whole attention is one kernel, given the engine's layers.
+    """Return in how many of a graph's layers the whole attention is one kernel, given the engine's layers.
 
     An engine holds the graph once for each of its `ranges`; one that lost a fusion in any of them counts as less.
     """

@@ -1,4 +1,4 @@
-"""What TensorRT says, kept for whoever has to explain a failure, and how far a build has come."""
+"""TensorRT's log messages, collected to explain failures, and the progress of a build."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from vitscope.server.engines.tensorrt.layers import layers_in
 
 log = structlog.get_logger()
 
-# TensorRT repeats itself; more different complaints than this explain nothing.
+# TensorRT repeats messages; more different ones than this explain nothing.
 _KEPT = 100
 
 
 class Messages:
-    """Collects what TensorRT says in the process while it is entered.
+    """Collects TensorRT's messages in the whole process while the context is entered.
 
-    Every call into TensorRT that takes a logger takes `logger`. TensorRT uses the first logger that it was ever given and ignores
-    others, so there is one per process, and it passes messages on to all collectors: a build in the background may find in its
-    messages what the serving engine caused.
+    Every call into TensorRT that takes a logger takes `logger`. TensorRT uses the first logger that it was ever given
+    and
+    ignores others, so there is one per process, and it passes messages on to all collectors: those of a build in the
+    background may include messages that the serving engine caused.
 
     layers: names of the engine layers that the builder printed.
     """
@@ -40,21 +41,21 @@ class Messages:
         self.logger.listeners.remove(self)
 
     def error(self, text: str) -> None:
-        """Keep an error; what was said before is not kept twice."""
+        """Keep an error, unless it is kept already."""
         _keep(self._errors, text)
 
     def warning(self, text: str) -> None:
-        """Keep a warning; likewise."""
+        """Keep a warning, unless it is kept already."""
         _keep(self._warnings, text)
 
     def explain(self, headline: str) -> str:
-        """One text for a person: the headline, then errors and warnings, each on a line of its own."""
-        said: list[str] = []
+        """Return a text for a person: the headline, then errors and warnings, each on a line of its own."""
+        reasons: list[str] = []
         for text in (*self._errors, *(f"(warning) {text}" for text in self._warnings)):
-            # An error is told again by each function that it passes through.
-            if not any(text in other or other in text for other in said):
-                said.append(text)
-        return "\n  - ".join([headline, *(said or ["TensorRT gave no reason"])])
+            # Each function that an error passes through reports it again.
+            if not any(text in other or other in text for other in reasons):
+                reasons.append(text)
+        return "\n  - ".join([headline, *(reasons or ["TensorRT gave no reason"])])
 
 
 def _keep(texts: dict[str, None], text: str) -> None:
@@ -64,7 +65,7 @@ def _keep(texts: dict[str, None], text: str) -> None:
 
 @cache
 def _logger(trt: Any) -> Any:
-    """The process's logger for one TensorRT module. Messages arrive on any thread."""
+    """Return the process's logger for one TensorRT module. Messages arrive on any thread."""
     severity = trt.ILogger.Severity
     errors = (severity.INTERNAL_ERROR, severity.ERROR)
 
@@ -84,9 +85,9 @@ def _logger(trt: Any) -> Any:
                     listener.error(text)
                 elif level == severity.WARNING:
                     listener.warning(text)
-            # Who listens reports what it heard; what nobody waits for must not get lost.
-            tell = log.debug if listeners or level == severity.INFO else log.warning
-            tell("tensorrt says", text=text.strip(), severity=level.name.lower())
+            # Collectors report their messages themselves; without one, they must not get lost.
+            write = log.debug if listeners or level == severity.INFO else log.warning
+            write("tensorrt says", text=text.strip(), severity=level.name.lower())
 
     return Logger()
 
@@ -99,10 +100,11 @@ class _Phase:
 
 
 class Progress:
-    """Follows a build: calls `report` with its nested phases in one line ("Building 2/5 > Timing 31/40") and the share of the
-    outermost one that is done (0..1, never falling).
+    """The progress of a build, passed on to `report`.
 
-    `report` is called on TensorRT's threads and must not raise. monitor: TensorRT's side of it, an IProgressMonitor.
+    `report` gets the nested phases in one line ("Building 2/5 > Timing 31/40") and the share of the outermost one
+    that is done (0..1, never falling). It is called on TensorRT's threads and must not raise. monitor: the
+    IProgressMonitor that TensorRT calls.
     """
 
     def __init__(self, trt: Any, report: Callable[[str, float], None]) -> None:
@@ -114,7 +116,7 @@ class Progress:
         self._lock = Lock()
 
     def cancel(self) -> None:
-        """Let the build end at its next step, without a plan."""
+        """End the build at its next step, without a plan."""
         self.cancelled = True
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
@@ -126,7 +128,7 @@ class Progress:
         self._report(line, done)
 
     def step(self, name: str, completed: int) -> bool:
-        """Whether to go on."""
+        """Report a step and return whether to go on."""
         with self._lock:
             self._phases[name].completed = completed
             line, done = self._line(name)
@@ -148,7 +150,7 @@ class Progress:
             parts.append(f"{name} {current.completed}/{current.steps}")
             name = current.parent or ""
             current = self._phases.get(name)
-        # Phases run side by side, and the one that moved may be behind another.
+        # Phases run concurrently, and the one that moved may be behind another.
         self._done = max(self._done, share)
         return " > ".join(reversed(parts)), self._done
 

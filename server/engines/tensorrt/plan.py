@@ -1,16 +1,20 @@
-"""A plan that TensorRT has loaded: what goes in and out, and contexts to run it in."""
+"""A plan that TensorRT has loaded: its inputs and outputs, and contexts to run it in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vitscope.server.engines.tensorrt.cuda import DeviceBuffer, Stream
+import structlog
+
+from vitscope.server.engines.cuda import DeviceBuffer, Stream
 from vitscope.server.engines.tensorrt.layers import fused_attention, inspected
 from vitscope.server.engines.tensorrt.messages import Messages
 
+log = structlog.get_logger()
+
 
 class TensorRtError(Exception):
-    """TensorRT refused a plan or a run; the message holds what it said."""
+    """TensorRT refused a plan or a run; the message holds TensorRT's own messages."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,11 @@ class LoadedPlan:
     trt: the TensorRT module. plan: what `builder.build` made. buckets: the batch sizes that it is needed for. Raises
     TensorRtError for a plan that cannot be loaded, lacks a bucket, or is not one of uint8 pixels in and float32 out.
 
-    pixels: the input. outputs: the others. scratch: bytes of GPU memory that a context needs while it runs. uncapturable:
-    buckets of which no CUDA graph could be made.
+    pixels: the input tensor. outputs: the other tensors. scratch: bytes of GPU memory that a context needs while it
+    runs.
+    fused_attention: in how many of the graph's layers the whole attention is one kernel; None where TensorRT does not
+    say.
+    uncapturable: buckets of which no CUDA graph could be made.
     """
 
     def __init__(self, trt: Any, plan: bytes, buckets: Sequence[int]) -> None:
@@ -54,17 +61,19 @@ class LoadedPlan:
         self.pixels = self._tensor(inputs[0], trt.DataType.UINT8)
         self.outputs = tuple(self._tensor(name, trt.DataType.FLOAT) for name in names if name not in inputs)
         self._ranges = {bucket: self._range(bucket) for bucket in self.buckets}
+        self.fused_attention = self._count_fused_attention()
 
     def _tensor(self, name: str, dtype: Any) -> Tensor:
         found, (batch, *row) = self._engine.get_tensor_dtype(name), tuple(self._engine.get_tensor_shape(name))
         if found != dtype or batch != -1 or min(row, default=1) < 1:
             raise TensorRtError(
-                f"{name} of the plan: found {found.name} {[batch, *row]}; needed: {dtype.name}, with -1 for the batch alone"
+                f"{name} of the plan: found {found.name} {[batch, *row]}; needed: {dtype.name}, "
+                "with -1 for the batch alone"
             )
         return Tensor(name, tuple(row))
 
     def _range(self, bucket: int) -> int:
-        """The narrowest of the plan's optimisation profiles that covers a bucket."""
+        """Return the index of the narrowest optimisation profile that covers a bucket."""
         ranges = []
         for index in range(self._engine.num_optimization_profiles):
             least, _, most = self._engine.get_tensor_profile_shape(self.pixels.name, index)
@@ -76,60 +85,64 @@ class LoadedPlan:
         return min(fitting)[1]
 
     def context(self, bucket: int, stream: Stream, scratch: DeviceBuffer, addresses: Mapping[str, int]) -> Any:
-        """An execution context that needs to be told nothing more to run a bucket.
+        """Create an execution context that is ready to run a bucket.
 
-        scratch: `self.scratch` bytes; contexts that never run at the same time can share it. addresses: where each tensor is on
-        the GPU. Raises TensorRtError.
+        scratch: `self.scratch` bytes; contexts that never run at the same time can share it. addresses: where each
+        tensor is on the GPU. Raises TensorRtError.
         """
         trt = self.trt
-        with Messages(trt) as said:
+        with Messages(trt) as messages:
             context = self._engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
-            demand(context is not None, said, "TensorRT made no execution context")
+            demand(context is not None, messages, "TensorRT made no execution context")
             context.set_device_memory(scratch.handle, self.scratch)
             took = context.set_optimization_profile_async(self._ranges[bucket], int(stream.handle))
-            demand(took, said, f"TensorRT took no optimisation profile for a batch of {bucket}")
+            demand(took, messages, f"TensorRT took no optimisation profile for a batch of {bucket}")
             shape = self.pixels.batch(bucket)
-            demand(context.set_input_shape(self.pixels.name, shape), said, f"TensorRT took no pixels of shape {shape}")
+            demand(
+                context.set_input_shape(self.pixels.name, shape), messages, f"TensorRT took no pixels of shape {shape}"
+            )
             try:
                 missing = context.infer_shapes()
             except RuntimeError as error:
                 raise TensorRtError(
-                    said.explain(f"TensorRT could not tell the shapes of its outputs: {error}")
+                    messages.explain(f"TensorRT could not tell the shapes of its outputs: {error}")
                 ) from error
-            demand(not missing, said, f"TensorRT could not tell the shapes of its outputs without {missing}")
+            demand(not missing, messages, f"TensorRT could not tell the shapes of its outputs without {missing}")
             for output in self.outputs:
                 found = tuple(context.get_tensor_shape(output.name))
-                demand(found == output.batch(bucket), said, f"{output.name} is {found} for a batch of {bucket}")
+                demand(found == output.batch(bucket), messages, f"{output.name} is {found} for a batch of {bucket}")
             for name, address in addresses.items():
-                demand(context.set_tensor_address(name, address), said, f"TensorRT took no buffer for {name}")
+                demand(context.set_tensor_address(name, address), messages, f"TensorRT took no buffer for {name}")
         return context
 
-    @property
-    def fused_attention(self) -> int:
-        """In how many of the graph's layers the whole attention is one kernel."""
-        inspector = self._engine.create_engine_inspector()
-        information = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
-        return fused_attention(inspected(information), self._engine.num_optimization_profiles)
+    def _count_fused_attention(self) -> int | None:
+        try:
+            inspector = self._engine.create_engine_inspector()
+            information = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+            return fused_attention(inspected(information), self._engine.num_optimization_profiles)
+        except Exception as error:  # whatever it is: a plan whose layers are unknown can serve
+            log.warning("the layers of a TensorRT plan cannot be read", reason=str(error))
+            return None
 
     def close(self) -> None:
-        """Unload it; contexts have to be gone by then."""
+        """Unload the plan. Its contexts must have been destroyed before."""
         self._engine = None
         self._runtime = None
 
 
-def demand(met: bool, said: Messages, complaint: str) -> None:
-    """Raise TensorRtError, with what TensorRT said, unless a call that reports failure by its value succeeded."""
+def demand(met: bool, messages: Messages, complaint: str) -> None:
+    """Raise TensorRtError with TensorRT's messages unless `met`: some of its calls report failure by their value."""
     if not met:
-        raise TensorRtError(said.explain(complaint))
+        raise TensorRtError(messages.explain(complaint))
 
 
 def _load(trt: Any, plan: bytes) -> tuple[Any, Any]:
-    """TensorRT's runtime, which has to outlive what it loads, and the engine."""
-    with Messages(trt) as said:
+    """Return TensorRT's runtime, which has to outlive what it loads, and the engine."""
+    with Messages(trt) as messages:
         try:
-            runtime = trt.Runtime(said.logger)
+            runtime = trt.Runtime(messages.logger)
         except TypeError as error:  # what the bindings make of a null pointer
-            raise TensorRtError(said.explain("TensorRT does not start")) from error
+            raise TensorRtError(messages.explain("TensorRT does not start")) from error
         engine = runtime.deserialize_cuda_engine(plan)
-        demand(engine is not None, said, f"TensorRT does not load the plan of {len(plan)} bytes")
+        demand(engine is not None, messages, f"TensorRT does not load the plan of {len(plan)} bytes")
     return runtime, engine

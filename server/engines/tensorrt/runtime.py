@@ -1,58 +1,38 @@
-"""Running a plan: pixels from pinned memory through a stream of each slot's own, with nothing allocated once a slot is there.
+"""Running a plan: each slot has pinned memory and a stream of its own, and a run allocates nothing.
 
-A run takes the smallest bucket (one of a few batch sizes) that its rows fit in. Only those rows are copied to the GPU and back.
-The rest of the bucket holds what earlier runs left there, or what the memory held before: every byte is a pixel, the rows of a
-ViT do not see one another, and what is computed for them stays on the GPU.
+A run takes the smallest bucket (one of a few batch sizes) that its rows fit in. Only those rows are copied to the GPU
+and back. The rest of the bucket holds what earlier runs left there, or what the memory held before: every byte is a
+valid pixel, the images of a batch do not influence one another, and the outputs of these rows are never copied back.
 """
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import astuple, dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import structlog
 
-from vitscope.server.engines.contract import Identity, Outputs, Profile
-from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines import cuda
+from vitscope.server.engines.contract import Identity, Outputs, Profile, Status, Usage
+from vitscope.server.engines.tensorrt import bindings
 from vitscope.server.engines.tensorrt.messages import Messages
 from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError, demand
 
 log = structlog.get_logger()
 
-# Up to this batch size, launching the 130 to 160 kernels of a ViT one by one takes the processor about as long as running
-# them takes the GPU. At 32 images nothing is left to gain.
+# Up to this batch size, launching the 130 to 160 kernels of a ViT one by one takes the processor about as long as
+# running them takes the GPU. At 32 images a graph gains nothing.
 _LARGEST_GRAPH = 8
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What was done so far: sums that only grow, so that any two tell what happened in between.
-
-    rows: images asked for. padding: rows that were computed beside them, to fill the bucket. graph_runs: runs that were one
-    launch of a CUDA graph. upload, compute, download: seconds by the GPU's clock.
-    """
-
-    runs: int = 0
-    rows: int = 0
-    padding: int = 0
-    graph_runs: int = 0
-    upload: float = 0.0
-    compute: float = 0.0
-    download: float = 0.0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class TensorRtEngine:
     """A plan on one GPU.
 
-    plan: what `builder.build` made, its identity compared with this machine's. buckets: batch sizes to run in, rising; the last
-    is the largest batch. device: index of the GPU. Raises TensorRtError for a plan that cannot be loaded or is not one of uint8
-    pixels in and float32 out, CudaError, and what `bindings.load` raises.
+    plan: what `builder.build` made, its identity compared with this machine's. buckets: batch sizes to run in,
+    rising; the last is the largest batch. device: index of the GPU. Raises TensorRtError for a plan that cannot be
+    loaded or is not one of uint8 pixels in and float32 out, CudaError, and what `bindings.load` raises.
     """
 
     def __init__(
@@ -71,20 +51,13 @@ class TensorRtEngine:
         self._slots.append(slot)
         return slot
 
-    @property
-    def usage(self) -> Usage:
-        """What all slots did together."""
-        return reduce(Usage.__add__, [slot.usage for slot in self._slots], Usage())
-
-    @property
-    def fused_attention(self) -> int | None:
-        """Of the plan; None once it is closed."""
-        return self._plan.fused_attention if self._plan else None
-
-    @property
-    def broken(self) -> str | None:
-        """Why a slot cannot be used any more, or None. Such errors of CUDA's stay until the process ends."""
-        return next((slot.broken for slot in self._slots if slot.broken), None)
+    def status(self) -> Status:
+        """Sum up all slots; broken where one of them is. Such errors of CUDA last until the process ends."""
+        return Status(
+            broken=next((slot.broken for slot in self._slots if slot.broken), None),
+            usage=reduce(Usage.__add__, [slot.usage for slot in self._slots], Usage()),
+            fused_attention=self._plan.fused_attention if self._plan else None,
+        )
 
     def close(self) -> None:
         for slot in self._slots:
@@ -95,9 +68,9 @@ class TensorRtEngine:
 
 
 class TensorRtSlot:
-    """Pinned rows for pixels and outputs, the same on the GPU, and a stream.
+    """Pinned memory for pixels and outputs, buffers for both on the GPU, and a stream.
 
-    usage: what it did. broken: why it cannot be used any more.
+    usage: work done so far. broken: why it cannot be used any more.
     """
 
     pixels: np.ndarray
@@ -126,7 +99,7 @@ class TensorRtSlot:
         self._outputs = {output.name: _buffers(resources, output.batch(most), np.float32) for output in plan.outputs}
         addresses = {plan.pixels.name: self._input.handle}
         addresses |= {name: buffer.handle for name, (_, buffer) in self._outputs.items()}
-        # One for all buckets, because a slot runs one at a time.
+        # One for all buckets, because a slot runs one of them at a time.
         scratch = resources.enter_context(cuda.DeviceBuffer(plan.scratch))
         for size in self._sizes:
             bucket = _Bucket(plan, size, self._stream, scratch, addresses)
@@ -136,22 +109,24 @@ class TensorRtSlot:
         self.pixels = self._pixels.array
 
     def run(self, n: int, profile: int = 0) -> Outputs:
-        """As the contract says; profiles differ in how many slots run, not in how. Raises ValueError, CudaError,
-        TensorRtError."""
+        """Run the first `n` rows. Profiles differ in how many slots run at a time, not in how they run.
+
+        Raises ValueError for a number of rows that does not fit, CudaError, TensorRtError.
+        """
         if not 1 <= n <= self._sizes[-1]:
             raise ValueError(f"rows to run: found {n}, accepted: 1 to {self._sizes[-1]}")
         if self.broken:
             raise TensorRtError(f"this slot cannot be used any more: {self.broken}")
         bucket = self._buckets[bisect_left(self._sizes, n)]
-        cuda.select(self._device)  # a thread serves engines on several GPUs in turn
+        cuda.select(self._device)  # one thread serves engines on several GPUs
         try:
             self._enqueue(n, bucket)
             self._ended.wait()
             self.usage += self._account(n, bucket)
         except BaseException as error:
-            self._settle(error)
+            self._recover(error)
             raise
-        # Copies: the next run overwrites the pinned rows while these are still being turned into replies.
+        # Copies: the next run overwrites the pinned memory, while replies are still being made of these.
         return {name: pinned.array[:n].copy() for name, (pinned, _) in self._outputs.items()}
 
     def _enqueue(self, n: int, bucket: "_Bucket") -> None:
@@ -175,22 +150,22 @@ class TensorRtSlot:
             download=self._ended.since(self._computed),
         )
 
-    def _settle(self, error: BaseException) -> None:
-        """Wait for what a failed run left in the stream: it may still read the rows that the next batch is written to."""
+    def _recover(self, error: BaseException) -> None:
+        """Wait for the work that a failed run left in the stream: it may still read the rows of the next batch."""
         try:
             self._stream.synchronize()
         except cuda.CudaError as worse:
             self.broken = f"{error}; then {worse}"
 
     def close(self) -> None:
-        """Give everything back. The engine does it for its slots."""
+        """Free everything. The engine calls this for its slots."""
         resources, self._resources = self._resources, None
         if resources is None:
             return
         with suppress(cuda.CudaError):
             cuda.select(self._device)
             self._stream.synchronize()
-        vars(self).pop("pixels", None)  # an AttributeError is better than a look at memory that is gone
+        vars(self).pop("pixels", None)  # an AttributeError is better than an access to freed memory
         self.broken = self.broken or "it was closed"
         resources.close()
 
@@ -203,10 +178,10 @@ def _buffers(
 
 
 class _Bucket:
-    """Runs of one batch size, in an execution context of their own.
+    """Runs of one batch size, in an execution context of its own.
 
-    So a context is told shapes and addresses once and is never changed, which NVIDIA asks for as long as a graph that was
-    captured from it is launched.
+    So shapes and addresses of a context are set once and never changed, which NVIDIA requires as long as a graph that
+    was captured from it is launched.
     """
 
     def __init__(
@@ -223,7 +198,7 @@ class _Bucket:
         self._context: Any = plan.context(size, stream, scratch, addresses)
 
     def prepare(self, resources: ExitStack) -> None:
-        """Run once, because the first run does work that others do not; for a small batch, capture a graph, or log why not."""
+        """Run once, because the first run does extra work; for a small batch, capture a graph, or log why not."""
         self._enqueue()
         self._stream.synchronize()
         if self.size > _LARGEST_GRAPH or self.size in self._plan.uncapturable:
@@ -241,10 +216,10 @@ class _Bucket:
             self._enqueue()
 
     def _enqueue(self) -> None:
-        with Messages(self._plan.trt) as said:
+        with Messages(self._plan.trt) as messages:
             ran = self._context.execute_async_v3(int(self._stream.handle))
-            demand(ran, said, f"TensorRT did not run a batch of {self.size}")
+            demand(ran, messages, f"TensorRT did not run a batch of {self.size}")
 
     def close(self) -> None:
-        """Destroy the context, whoever still knows this bucket."""
+        """Destroy the context, even where this bucket is still referenced."""
         self._context = None

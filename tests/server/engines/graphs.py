@@ -10,7 +10,7 @@ HEIGHT, WIDTH, CLASSES = 4, 6, 3
 
 
 def write_graph(path: Path) -> np.ndarray:
-    """logits = mean over the pixels of each channel, times a matrix; returns the matrix, float32 [3, CLASSES]."""
+    """Write a graph: logits = mean of each channel, times a matrix. Returns the matrix, float32 [3, CLASSES]."""
     matrix = np.arange(9, dtype=np.float32).reshape(3, CLASSES) / 10
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),

@@ -1,3 +1,5 @@
+"""The cache on disk, and what becomes of damaged, old and foreign entries."""
+
 import multiprocessing
 import os
 from pathlib import Path
@@ -40,7 +42,7 @@ def test_any_damage_is_noticed_and_the_entry_deleted(tmp_path: Path, at: int, bi
 
 
 @pytest.mark.parametrize("length", [0, 1, 40, -1])
-def test_half_an_entry_is_no_entry(tmp_path: Path, length: int) -> None:
+def test_an_incomplete_entry_is_deleted(tmp_path: Path, length: int) -> None:
     cache = EngineCache(tmp_path)
     cache.write(KEY, b"content")
     (path,) = entries(tmp_path)
@@ -67,14 +69,14 @@ def test_the_next_folder_is_used_where_the_first_cannot_be_written_to(tmp_path: 
     assert cache.read(KEY) == b"content"
 
 
-def test_no_folder_at_all_is_no_error(tmp_path: Path) -> None:
+def test_a_cache_without_a_folder_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = EngineCache(tmp_path / "file/engines")
     cache.write(KEY, b"content")
     assert cache.read(KEY) is None
 
 
-def test_a_folder_that_was_moved_away_is_not_brought_back(tmp_path: Path) -> None:
+def test_a_folder_that_was_moved_away_is_not_created_again(tmp_path: Path) -> None:
     bundle = tmp_path / "models/fashion/2"
     bundle.mkdir(parents=True)
     cache = EngineCache(bundle / "engines", tmp_path / "user/engines")
@@ -98,7 +100,7 @@ def test_the_least_recently_used_entries_and_what_a_killed_server_left_are_delet
     (tmp_path / ".writing-abandoned").touch()
     os.utime(tmp_path / ".writing-abandoned", (0, 0))
     (tmp_path / ".writing-now").touch()
-    assert cache.read({"number": 0}) == LARGE  # which makes it the newest
+    assert cache.read({"number": 0}) == LARGE  # makes it the most recently used
     cache.write({"number": 32}, LARGE)
     left = [number for number in range(33) if cache.read({"number": number}) is not None]
     assert left == [0, *range(2, 33)]
@@ -106,8 +108,8 @@ def test_the_least_recently_used_entries_and_what_a_killed_server_left_are_delet
     assert (tmp_path / ".writing-now").exists()
 
 
-def test_what_is_small_stays_however_much_comes_after_it(tmp_path: Path) -> None:
-    """Above all what the gate found on one's own images: nothing else would tell an engine that failed there from a good one."""
+def test_small_entries_are_never_deleted(tmp_path: Path) -> None:
+    """Such as the gate's verdict on the user's own images, without which an engine that failed there would serve."""
     cache = EngineCache(tmp_path)
     cache.write({"kind": "gate"}, b"{}")
     (verdict,) = entries(tmp_path)
@@ -122,7 +124,7 @@ def _write_much(folder: Path, letter: bytes) -> None:
         EngineCache(folder).write(KEY, letter * 100_000)
 
 
-def test_readers_never_see_a_mixture_of_two_servers_that_start_at_once(tmp_path: Path) -> None:
+def test_readers_never_get_a_mixture_of_two_writers(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=_write_much, args=(tmp_path, letter)) for letter in (b"a", b"b")]
     for writer in writers:

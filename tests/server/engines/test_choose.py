@@ -1,12 +1,16 @@
+"""Which engine and precision serve a bundle, and the reasons that are given."""
+
 from pathlib import Path
 
 import pytest
 
 from tests.bundle.sample import MANIFEST
+from tests.server.engines.ladders import runs_here
 from vitscope.bundle import CLASSIFY, FP8, INT8, Bundle, Certificate, CertificateEntry
 from vitscope.server.engines import openvino
-from vitscope.server.engines.choose import ENGINES, LADDER, WHY_NOT, Choice, NoEngine, Wanted, means, objections
+from vitscope.server.engines.choose import Choice, NoEngine, Wanted, objections
 from vitscope.server.engines.choose import choose as choose_for
+from vitscope.server.engines.ladder import ENGINES, kind_named, rungs
 
 HAS_BF16 = openvino.why_not("bf16") is None
 HAS_INT8 = openvino.why_not("int8") is None
@@ -22,7 +26,7 @@ def bundle(certificate: Certificate, int8: bool = False) -> Bundle:
 
 
 def choose(certificate: Certificate, wanted: Wanted) -> Choice:
-    """The only choice for a bundle without int8 graphs."""
+    """Return the only choice for a bundle without int8 graphs."""
     (choice,) = choose_for(bundle(certificate), wanted)
     return choice
 
@@ -95,10 +99,8 @@ def test_a_combination_that_does_not_exist_names_those_that_do() -> None:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine with a GPU, TensorRT, and an onnxruntime with CUDA."""
-    monkeypatch.setitem(WHY_NOT, "tensorrt", lambda precision: None)
-    monkeypatch.setitem(WHY_NOT, "onnxruntime-cuda", lambda precision: None)
-    monkeypatch.setitem(WHY_NOT, "onnxruntime-cuda-fused", lambda precision: None)
+    """Let this machine have a GPU, TensorRT, and an onnxruntime with CUDA."""
+    runs_here(monkeypatch, "tensorrt", "onnxruntime-cuda", "onnxruntime-cuda-fused")
 
 
 @pytest.mark.usefixtures("gpu")
@@ -115,10 +117,8 @@ def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_th
         *(form for both in two_forms.items() for form in both),
     ):
         choice, *others = choose_for(bundle(certificate()), AUTO, excluded)
-        assert f"{choice.engine}/{choice.precision}" == expected
-        assert [f"{other.engine}/{other.precision}" for other in others] == [
-            two_forms[rung] for rung in two_forms if rung == expected
-        ]
+        assert str(choice) == expected
+        assert [str(other) for other in others] == [two_forms[rung] for rung in two_forms if rung == expected]
         assert choice.certified, "the gate on this machine decides, not the certificate of another"
         assert all(f"passed over {rung}: {why}" in choice.reason for rung, why in excluded.items())
         excluded[expected] = f"it failed the gate after {len(excluded)}"
@@ -127,13 +127,13 @@ def test_a_gpu_comes_first_and_each_failure_there_takes_the_next_precision_up_th
 
 
 @pytest.mark.usefixtures("gpu")
-def test_who_asks_for_an_engine_gets_both_of_its_forms_measured() -> None:
+def test_both_forms_of_an_engine_that_is_asked_for_are_measured() -> None:
     found = choose_for(bundle(certificate()), Wanted("onnxruntime-cuda", "f32", allow_uncertified=False))
     assert [choice.engine for choice in found] == ["onnxruntime-cuda", "onnxruntime-cuda-fused"]
     assert all(choice.precision == "f32" and choice.certified for choice in found)
     assert "onnxruntime-cuda" in ENGINES
     assert "onnxruntime-cuda-fused" not in ENGINES
-    assert not means("onnxruntime", "onnxruntime-cuda-fused")
+    assert not Wanted("onnxruntime", "auto", False).accepts(kind_named("onnxruntime-cuda-fused"))
 
 
 @pytest.mark.usefixtures("gpu")
@@ -168,9 +168,10 @@ def test_without_a_gpu_its_engines_are_one_short_remark() -> None:
 
 def test_every_engine_has_one_line() -> None:
     found = list(objections())
-    assert [(engine, precision) for engine, precision, _ in found] == list(LADDER)
-    assert ("onnxruntime", "f32", None) in found
-    assert all(why for engine, _, why in found if engine == "tensorrt")
+    assert [rung for rung, _ in found] == list(rungs())
+    reasons = {str(rung): why for rung, why in found}
+    assert reasons["onnxruntime/f32"] is None
+    assert all(why for rung, why in reasons.items() if rung.startswith("tensorrt/"))
 
 
 def entry_of(engine: str, *shortfalls: str) -> CertificateEntry:

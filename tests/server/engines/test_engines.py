@@ -1,4 +1,4 @@
-"""What every engine must do, on a real graph."""
+"""The tests that every engine has to pass, on a real graph."""
 
 import shutil
 import threading
@@ -21,7 +21,7 @@ ENGINES: dict[str, Open] = {
     "openvino/f32": lambda graph, batch: OpenVinoEngine(graph, "f32", "f32", PROFILES, batch),
     "openvino/bf16": lambda graph, batch: OpenVinoEngine(graph, "bf16", "bf16", PROFILES, batch),
     "onnxruntime/f32": lambda graph, batch: OnnxRuntimeEngine(graph, PROFILES, batch),
-    # The same code as on a GPU, bound tensors and all, with the processor in its place.
+    # The same code as on a GPU, with bound tensors, on the processor.
     "onnxruntime-cuda/f32": lambda graph, batch: _bound(graph, "f32", batch),
     "onnxruntime-cuda/f16": lambda graph, batch: _bound(graph, "f16", batch),
 }
@@ -29,14 +29,12 @@ ENGINES: dict[str, Open] = {
 
 def _bound(graph: Path, precision: Precision, batch: int) -> Engine:
     identity = Identity(onnxruntime_cuda.NAME, "1", precision, "CPU")
-    return onnxruntime_cuda.OnnxRuntimeCudaEngine(
-        graph, precision, PROFILES, batch, identity, layers=2, provider="CPUExecutionProvider"
-    )
+    return onnxruntime_cuda.OnnxRuntimeCudaEngine(graph, PROFILES, batch, identity, provider="CPUExecutionProvider")
 
 
 @pytest.fixture(params=ENGINES)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, np.ndarray, float]:
-    """An engine for batches up to 5, the graph's matrix, and the engine's tolerance."""
+    """Return an engine for batches up to 5, the graph's matrix, and the engine's tolerance."""
     if request.param.endswith("bf16") and (reason := why_not("bf16")):
         pytest.skip(reason)
     matrix = write_graph(tmp_path / "graph.onnx")
@@ -45,7 +43,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, np.n
     return engine, matrix, {"f32": 1e-3, "f16": 0.3}.get(request.param.rpartition("/")[2], 3.0)
 
 
-def pictures(count: int, seed: int = 0) -> np.ndarray:
+def random_images(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
 
 
@@ -55,7 +53,7 @@ def test_it_runs_the_first_rows_at_every_batch_size_in_every_profile(opened: tup
     assert slot.pixels.shape == (5, HEIGHT, WIDTH, 3)
     assert slot.pixels.dtype == np.uint8
     for n, profile in product((1, 5, 3), (0, 1)):
-        images = pictures(n, seed=n)
+        images = random_images(n, seed=n)
         slot.pixels[:n] = images
         logits = slot.run(n, profile)["logits"]
         assert logits.shape == (n, 3)
@@ -81,7 +79,7 @@ def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndar
     def work(number: int) -> None:
         slot = engine.slot()
         for turn in range(50):
-            images = pictures(3, seed=number * 100 + turn)
+            images = random_images(3, seed=number * 100 + turn)
             slot.pixels[:3] = images
             if not np.allclose(slot.run(3, turn % 2)["logits"], images.mean((1, 2)) @ matrix, atol=tolerance):
                 wrong.append(turn)
@@ -95,7 +93,7 @@ def test_slots_run_at_the_same_time_without_mixing(opened: tuple[Engine, np.ndar
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_weights_that_are_written_over_change_no_answer(engine: str, models: Path, tmp_path: Path) -> None:
+def test_overwriting_the_weights_file_changes_no_output(engine: str, models: Path, tmp_path: Path) -> None:
     if engine.endswith("bf16") and (reason := why_not("bf16")):
         pytest.skip(reason)
     graphs = shutil.copytree(models / "fashion" / "1" / "graphs", tmp_path / "graphs")
@@ -131,4 +129,4 @@ def test_onnxruntime_never_falls_back_to_the_processor_in_silence(tmp_path: Path
     write_graph(tmp_path / "graph.onnx")
     identity = Identity(onnxruntime_cuda.NAME, "1", "f32", "a GPU")
     with pytest.raises(RuntimeError, match="could not use CUDAExecutionProvider"):
-        onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", "f32", PROFILES, 1, identity, layers=2)
+        onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", PROFILES, 1, identity)

@@ -1,3 +1,5 @@
+"""Opening the engine of a choice."""
+
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +10,17 @@ from tests.server.engines.graphs import write_graph
 from vitscope.bundle import CLASSIFY, open_bundle
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Profile
-from vitscope.server.engines.load import candidate_profiles, identify, open_engine
-
-
-@pytest.mark.parametrize(
-    ("engine", "threads", "streams"),
-    [
-        ("openvino", 1, [1]),
-        ("openvino", 2, [1, 2]),
-        ("openvino", 12, [1, 2, 3, 4, 6, 12]),
-        ("openvino", 7, [1, 7]),
-        ("onnxruntime", 1, [1]),
-        ("onnxruntime", 12, [1, 12]),
-    ],
-)
-def test_profiles_use_every_thread(engine: str, threads: int, streams: list[int]) -> None:
-    assert candidate_profiles(engine, threads) == [Profile(count, threads // count) for count in streams]
+from vitscope.server.engines.ladder import kind_named
+from vitscope.server.engines.load import open_engine
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_an_engine_is_what_its_choice_said_before(tmp_path: Path, name: str) -> None:
+def test_an_engine_has_the_identity_that_its_kind_predicts(tmp_path: Path, name: str) -> None:
     matrix = write_graph(tmp_path / "graph.onnx")
     bundle = open_bundle(write_sample(tmp_path / "models", graph=(tmp_path / "graph.onnx").read_bytes()))
-    choice = Choice(name, "f32", "f32", "", certified=True)
+    choice = Choice(kind_named(name), "f32", "f32", "", certified=True)
     engine = open_engine(bundle, CLASSIFY, choice, [Profile(1, 2), Profile(2, 1)], 3)
-    assert engine.identity == identify(choice)
+    assert engine.identity == choice.kind.identity(choice.precision)
     assert engine.profiles == (Profile(1, 2), Profile(2, 1))
     slot = engine.slot()
     slot.pixels[:] = 7

@@ -1,3 +1,5 @@
+"""The processor's instruction sets."""
+
 from pathlib import Path
 
 import pytest

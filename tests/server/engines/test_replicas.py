@@ -1,32 +1,26 @@
-from dataclasses import dataclass
+"""One engine on several devices."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
-from vitscope.server.engines.contract import Engine, Profile
+from vitscope.server.engines.contract import Engine, Profile, Status, Usage, status_of
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.replicas import Replicas
-from vitscope.server.metrics.gpus import CountsUsage
-
-
-@dataclass
-class Runs:
-    count: int
-
-    def __add__(self, other: "Runs") -> "Runs":
-        return Runs(self.count + other.count)
 
 
 class Device(OnnxRuntimeEngine):
-    """Stands for an engine on a GPU of its own."""
+    """A stand-in for an engine on its own GPU."""
 
     def __init__(self, graph: Path, runs: int = 0) -> None:
         super().__init__(graph, [Profile(1, 1)], 2)
-        self.slots, self.usage, self.broken, self.closed = 0, Runs(runs), None, False
+        self.slots, self.usage, self.closed = 0, Usage(runs=runs), False
+        self.broken: str | None = None
 
-    broken: str | None
+    def status(self) -> Status:
+        return Status(self.broken, self.usage, fused_attention=12)
 
     def slot(self):  # type: ignore[no-untyped-def]
         self.slots += 1
@@ -54,18 +48,16 @@ def test_slots_are_dealt_out_in_turn_and_all_of_them_run(devices: list[Device]) 
     assert all(np.array_equal(answer, answers[0]) for answer in answers)
 
 
-def test_they_count_fail_and_end_as_one(devices: list[Device]) -> None:
+def test_they_report_and_close_as_one(devices: list[Device]) -> None:
     engine = Replicas(devices, [Profile(2, 1)])
-    assert isinstance(engine, CountsUsage)
-    assert engine.usage == Runs(7)
-    assert engine.broken is None
+    assert status_of(engine) == Status(broken=None, usage=Usage(runs=7), fused_attention=12)
     devices[1].broken = "the second GPU has fallen off the bus"
-    assert engine.broken == "the second GPU has fallen off the bus"
+    assert engine.status().broken == "the second GPU has fallen off the bus"
     engine.close()
     assert [device.closed for device in devices] == [True, True]
 
 
-def test_engines_that_do_not_count_are_not_counted(tmp_path: Path) -> None:
+def test_engines_with_nothing_to_report_report_nothing_together(tmp_path: Path) -> None:
     write_graph(tmp_path / "graph.onnx")
     plain = OnnxRuntimeEngine(tmp_path / "graph.onnx", [Profile(1, 1)], 2)
-    assert not isinstance(Replicas([plain], [Profile(1, 1)]), CountsUsage)
+    assert status_of(plain) == Replicas([plain, plain], [Profile(1, 1)]).status() == Status()

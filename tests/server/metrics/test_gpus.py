@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.scheduling.fakes import GatedEngine, lane
+from vitscope.server.engines.contract import Status, Usage
 from vitscope.server.metrics.gpus import GpuCollector, UsageCollector, watch_gpus
 
 
@@ -66,9 +67,8 @@ def test_every_gpu_has_its_figures_and_what_it_does_not_tell_is_left_out() -> No
 
 def test_engines_that_count_are_counted_and_others_are_not() -> None:
     counting, other = lane(GatedEngine(), "counting"), lane(GatedEngine(), "other")
-    counting.engine.usage = SimpleNamespace(  # type: ignore[attr-defined]
-        runs=5, rows=11, padding=3, graph_runs=4, upload=0.25, compute=2.0, download=0.5
-    )
+    usage = Usage(runs=5, rows=11, padding=3, graph_runs=4, upload=0.25, compute=2.0, download=0.5)
+    counting.engine.status = lambda: Status(usage=usage)  # type: ignore[attr-defined]
     registry = CollectorRegistry()
     registry.register(UsageCollector(lambda: [counting, other]))
     found = scrape(registry)

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from tests.bundle.sample import MANIFEST, write_sample
-from tests.server.engines.tensorrt import vits
+from tests.server.engines import vits
+from tests.server.engines.ladders import runs_here
 from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, Resize, open_bundle
-from vitscope.server.engines import choose, onnxruntime_cuda
-from vitscope.server.engines import load as load_module
+from vitscope.server.engines import choose, cuda, onnxruntime_cuda
+from vitscope.server.engines.gate import GateFailed, require
 from vitscope.server.engines.onnxruntime_cuda import FUSED, NAME
 from vitscope.server.models import loader as loader_module
 from vitscope.server.models import tuning
-from vitscope.server.models.gating import GateFailed, require
 from vitscope.server.models.loader import EngineSettings, Loader
 
 SQUASH = Resize(mode="squash", height=64, width=64, interpolation="bilinear")
@@ -28,10 +28,8 @@ SETTINGS = EngineSettings(choose.Wanted(NAME, "f32", False), threads=1, max_batc
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = partial(onnxruntime_cuda.OnnxRuntimeCudaEngine, provider="CPUExecutionProvider")
     monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeCudaEngine", engine)
-    monkeypatch.setattr(onnxruntime_cuda, "devices", lambda: [SimpleNamespace(name="a GPU")])
-    monkeypatch.setattr(load_module.cuda, "devices", lambda: ["a GPU"])
-    for name in (NAME, FUSED):
-        monkeypatch.setitem(choose.WHY_NOT, name, lambda precision: None)
+    monkeypatch.setattr(cuda, "devices", lambda: [SimpleNamespace(name="a GPU")])
+    runs_here(monkeypatch, NAME, FUSED)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from tests.server.models.bundles import write_bundle
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.contract import Profile
+from vitscope.server.engines.gate import GateFailed
 from vitscope.server.errors import NotReady
 from vitscope.server.models import loader as loader_module
 from vitscope.server.models.errors import LoadAbandoned
-from vitscope.server.models.gating import GateFailed
 from vitscope.server.models.loader import EngineSettings, Loader
 
 

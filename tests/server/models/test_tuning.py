@@ -10,16 +10,17 @@ from tests.bundle.sample import write_sample
 from tests.server.engines.graphs import write_graph
 from tests.server.models.engines import Clock, Cost, TimedEngine
 from vitscope.bundle import Bundle, open_bundle
+from vitscope.server.engines import onnxruntime, openvino
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Profile
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.tuning import Tuner, Tuning, find_fastest
 
-BF16 = Choice("openvino", "bf16", "bf16", "", certified=True)
-INT8 = Choice("openvino", "int8", "bf16", "", certified=True)
-F32 = Choice("openvino", "f32", "f32", "", certified=True)
-ONNX = Choice("onnxruntime", "f32", "f32", "", certified=True)
+BF16 = Choice(openvino.KIND, "bf16", "bf16", "", certified=True)
+INT8 = Choice(openvino.KIND, "int8", "bf16", "", certified=True)
+F32 = Choice(openvino.KIND, "f32", "f32", "", certified=True)
+ONNX = Choice(onnxruntime.KIND, "f32", "f32", "", certified=True)
 
 
 @dataclass

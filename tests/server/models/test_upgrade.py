@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
+from tests.server.engines.ladders import change_kind
 from tests.server.models.bundles import write_bundle
 from tests.server.models.waiting import until
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.query import Query
-from vitscope.server.engines import choose
-from vitscope.server.engines import load as load_module
+from vitscope.server.engines import choose, cuda
 from vitscope.server.engines.contract import Identity
+from vitscope.server.engines.gate import GateFailed
+from vitscope.server.engines.kind import EngineSpec
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.tensorrt.builder import BuildFailed
 from vitscope.server.host.loops import call_soon
@@ -28,7 +30,6 @@ from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import prepare_raw
 from vitscope.server.metrics import Metrics
 from vitscope.server.models import loader as loader_module
-from vitscope.server.models.gating import GateFailed
 from vitscope.server.models.loader import EngineSettings
 from vitscope.server.models.reconcile import Reconciler
 from vitscope.server.models.repository import Repository
@@ -51,11 +52,11 @@ class FakeTensorRT:
         self.ready, self.failure = threading.Event(), ""
         self.opened = self.closed = 0
 
-    def open_plan(self, bundle: object, graph: str, path: Path, precision: str, profiles: object, *_: object) -> object:
+    def open(self, spec: EngineSpec) -> OnnxRuntimeEngine:
         assert self.ready.wait(20)
         if self.failure:
             raise BuildFailed(self.failure)
-        engine = OnnxRuntimeEngine(path, profiles, 2)  # type: ignore[arg-type]
+        engine = OnnxRuntimeEngine(spec.path, spec.profiles, 2)
         engine.identity = Identity("tensorrt", "11", "f16", "a GPU")
         engine.close = self.close  # type: ignore[method-assign]
         self.opened += 1
@@ -71,12 +72,14 @@ class FakeTensorRT:
 @pytest.fixture
 def tensorrt(monkeypatch: pytest.MonkeyPatch) -> FakeTensorRT:
     tensorrt = FakeTensorRT()
-    monkeypatch.setitem(choose.WHY_NOT, "tensorrt", lambda precision: None)
-    monkeypatch.setattr(load_module.cuda, "devices", lambda: ["a GPU"])
-    monkeypatch.setattr(load_module.build, "open_plan", tensorrt.open_plan)
-    monkeypatch.setattr(load_module.build, "is_built", tensorrt.is_built)
-    monkeypatch.setitem(
-        load_module._IDENTIFY, "tensorrt", lambda precision: Identity("tensorrt", "11", precision, "a GPU")
+    monkeypatch.setattr(cuda, "devices", lambda: ["a GPU"])
+    change_kind(
+        monkeypatch,
+        "tensorrt",
+        why_not=lambda precision: None,
+        identity=lambda precision: Identity("tensorrt", "11", precision, "a GPU"),
+        open=tensorrt.open,
+        is_built=tensorrt.is_built,
     )
     return tensorrt
 

@@ -1,3 +1,5 @@
+"""`vitscope build-engine`."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from vitscope.server.tools.build_engine import main
 
 @pytest.fixture(autouse=True)
 def default_logs() -> Iterator[None]:
-    """The command sends the logs of the process to a stream that ends with the test."""
+    """Undo the command's configuration of the logs, whose stream is closed after the test."""
     yield
     structlog.reset_defaults()
 
@@ -41,14 +43,12 @@ def test_an_engine_that_is_not_here_is_an_error_that_says_why(
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_bundle_is_a_mistake_of_the_caller(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_no_bundle_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
 
 
-def test_an_engine_is_held_to_ones_own_images_and_the_next_start_goes_by_that(
+def test_a_verdict_on_own_images_decides_at_the_next_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, cache = write_bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache"
@@ -61,12 +61,12 @@ def test_an_engine_is_held_to_ones_own_images_and_the_next_start_goes_by_that(
     printed = capsys.readouterr().out.splitlines()[-1]
     assert printed.startswith("a/1 classify: onnxruntime/f32 on CPU, batches to ")
     assert printed.endswith(": top-1 100.0% of 8 images")
-    assert main(options) == 0, "openvino answers rightly now, and is still refused for what was found"
+    assert main(options) == 0, "openvino answers rightly now, and its verdict is kept"
     assert capsys.readouterr().out.splitlines()[-1].startswith("a/1 classify: onnxruntime/f32 on CPU")
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_folder_that_will_not_do_is_a_mistake_of_the_caller(
+def test_a_folder_with_too_few_images_is_a_usage_error(
     count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos(tmp_path / "photos", count)

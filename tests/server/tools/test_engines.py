@@ -1,3 +1,5 @@
+"""`vitscope engines`."""
+
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from tests.server.models.bundles import write_bundle
 from vitscope.server.tools.engines import main
 
 
-def test_every_engine_is_there_with_yes_or_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_engine_is_listed_with_yes_or_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["engine", "precisions", "here"]
@@ -16,7 +18,7 @@ def test_every_engine_is_there_with_yes_or_a_reason(capsys: pytest.CaptureFixtur
     assert "cannot be imported" in tensorrt
 
 
-def test_a_bundle_is_told_what_would_serve_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_a_bundle_it_says_what_would_serve_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(write_bundle(tmp_path / "models", "a", 1, tmp_path))]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("a/1 is served by openvino/f32")
 

@@ -1,3 +1,5 @@
+"""The user's own images."""
+
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from vitscope.server.tools.images import UnusableImages, read_images
 
 
 def photos(folder: Path, count: int) -> list[Path]:
-    """JPEGs of a colour each, brighter from one to the next."""
+    """Write JPEGs of one colour each, each brighter than the last."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:03}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
@@ -25,7 +27,7 @@ def as_served(path: Path, manifest: Manifest) -> np.ndarray:
     return prepare_encoded(path.read_bytes(), manifest.input, manifest.tokens, ImageLimits(), False).pixels
 
 
-def test_images_are_those_that_the_server_would_make_of_the_files(tmp_path: Path) -> None:
+def test_images_are_prepared_as_the_server_does_it(tmp_path: Path) -> None:
     paths = [*photos(tmp_path / "a", 5), *photos(tmp_path / "b/c", 4)]
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.jpg").write_bytes(b"")
@@ -35,7 +37,7 @@ def test_images_are_those_that_the_server_would_make_of_the_files(tmp_path: Path
     np.testing.assert_array_equal(found, [as_served(path, MANIFEST) for path in paths])
 
 
-def test_of_many_images_some_from_everywhere_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_images_those_at_even_distances_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images_module, "_MOST", 10)
     paths = photos(tmp_path, 28)
     np.testing.assert_array_equal(read_images(tmp_path, MANIFEST), [as_served(path, MANIFEST) for path in paths[::3]])

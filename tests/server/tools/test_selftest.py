@@ -1,3 +1,5 @@
+"""`vitscope selftest`."""
+
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ def test_an_engine_that_answers_wrongly_fails(
     assert "at batch 2, top-1 agrees on" in capsys.readouterr().out
 
 
-def test_ones_own_images_take_the_place_of_made_up_ones(
+def test_own_images_replace_made_up_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[np.ndarray] = []
@@ -73,10 +75,10 @@ def test_the_arithmetic_of_a_vit_b_is_the_published_one() -> None:
         update={"patch_height": 16, "patch_width": 16, "grid_rows": 14, "grid_cols": 14}
     )
     vit_b = MANIFEST.model_copy(update={"tokens": tokens, "layers": 12, "heads": 12, "width": 768})
-    assert arithmetic(vit_b) == pytest.approx(35.1e9, rel=0.01)  # 17.56 G multiplications with additions
+    assert arithmetic(vit_b) == pytest.approx(35.1e9, rel=0.01)  # 17.56 G multiply-adds
 
 
-def test_the_limit_is_a_bundle_that_multiplies_what_it_says(tmp_path: Path) -> None:
+def test_the_limit_bundle_has_as_many_operations_as_it_says(tmp_path: Path) -> None:
     import onnx
     import onnxruntime
 

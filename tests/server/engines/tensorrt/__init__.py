@@ -1,0 +1,1 @@
+"""Tests of TensorRT as an engine, none of which needs a GPU."""

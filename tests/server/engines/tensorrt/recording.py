@@ -1,61 +1,24 @@
-"""TensorRT without TensorRT: the part of its Python module that runs plans, on `HostCuda`.
+"""A stand-in for TensorRT: the part of its Python module that runs plans, on `HostCuda`.
 
-Every rule of the real one that can be broken is checked: the order of calls, shapes within the plan's ranges, buffers that are
-there and large enough, one thread at a time, contexts destroyed before their engine and that before the runtime, and a context
-left alone once a graph was captured from it. What is broken is in `violations`. test_recording compares the classes with the real
-bindings. Each output row is a function of its own row of pixels, exact in float32.
+It checks every rule that users of the real one can break: the order of calls, shapes within the plan's ranges,
+buffers that exist and are large enough, one thread at a time, contexts destroyed before their engine and the engine
+before the runtime, and a context unchanged after a graph was captured from it. Broken rules are collected in
+`violations`. test_recording compares the classes with the real bindings. Each output row is a function of its own row
+of pixels, exact in float32.
 """
 
 import json
 import threading
 import weakref
-from dataclasses import asdict, dataclass, field
 from enum import IntEnum
-from functools import cache
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from cuda.bindings import runtime as real
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, Refused, Stream
-
-Shape = tuple[int, ...]
-ROW = (4, 6, 3)
-OUTPUTS = {"logits": (5,), "attention": (2, 6), "attention_prefix": (2, 1)}
-_PRIME = 65521
-
-
-@dataclass
-class Recipe:
-    """What a plan of this TensorRT says."""
-
-    pixels: Shape = ROW
-    outputs: dict[str, Shape] = field(default_factory=lambda: dict(OUTPUTS))
-    ranges: list[tuple[int, int, int]] = field(default_factory=lambda: [(1, 1, 1), (2, 8, 8), (9, 16, 16)])
-    inputs: tuple[str, ...] = ("pixels",)
-    output_dtype: str = "FLOAT"
-    scratch: int = 512
-    capturable: bool = True
-
-    @property
-    def plan(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-
-def answers(pixels: np.ndarray, outputs: dict[str, Shape] = OUTPUTS) -> dict[str, np.ndarray]:
-    """What a plan computes for uint8 [n, H, W, 3]."""
-    rows = pixels.reshape(len(pixels), -1).astype(np.int64)
-
-    return {
-        name: (rows @ _matrix(name, rows.shape[1], shape) % _PRIME).astype(np.float32).reshape(len(rows), *shape)
-        for name, shape in outputs.items()
-    }
-
-
-@cache
-def _matrix(name: str, size: int, shape: Shape) -> np.ndarray:
-    return np.random.default_rng(crc32(name.encode())).integers(0, _PRIME, (size, int(np.prod(shape))))
+from tests.server.engines.host_cuda import HostCuda
+from tests.server.engines.host_state import Refused, Stream
+from tests.server.engines.tensorrt.recipe import Recipe, Shape, answers
 
 
 class DataType(IntEnum):
@@ -76,6 +39,11 @@ class ExecutionContextAllocationStrategy(IntEnum):
     USER_MANAGED = 2
 
 
+class LayerInformationFormat(IntEnum):
+    ONELINE = 0
+    JSON = 1
+
+
 class ILogger:
     class Severity(IntEnum):
         INTERNAL_ERROR = 0
@@ -88,10 +56,11 @@ class ILogger:
 
 
 class TensorRt:
-    """Stands in for the module."""
+    """Stands for the module."""
 
     DataType, TensorIOMode, ILogger = DataType, TensorIOMode, ILogger
     ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy
+    LayerInformationFormat = LayerInformationFormat
 
     def __init__(self, cuda: HostCuda, context: "type[IExecutionContext] | None" = None) -> None:
         self.cuda, self.context = cuda, context or IExecutionContext
@@ -113,7 +82,7 @@ class TensorRt:
         self.logger.log(ILogger.Severity.ERROR, text)
 
     def follow(self, thing: Any, name: str) -> "weakref.WeakSet[Any]":
-        """Note the end of an object. What it makes belongs in the result, and must have ended by then."""
+        """Record the end of an object. Objects made from it belong in the result, and must have ended before."""
         made: weakref.WeakSet[Any] = weakref.WeakSet()
 
         def ended() -> None:
@@ -144,7 +113,7 @@ class Runtime:
 class ICudaEngine:
     def __init__(self, trt: TensorRt, recipe: Recipe) -> None:
         self._trt, self._recipe, self._device = trt, recipe, trt.cuda.device
-        self._contexts = trt.follow(self, "engine")
+        self._made = trt.follow(self, "engine")
 
     @property
     def num_io_tensors(self) -> int:
@@ -180,8 +149,22 @@ class ICudaEngine:
             self._trt.violations.append("a context made on another GPU than its engine's")
         assert strategy == ExecutionContextAllocationStrategy.USER_MANAGED, "the one that is modelled"
         context = self._trt.context(self._trt, self._recipe)
-        self._contexts.add(context)
+        self._made.add(context)
         return context
+
+    def create_engine_inspector(self) -> "EngineInspector":
+        inspector = EngineInspector(self._recipe)
+        self._made.add(inspector)
+        return inspector
+
+
+class EngineInspector:
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        assert format == LayerInformationFormat.JSON, "the one that is modelled"
+        return json.dumps({"Layers": [{"Name": name} for name in self._recipe.layers]})
 
 
 class IExecutionContext:
@@ -190,7 +173,7 @@ class IExecutionContext:
         self._scratch = self._scratch_size = self._profile = 0
         self._shape: Shape | None = None
         self._addresses: dict[str, int] = {}
-        self._fresh = True  # its next run does work that cannot be captured
+        self._fresh = True  # its next run cannot be captured
         self._version = 0
         self._busy = threading.Lock()
         trt.contexts.add(self)
@@ -257,7 +240,7 @@ class IExecutionContext:
         if self._shape is None or missing or self._scratch_size < self._recipe.scratch:
             raise cuda.violate(f"a run without shapes, scratch memory or addresses of {missing}")
         if self._fresh or not self._recipe.capturable:
-            cuda.spoil(stream)
+            cuda.invalidate(stream)
         self._fresh = False
         self._regions()
         version, me = self._version, weakref.ref(self)
@@ -265,7 +248,7 @@ class IExecutionContext:
         def compute() -> None:
             context = me()
             if context is None or context._version != version:
-                raise cuda.violate("a graph launched whose context has changed or gone")
+                raise cuda.violate("a graph launched whose context was changed or destroyed")
             context._compute(stream)
 
         stream.add(compute)
@@ -289,8 +272,10 @@ MODELLED = (
     DataType,
     TensorIOMode,
     ExecutionContextAllocationStrategy,
+    LayerInformationFormat,
     ILogger,
     Runtime,
     ICudaEngine,
+    EngineInspector,
     IExecutionContext,
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.server.engines.tensorrt import wheels
 from tests.server.engines.tensorrt.stubs import Api, describe
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.tensorrt.builder import Built, Options, build
 from vitscope.server.engines.tensorrt.messages import Progress
-from vitscope.server.engines.tensorrt.profiles import Range, buckets, ranges
+from vitscope.server.engines.tensorrt.profiles import Range, ranges
 
 PACKAGE, MODULE = "tensorrt-rtx-cu13-bindings", "tensorrt_rtx_bindings"
 _LIBRARIES = "onnxruntime-ep-nv-tensorrt-rtx-cu13"
@@ -23,7 +24,7 @@ THREE = ranges(buckets(32))
 
 @cache
 def process() -> ProcessPoolExecutor:
-    """A process in which TensorRT-RTX can be imported."""
+    """Return a process in which TensorRT-RTX can be imported."""
     (bindings,), (libraries,) = wheels.versions(PACKAGE), wheels.versions(_LIBRARIES)
     linked = _linked(wheels.installed(_LIBRARIES, libraries))
     return wheels.process(wheels.installed(PACKAGE, bindings), Path(linked.name))
@@ -31,43 +32,43 @@ def process() -> ProcessPoolExecutor:
 
 @cache
 def api() -> Api:
-    """Everything public that TensorRT-RTX's Python module has."""
+    """Return all public members of TensorRT-RTX's Python module."""
     result: Api = process().submit(describe, MODULE).result(timeout=60)
     return result
 
 
 def built(graph: Path | bytes, ranges: Sequence[Range] = THREE, options: Options = ADA) -> Built:
-    """What the server's builder makes of a graph. Raises what it raises."""
+    """Build a graph with the server's builder. Raises what it raises."""
     return process().submit(build_with, MODULE, graph, ranges, options).result(timeout=100)
 
 
-def followed(graph: Path | bytes, cancel_at: int | None = None) -> list[tuple[str, float]]:
-    """What a build reports. Raises BuildCancelled where it is cancelled after `cancel_at` reports."""
-    return process().submit(_follow, graph, cancel_at).result(timeout=100)
+def progress(graph: Path | bytes, cancel_at: int | None = None) -> list[tuple[str, float]]:
+    """Return a build's reports of progress. Raises BuildCancelled where it is cancelled after `cancel_at` reports."""
+    return process().submit(_progress, graph, cancel_at).result(timeout=100)
 
 
 def build_with(module: str, graph: Path | bytes, ranges: Sequence[Range], options: Options) -> Built:
-    """Runs in the process that has the module."""
+    """Build a graph, in the process that has the module."""
     return build(importlib.import_module(module), graph, ranges, options)
 
 
-def _follow(graph: Path | bytes, cancel_at: int | None) -> list[tuple[str, float]]:
+def _progress(graph: Path | bytes, cancel_at: int | None) -> list[tuple[str, float]]:
     reports: list[tuple[str, float]] = []
 
     def report(line: str, done: float) -> None:
         reports.append((line, done))
         if len(reports) == cancel_at:
-            progress.cancel()
+            build_progress.cancel()
 
     trt = importlib.import_module(MODULE)
-    progress = Progress(trt, report)
-    build(trt, graph, THREE, ADA, progress)
+    build_progress = Progress(trt, report)
+    build(trt, graph, THREE, ADA, build_progress)
     return reports
 
 
 @cache
 def _linked(wheel: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder with the libraries under the names that the bindings ask for."""
+    """Make a folder with links to the libraries, under the names that the bindings load."""
     kept = tempfile.TemporaryDirectory(prefix="vitscope-rtx-")
     folder = Path(kept.name)
     for library in wheel.rglob("lib*.so.*"):

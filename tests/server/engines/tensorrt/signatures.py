@@ -5,14 +5,15 @@ from collections.abc import Collection
 
 
 def result(doc: str) -> str:
-    """Name of the class that a function returns, without its module; empty where it is not told."""
+    """Return the name of the class that a function returns, without its module; empty where the docstring has none."""
     return next((re.split("[.:]", returned)[-1] for _, returned in _signatures(doc) if returned), "")
 
 
 def mismatch(doc: str, given: int, spread: bool, keywords: Collection[str]) -> str | None:
-    """Why no overload takes `given` arguments by position, with `spread` an unknown number of them, and these by keyword.
+    """Return why no overload takes `given` positional arguments and these keywords; None where one does.
 
-    None where one does, and where no signature is told.
+    spread: whether there are more positional arguments, of unknown number. Returns None where the docstring has no
+    signature.
     """
     signatures = [parameters for parameters, _ in _signatures(doc)]
     if not signatures or any(_takes(parameters, given, spread, set(keywords)) for parameters in signatures):
@@ -30,13 +31,13 @@ def _takes(parameters: list[str], given: int, spread: bool, keywords: set[str]) 
 
 
 def _signatures(doc: str) -> list[tuple[list[str], str]]:
-    """Parameters and result of each overload."""
+    """Return parameters and result of each overload."""
     found = re.findall(r"^(?:\d+\. )?\w+\((.*)\)(?: -> (.+))?$", doc, re.MULTILINE)
     return [(_split(parameters), returned) for parameters, returned in found if parameters != "*args, **kwargs"]
 
 
 def _split(parameters: str) -> list[str]:
-    """At the commas that no bracket encloses."""
+    """Split parameters at the commas outside of brackets."""
     parts, depth = [""], 0
     for letter in parameters:
         depth += (letter in "([{<") - (letter in ")]}>")

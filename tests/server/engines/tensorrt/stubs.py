@@ -1,4 +1,4 @@
-"""The real Python bindings of TensorRT, imported without TensorRT: over libraries that export its entry points and do nothing."""
+"""The real Python bindings of TensorRT without TensorRT, on libraries whose entry points do nothing."""
 
 import importlib
 import inspect
@@ -15,7 +15,7 @@ from tests.server.engines.tensorrt import wheels
 PACKAGE = "tensorrt-cu13-bindings"
 VERSIONS = wheels.versions(PACKAGE)
 
-# Everything that the bindings take from TensorRT's libraries, all of it functions that return a pointer or a number.
+# All that the bindings import from TensorRT's libraries: functions that return a pointer or a number.
 _SYMBOLS = (
     "createInferBuilder_INTERNAL",
     "createInferRefitter_INTERNAL",
@@ -30,25 +30,25 @@ _SYMBOLS = (
 _LIBRARIES = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
 
 Api = dict[str, Any]
-"""What a module or class has: "members" by name, which are classes (with a "class" name and members of their own), functions
-(with a "doc"), properties ("doc", "settable") or values (with a "value", the name of their class)."""
+"""Description of a module or class: its "members" by name. They are classes (with a "class" name and members of their
+own), functions (with a "doc"), properties ("doc", "settable") or values (with a "value", the name of their class)."""
 
 
 @cache
 def process(version: str) -> ProcessPoolExecutor:
-    """A process in which `tensorrt_bindings` of this version can be imported."""
+    """Return a process in which `tensorrt_bindings` of this version can be imported."""
     return wheels.process(wheels.installed(PACKAGE, version), Path(_libraries(version.partition(".")[0]).name))
 
 
 @cache
 def api(version: str) -> Api:
-    """Everything public that TensorRT's Python module has."""
+    """Return all public members of TensorRT's Python module."""
     result: Api = process(version).submit(describe, "tensorrt_bindings").result(timeout=60)
     return result
 
 
 def describe(module: str) -> Api:
-    """What a module has. Runs in the process that has it."""
+    """Describe a module, in the process that has it."""
     return _described(importlib.import_module(module))
 
 

@@ -1,3 +1,5 @@
+"""Whether TensorRT can run on a machine, and why not."""
+
 import sys
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -5,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from tests.server.engines.tensorrt import stubs
+from vitscope.server.engines import cuda
 from vitscope.server.engines.contract import Precision
-from vitscope.server.engines.tensorrt import bindings, cuda
+from vitscope.server.engines.tensorrt import bindings
 
 
 def present(monkeypatch: pytest.MonkeyPatch, version: str, *capabilities: tuple[int, int]) -> None:
-    """A machine with this TensorRT and GPUs of these compute capabilities."""
+    """Install this TensorRT and GPUs of these compute capabilities."""
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__=version))
     gpus = [cuda.Device(index, f"GPU {index}", cc, 2**34, 80) for index, cc in enumerate(capabilities)]
     monkeypatch.setattr(cuda, "devices", lambda: gpus)
@@ -45,7 +48,7 @@ def test_another_major_is_refused(monkeypatch: pytest.MonkeyPatch, version: str)
     ],
 )
 @pytest.mark.parametrize("precision", ["f32", "f16", "bf16", "fp8"])
-def test_what_a_gpu_can_compute_in(
+def test_precisions_need_a_compute_capability(
     monkeypatch: pytest.MonkeyPatch, version: str, capability: tuple[int, int], able: set[str], precision: Precision
 ) -> None:
     present(monkeypatch, version, capability)
@@ -84,7 +87,7 @@ def test_without_the_cuda_bindings_it_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_int8_is_for_processors() -> None:
-    assert bindings.why_not("int8") == "TensorRT is not used in int8; accepted: f32, f16, bf16, fp8"
+    assert bindings.why_not("int8") == "TensorRT is not used in int8; accepted: f16, bf16, f32, fp8"
 
 
 @pytest.mark.rtx

@@ -1,4 +1,4 @@
-"""Which plan is used, and when one is built: over the stand-ins for TensorRT and CUDA, with a builder that notes what it is given."""
+"""Which plan is used, and when one is built: on the stand-ins for TensorRT and CUDA, with a recording builder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +11,14 @@ import structlog
 from onnx import TensorProto
 
 from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH
-from tests.server.engines.tensorrt.recording import Recipe, TensorRt, answers
-from tests.server.engines.tensorrt.test_runtime import machine
+from tests.server.engines.tensorrt.machine import machine
+from tests.server.engines.tensorrt.recipe import Recipe, answers
+from tests.server.engines.tensorrt.recording import TensorRt
 from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
 from vitscope.server.engines.cache import EngineCache
-from vitscope.server.engines.contract import Profile
+from vitscope.server.engines.contract import Precision, Profile
+from vitscope.server.engines.kind import EngineSpec
 from vitscope.server.engines.tensorrt import bindings, build
 from vitscope.server.engines.tensorrt.builder import Built
 from vitscope.server.engines.tensorrt.identity import PlanIdentity
@@ -25,8 +27,8 @@ from vitscope.server.engines.tensorrt.runtime import TensorRtEngine
 OUTPUTS = {"logits": (CLASSES,)}
 
 
-class Workshop:
-    """A machine with a GPU, a bundle, a cache, and what the builder was given."""
+class Host:
+    """A machine with a GPU, a bundle and a cache, that records the builder's arguments."""
 
     def __init__(self, tmp_path: Path, trt: TensorRt, patch: pytest.MonkeyPatch) -> None:
         self.bundle: Bundle = open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path))
@@ -37,14 +39,17 @@ class Workshop:
         self.trt, self._patch = trt, patch
         self.version("11.4.0")
         patch.setattr(build, "build", self._build)
-        patch.setattr(build, "Progress", lambda trt, report: None)  # the stand-in runs plans, it builds none
+        patch.setattr(build, "Progress", lambda trt, report: None)  # the stand-in cannot build plans
 
     def version(self, version: str) -> None:
         self._patch.setattr(bindings, "version", lambda: version)
 
-    def open(self, precision: str = "f16", max_batch: int = 4) -> TensorRtEngine:
-        path = self.bundle.graph_path(CLASSIFY)
-        return build.open_plan(self.bundle, CLASSIFY, path, precision, [Profile(1, 1)], max_batch, self.cache)
+    def open(self, precision: Precision = "f16", max_batch: int = 4) -> TensorRtEngine:
+        return build.open_plan(self.spec(precision, max_batch))
+
+    def spec(self, precision: Precision = "f16", max_batch: int = 4) -> EngineSpec:
+        path, profiles = self.bundle.graph_path(CLASSIFY), [Profile(1, 1)]
+        return EngineSpec(self.bundle, CLASSIFY, path, precision, precision, profiles, max_batch, self.cache)
 
     def _build(self, trt: Any, source: Path, ranges: Any, options: Any, progress: Any) -> Built:
         self.built.append((source, ranges, options))
@@ -54,79 +59,78 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with machine() as trt:
-        yield Workshop(tmp_path, trt, monkeypatch)
+        yield Host(tmp_path, trt, monkeypatch)
 
 
-def test_a_plan_is_built_once_and_runs(workshop: Workshop) -> None:
+def test_a_plan_is_built_once_and_runs(host: Host) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH, 3), np.uint8)
     for _ in range(2):
-        engine = workshop.open()
+        engine = host.open()
         assert str(engine.identity) == "tensorrt/f16"
         slot = engine.slot()
         slot.pixels[:3] = images
         np.testing.assert_array_equal(slot.run(3)["logits"], answers(images, OUTPUTS)["logits"])
         engine.close()
-    assert len(workshop.built) == 1
-    assert [tuple(r) for r in workshop.built[0][1]] == [(1, 1, 1), (2, 4, 4)]
+    assert len(host.built) == 1
+    assert [tuple(r) for r in host.built[0][1]] == [(1, 1, 1), (2, 4, 4)]
 
 
 @pytest.mark.parametrize(("precision", "weights"), [("f16", TensorProto.FLOAT16), ("bf16", TensorProto.BFLOAT16)])
-def test_the_builder_is_given_the_graph_in_that_precision(workshop: Workshop, precision: str, weights: int) -> None:
-    workshop.open(precision).close()
-    (graph,) = workshop.graphs
+def test_the_builder_is_given_the_graph_in_that_precision(host: Host, precision: Precision, weights: int) -> None:
+    host.open(precision).close()
+    (graph,) = host.graphs
     (matrix,) = [tensor for tensor in graph.initializer if tensor.name == "matrix"]
     assert matrix.data_type == weights
     assert graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
 
 
-def test_float32_is_built_from_the_file_that_was_exported(workshop: Workshop) -> None:
-    workshop.open("f32").close()
-    assert workshop.built[0][0] == workshop.bundle.graph_path(CLASSIFY)
+def test_float32_is_built_from_the_file_that_was_exported(host: Host) -> None:
+    host.open("f32").close()
+    assert host.built[0][0] == host.bundle.graph_path(CLASSIFY)
 
 
-def test_a_plan_of_another_version_is_named_and_replaced_by_one_of_this(workshop: Workshop) -> None:
-    workshop.open().close()
-    workshop.version("11.5.0")
+def test_a_plan_of_another_version_is_named_and_replaced_by_one_of_this(host: Host) -> None:
+    host.open().close()
+    host.version("11.5.0")
     with structlog.testing.capture_logs() as logs:
-        workshop.open().close()
-    assert len(workshop.built) == 2
-    (told,) = [log for log in logs if log["event"] == "a cached plan cannot be used here"]
-    assert told["reason"] == "TensorRT: the plan has 11.4.0, needed is 11.5.0"
-    workshop.version("11.4.0")
-    workshop.open().close()
-    assert len(workshop.built) == 2, "both are kept: machines may share the folder"
+        host.open().close()
+    assert len(host.built) == 2
+    (logged,) = [log for log in logs if log["event"] == "a cached plan cannot be used here"]
+    assert logged["reason"] == "TensorRT: the plan has 11.4.0, needed is 11.5.0"
+    host.version("11.4.0")
+    host.open().close()
+    assert len(host.built) == 2, "both are kept: machines may share the folder"
 
 
-def test_other_batch_sizes_are_another_plan(workshop: Workshop) -> None:
-    workshop.open(max_batch=4).close()
-    workshop.open(max_batch=2).close()
-    assert [tuple(r) for r in workshop.built[1][1]] == [(1, 1, 1), (2, 2, 2)]
+def test_other_batch_sizes_are_another_plan(host: Host) -> None:
+    host.open(max_batch=4).close()
+    host.open(max_batch=2).close()
+    assert [tuple(r) for r in host.built[1][1]] == [(1, 1, 1), (2, 2, 2)]
 
 
-def test_a_plan_that_was_tampered_with_never_reaches_tensorrt(workshop: Workshop) -> None:
-    workshop.open().close()
-    for entry in workshop.folder.glob("*.entry"):
+def test_a_plan_that_was_tampered_with_never_reaches_tensorrt(host: Host) -> None:
+    host.open().close()
+    for entry in host.folder.glob("*.entry"):
         content = entry.read_bytes()
         entry.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    workshop.open().close()
-    assert len(workshop.built) == 2
+    host.open().close()
+    assert len(host.built) == 2
 
 
-def test_timings_of_an_earlier_build_help_the_next(workshop: Workshop) -> None:
-    workshop.open("f16").close()
-    workshop.open("bf16").close()
-    assert [options.timing_cache for *_, options in workshop.built] == [b"", b"timings of build 1"]
+def test_timings_of_an_earlier_build_help_the_next(host: Host) -> None:
+    host.open("f16").close()
+    host.open("bf16").close()
+    assert [options.timing_cache for *_, options in host.built] == [b"", b"timings of build 1"]
 
 
-def test_whether_a_plan_is_built_is_known_without_building_it(workshop: Workshop) -> None:
-    path = workshop.bundle.graph_path(CLASSIFY)
-    assert not build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
-    workshop.open().close()
-    assert build.is_built(workshop.bundle, path, "f16", 4, workshop.cache)
-    assert not build.is_built(workshop.bundle, path, "bf16", 4, workshop.cache)
-    assert len(workshop.built) == 1
+def test_whether_a_plan_is_built_is_known_without_building_it(host: Host) -> None:
+    assert not build.is_built(host.spec())
+    host.open().close()
+    assert build.is_built(host.spec())
+    assert not build.is_built(host.spec("bf16"))
+    assert len(host.built) == 1
 
 
 def test_identities_say_how_they_differ() -> None:

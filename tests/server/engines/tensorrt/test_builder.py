@@ -1,4 +1,4 @@
-"""Real builds, by TensorRT-RTX for a GPU that need not be there."""
+"""Real builds, by TensorRT-RTX, for a GPU that the machine does not have."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +12,17 @@ from onnx import TensorProto, helper, numpy_helper
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from tests.export import checkpoints
-from tests.server.engines.tensorrt import rtx, stubs, vits
+from tests.server.engines import vits
+from tests.server.engines.tensorrt import rtx, stubs
 from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.preprocess import input_contract
 from vitscope.export.graph import PixelClassifier, cut, trace
 from vitscope.export.methods import Attention
 from vitscope.export.variants import fp8
+from vitscope.server.engines.onnx.precision import Arithmetic, retype
 from vitscope.server.engines.tensorrt.builder import BuildCancelled, BuildFailed, Options
 from vitscope.server.engines.tensorrt.layers import fused_attention
-from vitscope.server.engines.tensorrt.precision import Arithmetic, retype
 from vitscope.server.engines.tensorrt.profiles import Range
 
 pytestmark = pytest.mark.rtx
@@ -63,7 +64,7 @@ def test_fp8_is_fused_too_and_only_where_it_is_in_hardware(tmp_path: Path) -> No
 
 
 def in_fp8(folder: Path) -> bytes:
-    """A ViT of 197 tokens; with a few dozen, TensorRT finds that attention in FP8 is not worth a kernel."""
+    """Export a ViT of 197 tokens in FP8; with only dozens of tokens, TensorRT does not fuse attention in FP8."""
     shape = {
         "hidden_size": 192,
         "intermediate_size": 768,
@@ -132,25 +133,25 @@ def test_an_unknown_target_is_refused(small: bytes) -> None:
         rtx.built(small, ONE, Options(target="SM90"))
 
 
-def test_arithmetic_that_the_target_has_not_is_named() -> None:
+def test_arithmetic_that_the_target_lacks_is_named() -> None:
     with pytest.raises(BuildFailed, match=r"makes no plan of the graph\n  - .*sm75.*b16"):
         rtx.built(serialised(precision="bf16"), ONE, Options(target="SM75"))
 
 
-def test_a_workspace_of_nothing_is_refused() -> None:
+def test_an_empty_workspace_is_refused() -> None:
     with pytest.raises(ValueError, match=r"workspace is 0; accepted: 1 byte and more"):
         Options(workspace=0)
 
 
 def test_progress_is_reported_to_the_end(small: bytes) -> None:
-    reports = rtx.followed(small)
+    reports = rtx.progress(small)
     assert all(line and 0 <= done <= 1 for line, done in reports)
     assert reports[-1][1] == 1
 
 
 def test_a_build_can_be_cancelled(small: bytes) -> None:
     with pytest.raises(BuildCancelled, match="the build of the graph was cancelled"):
-        rtx.followed(small, cancel_at=2)
+        rtx.progress(small, cancel_at=2)
 
 
 def test_without_ranges_there_is_no_plan(small: bytes) -> None:
@@ -163,12 +164,12 @@ def test_a_range_that_ends_before_it_starts_is_named(small: bytes) -> None:
         rtx.built(small, [Range(9, 8, 4)])
 
 
-def test_what_is_no_model_cannot_be_read() -> None:
+def test_bytes_that_are_no_model_are_refused() -> None:
     with pytest.raises(BuildFailed, match=r"TensorRT cannot read the graph\n  - "):
         rtx.built(b"no model at all")
 
 
-def test_a_model_of_nothing_has_no_input() -> None:
+def test_an_empty_model_has_no_input() -> None:
     with pytest.raises(BuildFailed, match=r"the graph's input is missing; accepted: one, uint8 \[-1, H, W, 3\]"):
         rtx.built(b"")
 
@@ -179,7 +180,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def graph(kind: int, shape: list[str | int], *nodes: onnx.NodeProto) -> bytes:
-    """One input `pixels`, one output `logits`: after the nodes, what they made of it, as float32."""
+    """Build a graph of one input `pixels` and one output `logits`: the result of the nodes, as float32."""
     last = nodes[-1].output[0] if nodes else "pixels"
     body = helper.make_graph(
         [*nodes, helper.make_node("Cast", [last], ["logits"], to=TensorProto.FLOAT)],
@@ -224,6 +225,6 @@ def test_another_input_is_refused(kind: int, shape: list[str | int], found: str)
 
 
 @pytest.mark.parametrize("version", stubs.VERSIONS)
-def test_where_tensorrt_does_not_start_that_is_said(version: str) -> None:
+def test_an_error_says_that_tensorrt_does_not_start(version: str) -> None:
     with pytest.raises(BuildFailed, match=r"TensorRT does not start; is there a GPU with a driver\?\n  - "):
         stubs.process(version).submit(rtx.build_with, "tensorrt_bindings", b"", rtx.THREE, Options()).result(timeout=60)

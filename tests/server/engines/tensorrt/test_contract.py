@@ -1,4 +1,4 @@
-"""No GPU is needed to know that every name exists and every call has the right arguments."""
+"""Every name of TensorRT that the sources use exists, and every call has the right arguments. Needs no GPU."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ pytestmark = pytest.mark.rtx
 
 SOURCES = {path.name: path.read_text() for path in sorted(Path(builder.__file__).parent.glob("*.py"))}
 BUILDING = {name: SOURCES[name] for name in ("builder.py", "messages.py")}
-# For building without a GPU, which TensorRT itself cannot.
+# Only TensorRT-RTX can build without a GPU.
 RTX_ALONE = {"ComputeCapability", "IBuilderConfig.num_compute_capabilities", "IBuilderConfig.set_compute_capability"}
-# If one of these is not found, types were lost on the way to it, and what was not followed was not judged.
-FOLLOWED = {
+# Where one of these is not found, its type could not be inferred, so its uses were not checked.
+INFERRED = {
     "BuilderFlag.TF32",
     "IBuilderConfig.add_optimization_profile",
     "IBuilderConfig.builder_optimization_level",
@@ -40,13 +40,13 @@ RUNNING = {
 def test_tensorrt_has_every_name_and_takes_every_argument(version: str) -> None:
     found = uses(SOURCES, stubs.api(version))
     assert {fault for fault in found.faults if fault.name not in RTX_ALONE} == set()
-    assert found.names >= FOLLOWED | RUNNING
+    assert found.names >= INFERRED | RUNNING
 
 
 def test_tensorrt_rtx_builds_with_the_same_code() -> None:
     found = uses(BUILDING, rtx.api())
     assert found.faults == set()
-    assert found.names >= FOLLOWED | RTX_ALONE
+    assert found.names >= INFERRED | RTX_ALONE
 
 
 @pytest.mark.parametrize("version", stubs.VERSIONS)
@@ -56,27 +56,37 @@ def test_tensorrt_rtx_builds_with_the_same_code() -> None:
         ("builder.py", "STRONGLY_TYPED", "STRONG_TYPES", "NetworkDefinitionCreationFlag.STRONG_TYPES"),
         ("builder.py", "create_timing_cache(b", "make_timing_cache(b", "IBuilderConfig.make_timing_cache"),
         ("builder.py", "set_timing_cache(known, False)", "set_timing_cache(known)", "IBuilderConfig.set_timing_cache"),
-        ("builder.py", "set_timing_cache(known, False)", "set_timing_cache(known, ignore=False)", "IBuilderConfig.set_timing_cache"),
+        (
+            "builder.py",
+            "set_timing_cache(known, False)",
+            "set_timing_cache(known, ignore=False)",
+            "IBuilderConfig.set_timing_cache",
+        ),
         ("builder.py", ".desc()", ".description()", "ParserError.description"),
         ("builder.py", ".desc()", ".desc(1)", "ParserError.desc"),
         ("builder.py", "inputs[0].dtype", "inputs[0].type", "ITensor.type"),
         ("builder.py", "network.num_inputs", "network.inputs", "INetworkDefinition.inputs"),
         ("builder.py", "config.progress_monitor =", "config.num_inputs =", "IBuilderConfig.num_inputs"),
-        ("messages.py", "def step_complete(self, phase_name: str, step: int)", "def step_complete(self)", "IProgressMonitor.step_complete"),
+        (
+            "messages.py",
+            "def step_complete(self, phase_name: str, step: int)",
+            "def step_complete(self)",
+            "IProgressMonitor.step_complete",
+        ),
         ("messages.py", "def log(", "def report(", "ILogger.report"),
         ("messages.py", "severity.WARNING", "severity.WARN", "ILogger.Severity.WARN"),
         ("plan.py", ".deserialize_cuda_engine(plan)", ".deserialize_engine(plan)", "Runtime.deserialize_engine"),
         ("plan.py", "USER_MANAGED", "BY_USER", "ExecutionContextAllocationStrategy.BY_USER"),
         ("runtime.py", "execute_async_v3(", "execute_async_v2(", "IExecutionContext.execute_async_v2"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_name_or_argument_is_noticed(version: str, file: str, right: str, wrong: str, fault: str) -> None:
     assert right in SOURCES[file]
     changed = {**SOURCES, file: SOURCES[file].replace(right, wrong)}
     assert fault in {fault.name for fault in uses(changed, stubs.api(version)).faults}
 
 
-def test_what_11_took_away_is_noticed_there_alone() -> None:
+def test_a_name_that_11_lacks_is_noticed_there_alone() -> None:
     changed = {"builder.py": SOURCES["builder.py"].replace("BuilderFlag.TF32", "BuilderFlag.FP16")}
     found = {
         version: {fault.name for fault in uses(changed, stubs.api(version)).faults} - RTX_ALONE

@@ -1,3 +1,5 @@
+"""The layers of an engine, as the builder prints and the inspector returns them."""
+
 import json
 
 import pytest
@@ -7,14 +9,14 @@ from vitscope.server.engines.tensorrt.layers import fused_attention, inspected, 
 NAMES = ["_gemm_mha_v2_myl0_7", "node_MatMul_28+node_MatMul_20_myl0_3", "_gemm_mha_v2_myl0_26"]
 
 
-def test_the_builders_log_tells_one_layer_a_line() -> None:
+def test_the_builder_prints_one_layer_a_line() -> None:
     lines = [f"Name: {name}, LayerType: gemm, Inputs: [ {{ Name: x, Dimensions: [1,2] }}]" for name in NAMES]
     assert layers_in("\n".join(["Engine Layer Information:", *lines])) == NAMES
     assert layers_in("Layer Name: x, with some LayerType: gemm") == []
 
 
 @pytest.mark.parametrize("layers", [[{"Name": name, "LayerType": "gemm"} for name in NAMES], NAMES])
-def test_the_inspector_tells_more_or_less_of_each_layer(layers: list[object]) -> None:
+def test_the_inspector_returns_names_with_or_without_details(layers: list[object]) -> None:
     assert inspected(json.dumps({"Layers": layers, "Bindings": ["pixels"]})) == NAMES
 
 

@@ -1,4 +1,4 @@
-"""Jobs run in processes that have the real classes of TensorRT to inherit from."""
+"""Messages and progress of TensorRT, in processes that have its real classes."""
 
 import importlib
 from collections.abc import Callable
@@ -17,8 +17,8 @@ MODULES = dict.fromkeys(stubs.VERSIONS, "tensorrt_bindings") | {"rtx": rtx.MODUL
 
 
 @pytest.fixture(params=MODULES)
-def ask(request: pytest.FixtureRequest) -> Callable[[Callable[[Any], Any]], Any]:
-    """Has a job done, which gets the module, in each module's process."""
+def run(request: pytest.FixtureRequest) -> Callable[[Callable[[Any], Any]], Any]:
+    """Return a function that calls a job with the module, in the module's process."""
     process: ProcessPoolExecutor = rtx.process() if request.param == "rtx" else stubs.process(request.param)
     return lambda job: process.submit(_with_module, job, MODULES[request.param]).result(timeout=60)
 
@@ -45,8 +45,8 @@ def _explained(trt: Any) -> tuple[str, str]:
     return messages.explain("It failed"), silent.explain("It failed")
 
 
-def test_what_was_said_is_one_text_with_errors_first(ask: Callable[..., Any]) -> None:
-    said, nothing = ask(_explained)
+def test_messages_are_one_text_with_errors_first(run: Callable[..., Any]) -> None:
+    said, nothing = run(_explained)
     assert said == "It failed\n  - Transpose: no uint8\n  - no plan\n  - (warning) slow"
     assert nothing == "It failed\n  - TensorRT gave no reason"
 
@@ -60,8 +60,8 @@ def _nested(trt: Any) -> tuple[bool, bool, str, str]:
     return kind, outer.logger is inner.logger, outer.explain(""), inner.explain("")
 
 
-def test_all_who_listen_share_the_one_logger_that_tensorrt_uses(ask: Callable[..., Any]) -> None:
-    assert ask(_nested) == (True, True, "\n  - both\n  - one", "\n  - both")
+def test_all_collectors_share_the_one_logger_that_tensorrt_uses(run: Callable[..., Any]) -> None:
+    assert run(_nested) == (True, True, "\n  - both\n  - one", "\n  - both")
 
 
 def _flooded(trt: Any) -> list[str]:
@@ -71,8 +71,8 @@ def _flooded(trt: Any) -> list[str]:
     return messages.explain("").splitlines()
 
 
-def test_a_flood_is_cut_after_its_beginning(ask: Callable[..., Any]) -> None:
-    lines = ask(_flooded)
+def test_a_flood_is_cut_after_its_beginning(run: Callable[..., Any]) -> None:
+    lines = run(_flooded)
     assert lines[1] == "  - error 0"
     assert len(lines) < 200
 
@@ -89,8 +89,8 @@ def _logged(trt: Any) -> list[dict[str, str]]:
     return [dict(entry) for entry in logs]
 
 
-def test_the_log_gets_what_nobody_listens_to(ask: Callable[..., Any]) -> None:
-    assert [(entry["text"], entry["log_level"]) for entry in ask(_logged)] == [
+def test_messages_that_nobody_collects_are_logged(run: Callable[..., Any]) -> None:
+    assert [(entry["text"], entry["log_level"]) for entry in run(_logged)] == [
         ("nobody listens", "warning"),
         ("news", "debug"),
         ("somebody listens", "debug"),
@@ -99,13 +99,14 @@ def test_the_log_gets_what_nobody_listens_to(ask: Callable[..., Any]) -> None:
 
 def _layers(trt: Any) -> list[str]:
     with Messages(trt) as messages:
-        text = "Engine Layer Information:\nName: a, b, LayerType: gemm, Inputs: [ { Name: x }]\nName: c, LayerType: kgen, Inputs: []"
+        layers = ("Name: a, b, LayerType: gemm, Inputs: [ { Name: x }]", "Name: c, LayerType: kgen, Inputs: []")
+        text = "\n".join(("Engine Layer Information:", *layers))
         messages.logger.log(trt.ILogger.Severity.VERBOSE, text)
     return messages.layers
 
 
-def test_the_layers_that_the_builder_prints_are_kept(ask: Callable[..., Any]) -> None:
-    assert ask(_layers) == ["a, b", "c"]
+def test_the_layers_that_the_builder_prints_are_kept(run: Callable[..., Any]) -> None:
+    assert run(_layers) == ["a, b", "c"]
 
 
 def _progress(trt: Any) -> tuple[bool, list[tuple[str, float]], bool, bool]:
@@ -124,8 +125,8 @@ def _progress(trt: Any) -> tuple[bool, list[tuple[str, float]], bool, bool]:
     return isinstance(monitor, trt.IProgressMonitor), reports, on, off
 
 
-def test_progress_is_one_line_of_nested_phases_that_never_falls_back(ask: Callable[..., Any]) -> None:
-    kind, reports, on, off = ask(_progress)
+def test_progress_is_one_line_of_nested_phases_that_never_falls_back(run: Callable[..., Any]) -> None:
+    kind, reports, on, off = run(_progress)
     assert kind
     assert reports == [
         ("Building 0/4", 0.0),

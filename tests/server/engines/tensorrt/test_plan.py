@@ -1,4 +1,4 @@
-"""What a loaded plan accepts and refuses, over the stand-ins for TensorRT and CUDA."""
+"""A loaded plan, on the stand-ins for TensorRT and CUDA: which plans it accepts, and its contexts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
-from tests.server.engines.tensorrt.host_cuda import installed
-from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, ICudaEngine, IExecutionContext, Recipe, TensorRt
-from vitscope.server.engines.tensorrt.cuda import DeviceBuffer, Stream
+from tests.server.engines.host_cuda import installed
+from tests.server.engines.tensorrt.recipe import OUTPUTS, ROW, Recipe
+from tests.server.engines.tensorrt.recording import EngineInspector, ICudaEngine, IExecutionContext, TensorRt
+from vitscope.server.engines.cuda import DeviceBuffer, Stream
 from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError
 
 BUCKETS = (1, 2, 4, 8, 16)
@@ -38,12 +40,21 @@ def loaded(trt: TensorRt, recipe: Recipe | None = None) -> Iterator[LoadedPlan]:
     plan.close()
 
 
-def test_it_knows_what_goes_in_and_out(trt: TensorRt) -> None:
+def test_it_reads_inputs_and_outputs(trt: TensorRt) -> None:
     with loaded(trt) as plan:
         assert (plan.pixels.name, plan.pixels.row) == ("pixels", ROW)
         assert {output.name: output.row for output in plan.outputs} == OUTPUTS
         assert plan.pixels.batch(3) == (3, *ROW)
         assert plan.scratch == Recipe().scratch
+
+
+def test_a_plan_whose_layers_cannot_be_read_is_used_all_the_same(
+    trt: TensorRt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineInspector, "get_engine_information", lambda self, format: "no JSON")
+    with structlog.testing.capture_logs() as logs, loaded(trt) as plan:
+        assert plan.fused_attention is None
+    assert [entry["event"] for entry in logs] == ["the layers of a TensorRT plan cannot be read"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +72,7 @@ def test_a_plan_of_another_kind_is_refused(trt: TensorRt, recipe: Recipe, compla
         LoadedPlan(trt, recipe.plan, BUCKETS)
 
 
-def test_a_plan_that_does_not_load_is_refused_in_tensorrts_words(trt: TensorRt) -> None:
+def test_a_plan_that_does_not_load_is_refused_with_tensorrts_message(trt: TensorRt) -> None:
     with pytest.raises(TensorRtError, match=r"does not load the plan of 7 bytes\n  - Error Code 6.*please rebuild"):
         LoadedPlan(trt, b"damaged", BUCKETS)
 
@@ -80,7 +91,7 @@ def test_a_context_is_in_the_narrowest_profile_of_its_bucket(trt: TensorRt, buck
         del made
 
 
-def test_what_a_context_refuses_is_told_in_tensorrts_words(trt: TensorRt) -> None:
+def test_a_refusal_of_a_context_has_tensorrts_message(trt: TensorRt) -> None:
     with loaded(trt) as plan:
         pixels, plan.pixels = plan.pixels, replace(plan.pixels, row=(1, 1, 3))
         with pytest.raises(
@@ -100,7 +111,7 @@ def test_what_a_context_refuses_is_told_in_tensorrts_words(trt: TensorRt) -> Non
         ("get_tensor_shape", lambda self, name: (2, 9), r"logits is \(2, 9\) for a batch of 2"),
     ],
 )
-def test_whatever_a_context_answers_is_looked_at(
+def test_every_result_of_a_context_is_checked(
     trt: TensorRt, monkeypatch: pytest.MonkeyPatch, method: str, fails: Any, complaint: str
 ) -> None:
     monkeypatch.setattr(IExecutionContext, method, fails)
@@ -117,7 +128,7 @@ def test_shapes_that_cannot_be_inferred_are_an_error_of_its_own(trt: TensorRt, m
         context(plan, 2).__enter__()
 
 
-def test_memory_that_is_out_for_a_context_is_an_error(trt: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_without_memory_is_an_error(trt: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ICudaEngine, "create_execution_context", lambda self, strategy: None)
     with loaded(trt) as plan, pytest.raises(TensorRtError, match="made no execution context"):
         context(plan, 2).__enter__()

@@ -1,18 +1,13 @@
+"""The optimisation profiles of a plan."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.server.engines.tensorrt.profiles import Range, buckets, ranges
+from vitscope.server.engines.batches import buckets
+from vitscope.server.engines.tensorrt.profiles import Range, ranges
 
 LARGEST = st.integers(1, 1000)
-
-
-@pytest.mark.parametrize(
-    ("max_batch", "expected"),
-    [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8)), (12, (1, 2, 4, 8, 12)), (32, (1, 2, 4, 8, 16, 32))],
-)
-def test_buckets_double_up_to_the_largest_batch(max_batch: int, expected: tuple[int, ...]) -> None:
-    assert buckets(max_batch) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,9 +32,3 @@ def test_every_batch_is_in_one_range_and_fills_its_bucket_by_more_than_half(max_
         assert bucket < 2 * n or n == 1
         assert sum(span.min <= bucket <= span.max for span in spans) == 1
     assert all(span.min <= span.opt <= span.max for span in spans)
-
-
-@given(st.integers(max_value=0))
-def test_there_is_no_batch_of_nothing(max_batch: int) -> None:
-    with pytest.raises(ValueError, match=rf"max_batch is {max_batch}; accepted: 1 and more"):
-        buckets(max_batch)

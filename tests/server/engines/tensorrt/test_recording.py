@@ -1,4 +1,4 @@
-"""The stand-in for TensorRT has nothing that TensorRT has not."""
+"""The stand-in for TensorRT has only names and arguments that TensorRT has."""
 
 import inspect
 from enum import EnumType

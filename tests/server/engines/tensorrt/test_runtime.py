@@ -1,77 +1,35 @@
-"""The engine over the stand-ins for TensorRT and CUDA: right rows, right order, nothing lost, whatever fails."""
+"""The engine on the stand-ins for TensorRT and CUDA: every run returns its own rows, and nothing leaks."""
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 import structlog
-from cuda.bindings import runtime as real
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
-from tests.server.engines.tensorrt.recording import OUTPUTS, ROW, Recipe, TensorRt, answers
+from tests.server.engines.host_cuda import HostCuda
+from tests.server.engines.tensorrt.machine import (
+    BUCKETS,
+    IDENTITY,
+    PROFILES,
+    check_run,
+    machine,
+    opened,
+    random_images,
+    usage_of,
+)
+from tests.server.engines.tensorrt.recipe import OUTPUTS, ROW, Recipe, answers
+from tests.server.engines.tensorrt.recording import TensorRt
 from tests.server.scheduling.fakes import ANYBODY, ToldWork
-from vitscope.server.engines.contract import Engine, Identity, Outputs, Profile
-from vitscope.server.engines.tensorrt import bindings
-from vitscope.server.engines.tensorrt.cuda import CudaError
+from vitscope.server.engines.contract import Engine, Usage
 from vitscope.server.engines.tensorrt.plan import TensorRtError
-from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot, Usage
+from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot
 from vitscope.server.scheduling.cost import CostModel
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
-
-BUCKETS = (1, 2, 4, 8, 12)
-IDENTITY = Identity("tensorrt", "11.4", "bf16", "Host GPU")
-PROFILES = (Profile(1, 1), Profile(2, 1))
-_, DRIVER = real.cudaDriverGetVersion()
-UNKNOWN = real.cudaError_t.cudaErrorUnknown
-
-
-@contextmanager
-def machine(gpus: int = 1) -> Iterator[TensorRt]:
-    """TensorRT and CUDA on host memory; at the end no rule has been broken and nothing is left."""
-    with installed(gpus) as cuda, pytest.MonkeyPatch.context() as patch:
-        trt = TensorRt(cuda)
-        patch.setattr(bindings, "load", lambda: trt)
-        yield trt
-        assert cuda.violations == []
-        assert cuda.leaks() == []
-        assert Counter(trt.ended)["runtime"] == Counter(trt.ended)["engine"]
-
-
-@pytest.fixture
-def trt() -> Iterator[TensorRt]:
-    with machine() as trt:
-        yield trt
-
-
-@contextmanager
-def opened(recipe: Recipe | None = None, device: int = 0) -> Iterator[TensorRtEngine]:
-    engine = TensorRtEngine((recipe or Recipe()).plan, IDENTITY, PROFILES, BUCKETS, device)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def pictures(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, *ROW), np.uint8)
-
-
-def check_run(slot: TensorRtSlot, n: int, seed: int = 0, profile: int = 0) -> Outputs:
-    """Run `n` pictures and compare what comes back with what was to be computed."""
-    slot.pixels[:n] = images = pictures(n, seed)
-    outputs, expected = slot.run(n, profile), answers(images)
-    assert outputs.keys() == expected.keys()
-    for name, values in expected.items():
-        assert outputs[name].dtype == np.float32
-        np.testing.assert_array_equal(outputs[name], values)
-    return outputs
 
 
 def test_it_is_an_engine(trt: TensorRt) -> None:
@@ -96,12 +54,12 @@ def test_outputs_survive_the_next_run_and_the_engine(trt: TensorRt) -> None:
         slot = engine.slot()
         first = check_run(slot, 3, seed=1)
         check_run(slot, 3, seed=2)
-    for name, values in answers(pictures(3, seed=1)).items():
+    for name, values in answers(random_images(3, seed=1)).items():
         np.testing.assert_array_equal(first[name], values)
 
 
 @pytest.mark.parametrize("n", [0, -1, 13])
-def test_rows_that_are_not_there_are_refused(trt: TensorRt, n: int) -> None:
+def test_a_number_of_rows_that_does_not_fit_is_refused(trt: TensorRt, n: int) -> None:
     with opened() as engine, pytest.raises(ValueError, match=f"found {n}, accepted: 1 to 12"):
         engine.slot().run(n)
 
@@ -116,7 +74,7 @@ def test_only_the_rows_that_were_asked_for_are_copied(trt: TensorRt) -> None:
     assert [size for _, size in trt.cuda.copies] == [3 * size for size in per_row]
 
 
-def test_a_run_makes_nothing_and_tells_contexts_nothing(trt: TensorRt) -> None:
+def test_a_run_allocates_nothing_and_changes_no_context(trt: TensorRt) -> None:
     with opened() as engine:
         slot = engine.slot()
         versions = {id(context): context._version for context in trt.contexts}
@@ -137,29 +95,35 @@ def test_small_batches_are_launched_as_graphs_and_the_rest_kernel_by_kernel(trt:
             assert Counter(trt.cuda.calls)["cudaGraphLaunch"] - before == launches, n
 
 
-def test_where_no_graph_can_be_captured_it_runs_without_and_says_so_once_for_each_size(trt: TensorRt) -> None:
+def test_it_runs_without_graphs_and_logs_that_once_for_each_size(trt: TensorRt) -> None:
     with structlog.testing.capture_logs() as logs, opened(Recipe(capturable=False)) as engine:
         slots = [engine.slot(), engine.slot()]
         for slot in slots:
             for n in (1, 3, 8, 9):
                 check_run(slot, n)
-        assert engine.usage.graph_runs == 0
-    told = [entry for entry in logs if "no CUDA graph" in entry["event"]]
-    assert [entry["batch"] for entry in told] == [1, 2, 4, 8]
-    assert "cudaErrorStreamCaptureUnsupported" in told[0]["reason"]
+        assert usage_of(engine).graph_runs == 0
+    logged = [entry for entry in logs if "no CUDA graph" in entry["event"]]
+    assert [entry["batch"] for entry in logged] == [1, 2, 4, 8]
+    assert "cudaErrorStreamCaptureUnsupported" in logged[0]["reason"]
 
 
 def test_it_counts_what_it_does(trt: TensorRt) -> None:
     with opened() as engine:
         first, second = engine.slot(), engine.slot()
-        assert engine.usage == Usage()
+        assert usage_of(engine) == Usage()
         first.run(3)
         second.run(12)
         second.run(8)
-        usage = engine.usage
+        usage = usage_of(engine)
         assert (usage.runs, usage.rows, usage.padding, usage.graph_runs) == (3, 23, 1, 2)
         assert min(usage.upload, usage.compute, usage.download) > 0
         assert (first.usage.rows, second.usage.rows) == (3, 20)
+
+
+def test_it_reports_the_layers_whose_attention_is_one_kernel(trt: TensorRt) -> None:
+    with opened() as engine:
+        assert engine.status().fused_attention == 2
+    assert engine.status().fused_attention is None, "it is closed"
 
 
 def test_slots_run_at_the_same_time_without_mixing(trt: TensorRt) -> None:
@@ -189,7 +153,7 @@ def test_two_engines_on_two_gpus_in_the_same_thread() -> None:
                 check_run(slot, 3, seed=turn)
 
 
-def test_the_pixels_of_a_closed_slot_are_out_of_reach(trt: TensorRt) -> None:
+def test_a_closed_slot_has_no_pixels(trt: TensorRt) -> None:
     with opened() as engine:
         slot = engine.slot()
         slot.close()
@@ -210,132 +174,9 @@ def test_contexts_end_before_the_engine_and_that_before_the_runtime(trt: TensorR
     assert trt.ended == ["context"] * len(BUCKETS) * len(slots) + ["engine", "runtime"]
 
 
-def scenario() -> None:
-    """An engine's life: two slots, a run of a graph and one without."""
-    with opened() as engine:
-        slots = [engine.slot(), engine.slot()]
-        for slot, n in [(slots[0], 3), (slots[1], 12), (slots[1], 1)]:
-            check_run(slot, n)
-
-
-def life() -> list[str]:
-    with machine() as trt:
-        scenario()
-    return list(trt.cuda.calls)
-
-
-CALLS = life()
-FREES = {
-    "cudaStreamDestroy",
-    "cudaEventDestroy",
-    "cudaFree",
-    "cudaFreeHost",
-    "cudaGraphDestroy",
-    "cudaGraphExecDestroy",
-}
-CAPTURES = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate"}
-
-
-@pytest.mark.skipif(bool(DRIVER), reason="a driver would take the handles for its own")
-def test_the_real_bindings_take_the_same_arguments_and_answer_in_the_same_form() -> None:
-    with machine() as trt:
-        scenario()
-    assert trt.cuda.examples.keys() == set(CALLS)
-    for name, arguments in trt.cuda.examples.items():
-        answer = getattr(real, name)(*arguments)
-        assert answer[0] == real.cudaError_t.cudaErrorInsufficientDriver, name
-        assert len(answer) == trt.cuda.answers[name], name
-
-
-@pytest.mark.parametrize("failing", sorted(set(CALLS) - FREES - CAPTURES))
-def test_whichever_call_fails_the_error_names_it_and_nothing_is_left(failing: str) -> None:
-    for index in [index for index, name in enumerate(CALLS) if name == failing]:
-        with machine() as trt:
-            trt.cuda.failing = lambda at, name, index=index: UNKNOWN if at == index else None
-            try:
-                scenario()
-            except CudaError as error:
-                assert str(error).startswith(f"{failing}: cudaErrorUnknown")
-            else:
-                # Only while everything is given back may an error go by: the rest has to be given back too.
-                assert index > CALLS.index("cudaGraphExecDestroy") - 3
-            trt.cuda.failing = lambda at, name: None
-            scenario()
-
-
-@pytest.mark.parametrize("failing", sorted(FREES))
-def test_what_cannot_be_given_back_keeps_nothing_else(failing: str) -> None:
-    for index in [index for index, name in enumerate(CALLS) if name == failing]:
-        with installed() as cuda, pytest.MonkeyPatch.context() as patch:
-            trt = TensorRt(cuda)
-            patch.setattr(bindings, "load", lambda trt=trt: trt)
-            cuda.failing = lambda at, name, index=index: UNKNOWN if at == index else None
-            scenario()
-            assert len(cuda.leaks()) == 1
-            assert cuda.violations == []
-
-
-@pytest.mark.parametrize("failing", sorted(CAPTURES))
-def test_a_capture_that_fails_costs_a_graph_and_nothing_else(failing: str) -> None:
-    for index in [index for index, name in enumerate(CALLS) if name == failing]:
-        with machine() as trt:
-            trt.cuda.failing = lambda at, name, index=index: UNKNOWN if at == index else None
-            scenario()
-
-
-@pytest.mark.parametrize(
-    "failing", ["cudaMemcpyAsync", "cudaEventRecord", "cudaGraphLaunch", "cudaEventSynchronize", "cudaEventElapsedTime"]
-)
-def test_a_slot_works_again_after_a_run_that_failed(trt: TensorRt, failing: str) -> None:
-    with opened() as engine:
-        slot = engine.slot()
-        slot.pixels[:] = 7
-        for turn in range(Counter(CALLS)[failing]):
-            seen = Counter[str]()
-
-            def fail(index: int, name: str, turn: int = turn, seen: Counter[str] = seen) -> Any:
-                seen[name] += 1
-                return UNKNOWN if name == failing and seen[name] == turn + 1 else None
-
-            trt.cuda.failing = fail
-            with pytest.raises(CudaError, match=failing):
-                for _ in range(turn + 1):
-                    slot.run(3)
-            trt.cuda.failing = lambda index, name: None
-            assert slot.broken is None
-            check_run(slot, 5, seed=turn)
-
-
-def test_a_slot_that_cuda_does_not_recover_says_that_it_is_broken(trt: TensorRt) -> None:
-    with opened() as engine:
-        slot, other = engine.slot(), engine.slot()
-        illegal = real.cudaError_t.cudaErrorIllegalAddress
-        trt.cuda.failing = lambda index, name: illegal if "Synchronize" in name else None
-        with pytest.raises(CudaError, match="cudaEventSynchronize: cudaErrorIllegalAddress"):
-            slot.run(3)
-        assert slot.broken == engine.broken
-        assert "cudaStreamSynchronize: cudaErrorIllegalAddress" in (engine.broken or "")
-        trt.cuda.failing = lambda index, name: None
-        with pytest.raises(
-            TensorRtError, match="cannot be used any more: cudaEventSynchronize: cudaErrorIllegalAddress"
-        ):
-            slot.run(3)
-        check_run(other, 3)
-
-
-def test_a_run_that_tensorrt_refuses_fails_in_its_words(trt: TensorRt) -> None:
-    with opened() as engine:
-        slot = engine.slot()
-        trt.cuda.last.error = UNKNOWN  # some other library's, on this thread
-        with pytest.raises(TensorRtError, match="did not run a batch of 12\n  - after a launch: cudaErrorUnknown"):
-            slot.run(9)
-        trt.cuda.cudaGetLastError()
-        check_run(slot, 9)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(0, 1)), max_size=25))
-def test_any_sequence_of_runs_gives_each_its_own_rows(runs: list[tuple[int, int, int]]) -> None:
+def test_in_any_sequence_of_runs_each_returns_its_own_rows(runs: list[tuple[int, int, int]]) -> None:
     with machine(), opened() as engine:
         slots = [engine.slot() for _ in range(3)]
         for turn, (number, n, profile) in enumerate(runs):
@@ -355,7 +196,7 @@ def test_any_plan_and_buckets_run(data: st.DataObject) -> None:
         engine = TensorRtEngine(recipe.plan, IDENTITY, PROFILES, buckets)
         slot = engine.slot()
         for n in data.draw(st.lists(st.integers(1, largest), max_size=6)):
-            slot.pixels[:n] = images = pictures(n, seed=n)
+            slot.pixels[:n] = images = random_images(n, seed=n)
             for name, values in answers(images, outputs).items():
                 np.testing.assert_array_equal(slot.run(n)[name], values)
         engine.close()
@@ -385,21 +226,21 @@ def test_the_scheduler_serves_from_it(trt: TensorRt) -> None:
                     lambda error, number=number: answered(number, error),
                 )
                 scheduler.expect(lane, work)
-                scheduler.submit(lane, work, pictures(1, seed=number)[0])
+                scheduler.submit(lane, work, random_images(1, seed=number)[0])
 
         senders = [threading.Thread(target=send, args=(range(start, count, 4),)) for start in range(4)]
         for sender in senders:
             sender.start()
         assert finished.wait(30)
         scheduler.close()
-        assert engine.usage.rows == sum(sizes) == count
+        assert usage_of(engine).rows == sum(sizes) == count
         assert max(sizes) > 1
     for number, outputs in done.items():
-        for name, values in answers(pictures(1, seed=number)).items():
+        for name, values in answers(random_images(1, seed=number)).items():
             np.testing.assert_array_equal(outputs[name], values[0])
 
 
-def test_closing_gives_everything_back_even_while_a_stream_has_work(trt: TensorRt) -> None:
+def test_closing_frees_everything_even_while_a_stream_has_work(trt: TensorRt) -> None:
     with opened() as engine:
         slot = engine.slot()
         slot._enqueue(3, slot._buckets[2])

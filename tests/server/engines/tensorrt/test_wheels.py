@@ -1,3 +1,5 @@
+"""Wheels that are downloaded for tests."""
+
 from pathlib import Path
 
 import pytest

@@ -1,8 +1,8 @@
-"""Which names of a native module some sources use, judged against what the module has.
+"""The names of a native module that sources use, checked against the members of the module.
 
-Follows types through the sources as far as the bindings' docstrings tell them: from the name `trt` over attributes, calls,
-assignments, `self.x = …`, and the arguments and results of the sources' own functions and classes, which are known by their
-names alone. What it cannot follow it does not judge.
+Types are inferred as far as the bindings' docstrings tell them: from the name `trt` through attributes, calls,
+assignments, `self.x = …`, and the arguments and results of the sources' own functions and classes, which are identified
+by name alone. Expressions whose type cannot be inferred are not checked.
 """
 
 import ast
@@ -14,12 +14,12 @@ from tests.server.engines.tensorrt.signatures import mismatch, result
 from tests.server.engines.tensorrt.stubs import Api
 
 _ROOTS = ("trt", "_trt")
-# Bodies are read again until the types of arguments have reached the functions that functions call.
+# Bodies are read repeatedly, so that the types of arguments propagate through calls of calls.
 _PASSES = 4
 
 
 class Fault(NamedTuple):
-    """A use that the module does not support. place: file and line. name: such as "Builder.build_serialized_network"."""
+    """A use that the module does not support. place: file and line. name: like "Builder.build_serialized_network"."""
 
     place: str
     name: str
@@ -28,14 +28,14 @@ class Fault(NamedTuple):
 
 @dataclass
 class Uses:
-    """What sources take from the module."""
+    """The names that sources use, and the faults."""
 
     names: set[str] = field(default_factory=set)
     faults: set[Fault] = field(default_factory=set)
 
 
 def uses(sources: Mapping[str, str], api: Api) -> Uses:
-    """Judge sources, given by file name."""
+    """Check sources, given by file name."""
     reader = _Reader(api)
     for _ in range(_PASSES):
         reader.found = Uses()
@@ -45,8 +45,10 @@ def uses(sources: Mapping[str, str], api: Api) -> Uses:
 
 
 class _Type(NamedTuple):
-    """What an expression is: a "module", "class", "instance" or "function" with its name and what is known of it, or a "tuple"
-    or "list" of `items`."""
+    """The type of an expression.
+
+    kind: "module", "class", "instance" or "function", with its name and description, or "tuple" or "list" of `items`.
+    """
 
     kind: str
     name: str = ""
@@ -62,13 +64,13 @@ class _Reader(ast.NodeVisitor):
         self._module = _Type("module", known=api)
         self._classes = dict(_classes(api))
         self._names: dict[str, _Type | None] = {}
-        self._attributes: dict[str, _Type | None] = {}  # of self, whichever class that is
+        self._attributes: dict[str, _Type | None] = {}  # of self, of all classes together
         self._functions: dict[str, ast.FunctionDef] = {}
         self._arguments: dict[tuple[str, str], _Type] = {}
         self._results: dict[str, _Type] = {}
         self._inside = ""
 
-    # Expressions: each returns what it is, or None.
+    # Expressions: each method returns the type, or None where it is unknown.
 
     def visit_Name(self, node: ast.Name) -> _Type | None:
         return self._module if node.id in _ROOTS else self._names.get(node.id)
@@ -105,7 +107,7 @@ class _Reader(ast.NodeVisitor):
             return self._own_call(node.func, arguments, keywords)
         doc = called.known["members"]["__init__"]["doc"] if called.kind == "class" else called.known["doc"]
         spread = any(isinstance(argument, ast.Starred) for argument in node.args)
-        # Called on a class, a method finds its object among the arguments.
+        # A method that is called on a class has its object among the arguments.
         owner = self.visit(node.func.value) if isinstance(node.func, ast.Attribute) else None
         bound = called.kind == "class" or (owner is not None and owner.kind == "instance")
         why = mismatch(doc, len(arguments) + bound, spread, keywords)
@@ -143,7 +145,7 @@ class _Reader(ast.NodeVisitor):
         self.visit(node.test)
         return _first([self.visit(node.body), self.visit(node.orelse)])
 
-    # Statements: they give names their types.
+    # Statements: they bind names to types.
 
     def visit_Assign(self, node: ast.Assign) -> None:
         value = self.visit(node.value)
@@ -175,7 +177,7 @@ class _Reader(ast.NodeVisitor):
         self._define(node, node.name)
 
     def _define(self, node: Any, name: str) -> None:
-        """A function's body, or that of a class's __init__, which is called by the name of the class."""
+        """Read the body of a function, or of a class's __init__, which is called by the name of the class."""
         self._functions.setdefault(name, node)
         outer, around = dict(self._names), self._inside
         self._inside = name

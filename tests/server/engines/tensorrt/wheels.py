@@ -1,4 +1,4 @@
-"""Wheels that tests need and the environment must not have, and processes in which their libraries are found."""
+"""Wheels that tests need outside of the environment, and processes that find their libraries."""
 
 import os
 import subprocess
@@ -19,13 +19,13 @@ _FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "v
 
 
 def versions(package: str) -> list[str]:
-    """The pinned versions of a package."""
+    """Return the pinned versions of a package."""
     pins = (line.partition("==") for line in _PINS.read_text().splitlines())
     return [version for name, _, version in pins if name == package]
 
 
 def installed(package: str, version: str) -> Path:
-    """The folder that holds a wheel's files; downloaded once per machine. Skips the test where that fails."""
+    """Return the folder of a wheel's files, downloaded once per machine. Skips the test where that fails."""
     folder = _FOLDER / f"{package}-{version}-{sys.implementation.cache_tag}"
     failure = None if folder.is_dir() else _install(f"{package}=={version}", folder)
     if failure:
@@ -41,7 +41,7 @@ def unavailable(reason: str) -> NoReturn:
 
 
 def process(packages: Path, libraries: Path) -> ProcessPoolExecutor:
-    """A process for native code that may abort, with `packages` on its path for modules and `libraries` on the linker's."""
+    """Start a process for native code that may abort: `packages` on the module path, `libraries` on the linker's."""
     pool = ProcessPoolExecutor(1, get_context("spawn"), _enter, (str(packages),))
     # The linker reads the variable once, when a process starts.
     with mock.patch.dict(os.environ, {"LD_LIBRARY_PATH": str(libraries)}):
@@ -55,7 +55,7 @@ def _enter(packages: str) -> None:
 
 @cache
 def _install(pin: str, folder: Path) -> str | None:
-    """Why it failed."""
+    """Install a wheel's files in a folder; return why that failed, or None."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]

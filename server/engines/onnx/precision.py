@@ -1,4 +1,4 @@
-"""Half precision in the graph itself: TensorRT 11 takes the arithmetic from the types in the ONNX and from nothing else."""
+"""Half precision in the graph itself: TensorRT 11 takes the arithmetic from the types in the ONNX file alone."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from vitscope.server.engines.opset import DEFAULT_DOMAIN, raised
+from vitscope.server.engines.onnx.opset import DEFAULT_DOMAIN, raised
 
 Arithmetic = Literal["f32", "f16", "bf16"]
 Message = TypeVar("Message", ModelProto, NodeProto, TensorProto)
@@ -25,22 +25,23 @@ class PrecisionError(ValueError):
 
 
 def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
-    """A copy of an exported float32 graph, weights inside, that computes in `precision`; inputs and outputs stay as they are.
+    """Copy an exported float32 graph, weights inside, so that it computes in `precision`. Inputs and outputs are kept.
 
-    float32 is left only in the outputs and in the normalisation of the pixels. LayerNormalization says by its stash_type that it
-    computes in float32 inside, whatever its type. Weights are rounded to nearest; those too small for f16 become subnormal or
-    zero. bf16 raises the opset to 22.
+    float32 is left only in the outputs and in the normalisation of the pixels. LayerNormalization computes in float32
+    inside, whatever its type, because of its stash_type. Weights are rounded to nearest; those too small for f16 become
+    subnormal or zero. bf16 raises the opset to 22.
 
-    Raises PrecisionError for a tensor with values that overflow (named, with the largest), for operators of another domain or
-    with a graph inside, and where types do not fit together or would stay float32; OpsetError for operators whose meaning may
-    change up to opset 22.
+    Raises PrecisionError for a tensor with values that overflow (named, with the largest), for operators of another
+    domain or with a subgraph, and where types do not fit together or would stay float32; OpsetError for operators
+    whose meaning may change up to opset 22.
     """
     if precision == "f32":
         return _copy(model)
     graph, element = model.graph, _ELEMENT[precision]
-    # Rounded after each step, pixels are off by up to 1.8 grey levels in bf16 and 0.2 in f16, and those of a channel by up to 0.7
-    # and 0.04 all the same way; rounded once at the end, by 0.4 and 0.06, and neither way. By itself that puts the logits of a
-    # small bf16 ViT off by 0.006 of 10 instead of 0.02. It costs nothing: TensorRT makes one kernel of it either way.
+    # Rounded after each step, pixels are off by up to 1.8 grey levels in bf16 and 0.2 in f16, with a bias of up to
+    # 0.7 and 0.04 in a channel; rounded once at the end, by 0.4 and 0.06, without a bias. This alone reduces the
+    # error of a small bf16 ViT's logits from 0.02 to 0.006 of 10. It costs nothing: TensorRT makes one kernel of it
+    # either way.
     exact = _normalisation(graph)
     outputs = [value.name for value in graph.output if value.type.tensor_type.elem_type == TensorProto.FLOAT]
     rounded = {name: f"{name}_{precision}" for name in [*exact[-1:], *outputs]}
@@ -72,7 +73,7 @@ def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
 
 
 def float32_tensors(model: ModelProto) -> set[str]:
-    """Names of what the nodes of a graph compute in float32, by strict type inference.
+    """Return the names of the tensors that a graph computes in float32, by strict type inference.
 
     Raises PrecisionError for types that do not fit together.
     """
@@ -80,7 +81,7 @@ def float32_tensors(model: ModelProto) -> set[str]:
 
 
 def write(model: ModelProto, path: Path, largest: int = LARGEST) -> None:
-    """Write a model to `path`; weights of more than `largest` bytes go to a file beside it, `path` with ".data" at its end."""
+    """Write a model to `path`; weights of more than `largest` bytes go to a file beside it, called `path` + ".data"."""
     weights = path.with_name(f"{path.name}.data")
     weights.unlink(missing_ok=True)  # onnx would append to it
     if sum(tensor.ByteSize() for tensor in model.graph.initializer) <= largest:
@@ -91,7 +92,10 @@ def write(model: ModelProto, path: Path, largest: int = LARGEST) -> None:
 
 
 def _normalisation(graph: GraphProto) -> list[str]:
-    """Tensors from the cast of the input to the last product or sum with constants; empty if nothing follows the cast."""
+    """Return the tensors from the cast of the input to the last product or sum with constants.
+
+    Empty if nothing follows the cast.
+    """
     constants, inputs = {tensor.name for tensor in graph.initializer}, {value.name for value in graph.input}
     outputs = {value.name for value in graph.output}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -108,12 +112,12 @@ def _normalisation(graph: GraphProto) -> list[str]:
 
 
 def _retyped(node: NodeProto, element: int) -> NodeProto:
-    """A copy in which every attribute that is a float32 constant, or names that type, is of the new one."""
+    """Copy a node, with every attribute that is a float32 constant, or names that type, changed to the new type."""
     inside = any(attribute.type == AttributeProto.GRAPH for attribute in node.attribute)
     if inside or node.domain not in DEFAULT_DOMAIN:
         raise PrecisionError(
-            f"node {node.name} is a {node.domain or 'ai.onnx'} {node.op_type}; accepted are operators of ai.onnx without a "
-            "graph inside"
+            f"node {node.name} is a {node.domain or 'ai.onnx'} {node.op_type}; accepted are operators of ai.onnx "
+            "without a graph inside"
         )
     copy = _copy(node)
     del copy.attribute[:]
@@ -135,7 +139,7 @@ def _attribute(node: NodeProto, attribute: AttributeProto, element: int) -> Attr
 
 
 def _rounded(tensor: TensorProto, element: int) -> TensorProto:
-    """The tensor in the new type if it is float32, else itself."""
+    """Return the tensor in the new type if it is float32, else itself."""
     if tensor.data_type != TensorProto.FLOAT:
         return tensor
     values = numpy_helper.to_array(tensor)
@@ -144,8 +148,9 @@ def _rounded(tensor: TensorProto, element: int) -> TensorProto:
     lost = np.isfinite(values) & ~np.isfinite(rounded)
     if lost.any():
         raise PrecisionError(
-            f"tensor {tensor.name}: its largest value, {np.abs(values[lost]).max():.6g}, is beyond the {_GREATEST[element]:g} of "
-            f"{TensorProto.DataType.Name(element).lower()}; accepted is the next precision up (bf16 after f16, then f32)"
+            f"tensor {tensor.name}: its largest value, {np.abs(values[lost]).max():.6g}, is beyond the "
+            f"{_GREATEST[element]:g} of {TensorProto.DataType.Name(element).lower()}; accepted is the next precision "
+            "up (bf16 after f16, then f32)"
         )
     return numpy_helper.from_array(rounded, tensor.name)
 
@@ -174,9 +179,9 @@ def _cast(source: str, target: str, element: int) -> NodeProto:
 
 
 def _inferred(model: ModelProto) -> ModelProto:
-    """The nodes, with the type and shape of everything that they compute and without the weights."""
+    """Return the model without its weights, with the type and shape of every tensor that it computes."""
     graph = model.graph
-    # Inference looks into constants only for shapes, which are int64; the rest would only meet protobuf's limit of 2 GiB.
+    # Inference reads constants only for shapes, which are int64. The rest could exceed protobuf's limit of 2 GiB.
     shapes = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.INT64]
     weights = [
         helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
@@ -198,5 +203,5 @@ def _in_float32(inferred: ModelProto) -> set[str]:
     graph = inferred.graph
     types = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.output]}
     computed = {name for node in graph.node for name in node.output if name}
-    # What inference says nothing about may be anything.
+    # A tensor without an inferred type may be anything.
     return {name for name in computed if types.get(name, TensorProto.FLOAT) == TensorProto.FLOAT}

@@ -1,3 +1,5 @@
+"""The form of a graph in which each layer's attention is one node."""
+
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +9,15 @@ import onnx
 import pytest
 from onnx import ModelProto, NodeProto, helper
 
-from tests.server.engines.tensorrt import vits
-from tests.server.engines.tensorrt.vits import FAMILY_NAMES, FamilyName, Shape
+from tests.server.engines import vits
+from tests.server.engines.vits import FAMILY_NAMES, FamilyName, Shape
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName
-from vitscope.server.engines import onnxruntime_cuda
 from vitscope.server.engines.contract import Identity, Precision, Profile
-from vitscope.server.engines.onnxruntime_attention import NotFused, with_attention_nodes
+from vitscope.server.engines.onnx.attention import NotFused, with_attention_nodes
+from vitscope.server.engines.onnx.opset import OpsetError
 from vitscope.server.engines.onnxruntime_cuda import OnnxRuntimeCudaEngine
-from vitscope.server.engines.opset import OpsetError
 
-# Heads of a width whose root is not a whole number, so that nothing is exact by chance.
+# The root of the heads' width is not a whole number, so that nothing is exact by chance.
 UNEVEN = Shape(layers=3, width=48, heads=2, image=32)
 
 
@@ -24,7 +25,7 @@ def operators(model: ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in model.graph.node)
 
 
-def assert_equal_answers(model: ModelProto, fused: ModelProto, image: int = 64) -> None:
+def assert_equal_outputs(model: ModelProto, fused: ModelProto, image: int = 64) -> None:
     for count in (1, 5):
         images = vits.pixels(count, image, seed=count)
         expected, found = vits.outputs(model, images), vits.outputs(fused, images)
@@ -35,28 +36,28 @@ def assert_equal_answers(model: ModelProto, fused: ModelProto, image: int = 64) 
 
 @pytest.mark.parametrize("graph", [CLASSIFY, ATTENTION])
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_every_layer_becomes_one_node_and_answers_stay(family: FamilyName, graph: GraphName) -> None:
+def test_every_layer_becomes_one_node_and_outputs_stay_the_same(family: FamilyName, graph: GraphName) -> None:
     model = vits.traced(family, graph)
     fused = with_attention_nodes(model, layers=2)
     onnx.checker.check_model(fused, full_check=True)
     assert [opset.version for opset in fused.opset_import] == [23]
     assert operators(fused)["Attention"] == 2
-    # What is left are the class token's rows.
+    # The remaining ones are for the class token's rows.
     assert operators(fused)["Softmax"] == (2 if graph == ATTENTION else 1)
-    assert_equal_answers(model, fused)
+    assert_equal_outputs(model, fused)
 
 
 def test_a_scale_whose_root_is_no_whole_number_is_kept() -> None:
     model = vits.traced("vit", CLASSIFY, **UNEVEN)
     fused = with_attention_nodes(model, layers=3)
     assert operators(model)["Attention"] == 0, "the graph that was given is not touched"
-    assert_equal_answers(model, fused, UNEVEN["image"])
+    assert_equal_outputs(model, fused, UNEVEN["image"])
 
 
-def test_nothing_is_left_of_a_layer_whose_rows_nobody_reads() -> None:
+def test_nodes_whose_outputs_are_no_longer_read_are_removed() -> None:
     model = vits.traced("vit", CLASSIFY)
     fused = with_attention_nodes(model, layers=2)
-    # Of the second layer, the queries and keys are still split into heads, for the row of the class token.
+    # In the second layer, queries and keys are still split into heads, for the row of the class token.
     assert operators(model) - operators(fused) == {
         "Reshape": 4 + 2,
         "Transpose": 4 + 2,
@@ -73,7 +74,7 @@ def of_type(model: ModelProto, operator: str) -> list[NodeProto]:
 
 
 def weighted(model: ModelProto) -> NodeProto:
-    """The first layer's product with the values."""
+    """Return the first layer's product with the values."""
     softmax = of_type(model, "Softmax")[0].output[0]
     return next(node for node in model.graph.node if softmax in node.input)
 
@@ -84,14 +85,14 @@ def read_softmax_twice(model: ModelProto) -> None:
 
 def turn_another_way(model: ModelProto) -> None:
     values = weighted(model).input[1]
-    (turned,) = [node for node in model.graph.node if values in node.output]
-    turned.attribute[0].ints[:] = [0, 2, 3, 1]
+    (transposed,) = [node for node in model.graph.node if values in node.output]
+    transposed.attribute[0].ints[:] = [0, 2, 3, 1]
 
 
 def keep_heads_apart(model: ModelProto) -> None:
     output = weighted(model).output[0]
-    (turned,) = [node for node in model.graph.node if output in node.input]
-    turned.attribute[0].ints[:] = [0, 1, 2, 3]
+    (transposed,) = [node for node in model.graph.node if output in node.input]
+    transposed.attribute[0].ints[:] = [0, 1, 2, 3]
 
 
 def weigh_from_the_right(model: ModelProto) -> None:
@@ -118,8 +119,8 @@ def scale_by_a_vector(model: ModelProto) -> None:
 
 def split_values_otherwise(model: ModelProto) -> None:
     values = weighted(model).input[1]
-    (turned,) = [node for node in model.graph.node if values in node.output]
-    (split,) = [node for node in model.graph.node if turned.input[0] in node.output]
+    (transposed,) = [node for node in model.graph.node if values in node.output]
+    (split,) = [node for node in model.graph.node if transposed.input[0] in node.output]
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 17, 6, 32]), "six heads"))
     split.input[1] = "six heads"
 
@@ -137,7 +138,7 @@ def split_values_otherwise(model: ModelProto) -> None:
         split_values_otherwise,
     ],
 )
-def test_another_form_in_one_layer_is_not_taken_for_the_exported_one(change: Callable[[ModelProto], None]) -> None:
+def test_a_layer_of_another_form_is_refused(change: Callable[[ModelProto], None]) -> None:
     model = vits.traced()
     change(model)
     with pytest.raises(
@@ -155,20 +156,20 @@ def test_an_operator_that_means_something_else_in_opset_23_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-5), ("f16", 0.05)])
-def test_the_engine_of_that_name_runs_such_nodes(precision: Precision, tolerance: float, tmp_path: Path) -> None:
+def test_onnxruntime_runs_such_nodes_with_other_kernels(precision: Precision, tolerance: float, tmp_path: Path) -> None:
     path, images = vits.written(tmp_path)[CLASSIFY], vits.pixels(3)
 
-    def run(name: str, layers: int) -> np.ndarray:
-        identity = Identity(name, "1", precision, "CPU")
+    def run(fused_layers: int) -> np.ndarray:
+        identity = Identity("onnxruntime-cuda", "1", precision, "CPU")
         engine = OnnxRuntimeCudaEngine(
-            path, precision, [Profile(1, 1)], 4, identity, layers, provider="CPUExecutionProvider"
+            path, [Profile(1, 1)], 4, identity, fused_layers, provider="CPUExecutionProvider"
         )
         slot = engine.slot()
         slot.pixels[:3] = images
         return slot.run(3)["logits"]
 
-    plain, fused = run(onnxruntime_cuda.NAME, layers=99), run(onnxruntime_cuda.FUSED, layers=2)
+    plain, fused = run(fused_layers=0), run(fused_layers=2)
     np.testing.assert_allclose(fused, plain, atol=tolerance)
     assert not np.array_equal(fused, plain), "it ran the same kernels"
     with pytest.raises(NotFused, match="2 of 99 layers"):
-        run(onnxruntime_cuda.FUSED, layers=99)
+        run(fused_layers=99)

@@ -1,3 +1,5 @@
+"""The gate's verdicts, and how long they are kept."""
+
 from pathlib import Path
 
 import numpy as np
@@ -5,15 +7,15 @@ import pytest
 
 from tests.server.models.bundles import write_bundle
 from vitscope.bundle import CLASSIFY, Bundle, open_bundle
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.contract import Identity, Outputs, Profile
+from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
-from vitscope.server.engines.tensorrt.profiles import buckets
-from vitscope.server.models.gating import GateFailed, has_own, require
 
 
 class Skewed:
-    """ONNX Runtime, with the logits of one batch size turned around."""
+    """ONNX Runtime, with the logits of one batch size in reverse order."""
 
     identity = Identity("skewed", "1", "f16", "CPU")
     profiles = (Profile(1, 1),)
@@ -40,15 +42,15 @@ def opened(tmp_path: Path) -> Bundle:
     return open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path))
 
 
-def test_an_engine_that_answers_as_the_float32_graph_does_is_asked_once(tmp_path: Path, opened: Bundle) -> None:
+def test_an_accurate_engine_is_compared_once(tmp_path: Path, opened: Bundle) -> None:
     engine, cache = Skewed(opened.graph_path(CLASSIFY), None), EngineCache(tmp_path / "cache")
     found = require(engine, engine.slot(), opened, CLASSIFY, cache)
     assert found.passed
     assert found.engine == "skewed"
-    asked = engine.runs
-    assert asked > len(buckets(4))
+    runs = engine.runs
+    assert runs > len(buckets(4))
     assert require(engine, engine.slot(), opened, CLASSIFY, cache) == found
-    assert engine.runs == asked
+    assert engine.runs == runs
 
 
 def test_an_engine_that_is_wrong_at_one_batch_size_is_refused_each_time(tmp_path: Path, opened: Bundle) -> None:
@@ -64,7 +66,7 @@ def own_images(opened: Bundle, count: int = 9) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (count, contract.height, contract.width, 3), np.uint8)
 
 
-def test_what_was_found_on_own_images_stands_from_then_on(tmp_path: Path, opened: Bundle) -> None:
+def test_a_verdict_on_own_images_takes_precedence_from_then_on(tmp_path: Path, opened: Bundle) -> None:
     engine, cache = Skewed(opened.graph_path(CLASSIFY), None), EngineCache(tmp_path / "cache")
     assert require(engine, engine.slot(), opened, CLASSIFY, cache).images == 32
     assert not has_own(engine, opened, CLASSIFY, cache)
@@ -73,7 +75,7 @@ def test_what_was_found_on_own_images_stands_from_then_on(tmp_path: Path, opened
     assert has_own(engine, opened, CLASSIFY, cache)
     assert require(engine, engine.slot(), opened, CLASSIFY, cache) == own
     again = require(engine, engine.slot(), opened, CLASSIFY, cache, own_images(opened, 10))
-    assert again.images == 10, "who gives images wants these to be looked at"
+    assert again.images == 10, "given images are always compared"
     assert require(engine, engine.slot(), opened, CLASSIFY, cache) == again
 
 
@@ -88,7 +90,7 @@ def test_an_engine_that_failed_on_own_images_is_refused_without_them(tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"engine": 1}'])
-def test_a_result_that_cannot_be_read_is_found_anew(tmp_path: Path, opened: Bundle, content: bytes) -> None:
+def test_a_verdict_that_cannot_be_read_is_found_anew(tmp_path: Path, opened: Bundle, content: bytes) -> None:
     class Planted(EngineCache):
         def read(self, key: object) -> bytes | None:
             return content

@@ -1,4 +1,4 @@
-"""Engines whose answers depend on the machine are asked on it, once, before they serve; any engine may be, on one's own images."""
+"""The gate's verdict on an engine: found once on each machine, then kept in the engine cache."""
 
 from collections.abc import Iterator
 
@@ -8,21 +8,21 @@ from pydantic import ValidationError
 
 from vitscope.bundle import Bundle, CertificateEntry, GraphName
 from vitscope.server.engines import onnxruntime
+from vitscope.server.engines.batches import buckets
 from vitscope.server.engines.cache import EngineCache, Key
-from vitscope.server.engines.contract import Engine, Profile, Slot
-from vitscope.server.engines.gate import bars_of, judge, made_up_images, through
-from vitscope.server.engines.tensorrt.profiles import buckets
+from vitscope.server.engines.contract import Engine, Slot
+from vitscope.server.engines.gate.images import made_up_images
+from vitscope.server.engines.gate.judge import bars_of, judge, through
+from vitscope.server.host.cpu import available_cpus
 
 log = structlog.get_logger()
 
-# Made-up images that the gate looks at where nobody gave it any.
-_IMAGES = 32
-# Of the images; one's own come first, as they say more.
+# The kinds of images. The user's own say more, so a verdict on them takes precedence.
 _OWN, _MADE_UP = "own", "made up"
 
 
 class GateFailed(Exception):
-    """An engine answers otherwise than the float32 graph it was made from; the message says by how much."""
+    """An engine is not close enough to the float32 graph that it was made from; the message says by how much."""
 
 
 def require(
@@ -33,19 +33,22 @@ def require(
     cache: EngineCache,
     images: np.ndarray | None = None,
 ) -> CertificateEntry:
-    """How close `engine` is to ONNX Runtime in float32 at each batch size, compared in `slot`.
+    """Return how close `engine` is to ONNX Runtime in float32, or raise GateFailed where that is not close enough.
 
-    images: one's own, uint8 [M, H, W, 3] as the model takes them; the comparison is made anew, and stands in the cache from then
-    on. Without them it is what was found on one's own images on this machine, or on made-up ones, or it is found now on those.
-    Raises GateFailed where that is not close enough.
+    images: the user's own, uint8 [M, H, W, 3] as the model takes them. With them the engine is always compared anew,
+    in `slot`, and the cache keeps that verdict. Without them the verdict is the one on the user's images or, failing
+    that, on made-up images that the cache holds for this machine; where there is none, the engine is compared on
+    made-up images.
     """
     entry = None
     if images is None:
         entry = next(_recalled(engine, bundle, graph, cache), None)
     if entry is None:
         log.info("comparing engine with the float32 graph", engine=str(engine.identity), graph=graph)
-        entry = _compare(engine, slot, bundle, graph, images)
-        kind = _MADE_UP if images is None else _OWN
+        contract, kind = bundle.manifest.input, _OWN
+        if images is None:
+            images, kind = made_up_images(contract.height, contract.width), _MADE_UP
+        entry = compare(engine, slot, bundle, graph, images)
         cache.write(_key(engine, bundle, graph, kind), entry.model_dump_json().encode())
     if not entry.passed:
         raise GateFailed("it failed the gate on this machine: " + "; ".join(entry.shortfalls))
@@ -53,20 +56,19 @@ def require(
 
 
 def has_own(engine: Engine, bundle: Bundle, graph: GraphName, cache: EngineCache) -> bool:
-    """Whether `engine` was compared on one's own images on this machine."""
+    """Return whether the cache holds a verdict on the user's own images for this machine."""
     return cache.read(_key(engine, bundle, graph, _OWN)) is not None
 
 
-def _compare(
-    engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, images: np.ndarray | None
-) -> CertificateEntry:
-    contract = bundle.manifest.input
-    reference = onnxruntime.OnnxRuntimeEngine(bundle.graph_path(graph), [Profile(1, 0)], engine.max_batch)
+def compare(engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, images: np.ndarray) -> CertificateEntry:
+    """Compare `engine` with ONNX Runtime in float32 at every batch size, in `slot`, on uint8 [M, H, W, 3]."""
+    profile = onnxruntime.KIND.profiles(available_cpus())[0]
+    reference = onnxruntime.OnnxRuntimeEngine(bundle.graph_path(graph), [profile], engine.max_batch)
     try:
         return judge(
             through(slot),
             through(reference.slot()),
-            made_up_images(_IMAGES, contract.height, contract.width) if images is None else images,
+            images,
             buckets(engine.max_batch),
             engine.identity,
             bars_of(engine.identity.precision),

@@ -1,4 +1,4 @@
-"""Small Vision Transformers with random weights, exported by the real export, for the tests of every part of this package."""
+"""Small Vision Transformers with random weights, exported by the real export."""
 
 from functools import cache
 from pathlib import Path
@@ -25,10 +25,10 @@ FAMILY_NAMES: tuple[FamilyName, ...] = ("vit", "deit", "deit-distilled", "dinov2
 
 
 class Shape(TypedDict, total=False):
-    """What a model looks like; what is left out is as in DEFAULTS.
+    """The size of a model; missing keys are as in DEFAULTS.
 
-    image: side of the input in pixels; patches are 16 pixels wide, of DINOv2 14. attention: outputs logits, attention and
-    attention_prefix; without it logits alone, and there is no graph "attention".
+    image: side of the input in pixels; patches are 16 pixels wide, those of DINOv2 14. attention: whether the outputs
+    are logits, attention and attention_prefix; without it logits alone, and there is no graph "attention".
     """
 
     layers: int
@@ -43,19 +43,19 @@ DEFAULTS: Shape = {"layers": 2, "width": 192, "heads": 3, "image": 64, "classes"
 
 
 def traced(family: FamilyName = "vit", graph: GraphName = CLASSIFY, **shape: Unpack[Shape]) -> onnx.ModelProto:
-    """One exported float32 graph, weights inside. The caller's own copy; the export behind it runs once per session."""
+    """Return a copy of an exported float32 graph, weights inside. The export runs once per session."""
     copy = onnx.ModelProto()
     copy.CopyFrom(_proto(family, graph, **{**DEFAULTS, **shape}))
     return copy
 
 
 def described(family: FamilyName = "vit", **shape: Unpack[Shape]) -> dict[GraphName, Graph]:
-    """The entries of the same graphs in a manifest."""
+    """Return the entries of the same graphs in a manifest."""
     return _exported(family, **{**DEFAULTS, **shape})[0]
 
 
 def written(folder: Path, family: FamilyName = "vit", **shape: Unpack[Shape]) -> dict[GraphName, Path]:
-    """The same graphs as a bundle holds them: graphs/NAME.onnx in `folder`, sharing graphs/weights.bin."""
+    """Write the same graphs as in a bundle: graphs/NAME.onnx in `folder`, sharing graphs/weights.bin."""
     graphs, parts = _exported(family, **{**DEFAULTS, **shape})
     paths = {name: folder / graphs[name].file for name in parts}
     # Clones, because writing moves the weights out of the model that is given.
@@ -64,7 +64,10 @@ def written(folder: Path, family: FamilyName = "vit", **shape: Unpack[Shape]) ->
 
 
 def pixels(count: int, image: int = 64, seed: int = 0) -> np.ndarray:
-    """uint8 [count, image, image, 3]: squares of colour with a little noise, 0 and 255 among them; nearer to photos than noise."""
+    """Return uint8 [count, image, image, 3]: coloured squares with a little noise, closer to photos than noise.
+
+    Values 0 and 255 occur.
+    """
     random = np.random.default_rng(seed)
     side = -(-image // 8)
     squares = random.uniform(-0.3, 1.3, (count, 8, 8, 3)).repeat(side, 1).repeat(side, 2)[:, :image, :image]
@@ -73,7 +76,7 @@ def pixels(count: int, image: int = 64, seed: int = 0) -> np.ndarray:
 
 
 def outputs(model: onnx.ModelProto, batch: np.ndarray) -> dict[str, np.ndarray]:
-    """What ONNX Runtime computes on the CPU. batch: uint8 [N, H, W, 3]."""
+    """Run a graph with ONNX Runtime on the CPU. batch: uint8 [N, H, W, 3]."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -134,8 +137,10 @@ def _model(family: FamilyName, **shape: Unpack[Shape]) -> Any:
 
 
 def _like_trained(model: Any) -> Any:
-    """Weights that keep activations near 1, spread attention scores by about 2 (neither uniform nor one-hot) and set classes
-    apart, as training does and a fresh initialisation does not."""
+    """Set weights as after training, unlike those of a fresh initialisation.
+
+    They keep activations near 1, spread attention scores by about 2 (neither uniform nor one-hot) and separate classes.
+    """
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

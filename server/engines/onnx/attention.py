@@ -1,15 +1,17 @@
-"""Each layer's attention as one `Attention` node (ONNX, opset 23): for that ONNX Runtime has fused kernels on a GPU, and it finds none
-of its own in the products and the softmax that are exported."""
+"""Each layer's attention as one `Attention` node (ONNX, opset 23).
+
+ONNX Runtime has fused kernels for that node on a GPU, and does not fuse the products and the softmax that are exported.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-from vitscope.server.engines.opset import raised
+from vitscope.server.engines.onnx.opset import raised
 
 _OPSET, _IR_VERSION = 23, 11  # the first opset with Attention, and the file format that goes with it
-# What turns [N, T, heads, width] into [N, heads, T, width], or back, and into the keys' [N, heads, width, T].
+# Transpositions of [N, T, heads, width] to [N, heads, T, width], or back, and to the keys' [N, heads, width, T].
 _HEADS_FIRST, _KEYS_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
 
 
@@ -18,12 +20,12 @@ class NotFused(ValueError):
 
 
 def with_attention_nodes(model: ModelProto, layers: int) -> ModelProto:
-    """A copy of an exported float32 graph in which the softmax(q * scale @ k^T) @ v of each layer is one `Attention` node.
+    """Copy an exported float32 graph, with the softmax(q * scale @ k^T) @ v of each layer as one `Attention` node.
 
-    The node takes q, k and v as [N, T, heads * width], before they are split into heads, which fused kernels read as it is. The class
-    token's rows that are computed beside it stay as they are, with what they need.
-    layers: how many the model has. Raises NotFused where another number has that form, OpsetError for operators whose meaning
-    may change up to opset 23.
+    The node takes q, k and v as [N, T, heads * width], before they are split into heads; fused kernels read that layout
+    directly. The class token's attention rows, which are computed beside it, stay as they are.
+    layers: how many the model has. Raises NotFused where another number has that form, OpsetError for operators whose
+    meaning may change up to opset 23.
     """
     graph = model.graph
     found = _Finder(graph).layers()
@@ -66,16 +68,16 @@ class _Layer:
 
 
 class _OtherForm(Exception):
-    """What is looked at is not what is looked for."""
+    """A node or tensor does not have the form that is looked for."""
 
 
 class _Finder:
-    """Finds layers from their softmax, by who makes and who reads each tensor."""
+    """Finds layers by their softmax, following tensors to the nodes that produce and read them."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._nodes = graph.node
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        self._makers = {name: node for node in graph.node for name in node.output}
+        self._producers = {name: node for node in graph.node for name in node.output}
         self._readers: dict[str, list[NodeProto]] = {}
         for node in graph.node:
             for name in node.input:
@@ -93,41 +95,44 @@ class _Finder:
     def _layer(self, softmax: NodeProto) -> _Layer:
         if softmax.op_type != "Softmax" or _attribute(softmax, "axis") not in (None, -1, 3):
             raise _OtherForm
-        scores, weighted = self._made(softmax.input[0], "MatMul"), self._read(softmax.output[0], "MatMul")
-        scaled = self._made(scores.input[0], "Mul")
+        scores, weighted = self._producer(softmax.input[0], "MatMul"), self._reader(softmax.output[0], "MatMul")
+        scaled = self._producer(scores.input[0], "Mul")
         scale = self._constant(scaled.input[1])
         query, *heads = self._split(scaled.input[0], _HEADS_FIRST)
         key, *heads_of_keys = self._split(scores.input[1], _KEYS_LAST)
         value, *heads_of_values = self._split(weighted.input[1], _HEADS_FIRST)
-        turned = self._read(weighted.output[0], "Transpose")
-        joined = self._read(turned.output[0], "Reshape")
+        transposed = self._reader(weighted.output[0], "Transpose")
+        joined = self._reader(transposed.output[0], "Reshape")
         if (
             scale.size != 1
             or not heads == heads_of_keys == heads_of_values
-            or _attribute(turned, "perm") != _HEADS_FIRST
+            or _attribute(transposed, "perm") != _HEADS_FIRST
             or self._constant(joined.input[1])[2:].tolist() != [heads[0] * heads[1]]
         ):
             raise _OtherForm
         return _Layer(query, key, value, joined.output[0], heads[0], float(scale.item()))
 
     def _split(self, name: str, order: list[int]) -> tuple[str, int, int]:
-        """The tensor that was split into heads and turned to `order` to become `name`; the number of heads and their width."""
-        turned = self._made(name, "Transpose")
-        split = self._made(turned.input[0], "Reshape")
+        """Return the tensor of which `name` is made by splitting it into heads and transposing it to `order`.
+
+        Also returns the number of heads and their width.
+        """
+        transposed = self._producer(name, "Transpose")
+        split = self._producer(transposed.input[0], "Reshape")
         shape = self._constant(split.input[1])
-        if _attribute(turned, "perm") != order or len(shape) != 4 or min(shape[2:]) < 1:
+        if _attribute(transposed, "perm") != order or len(shape) != 4 or min(shape[2:]) < 1:
             raise _OtherForm
         return split.input[0], int(shape[2]), int(shape[3])
 
-    def _made(self, name: str, operator: str) -> NodeProto:
-        """The node that makes a tensor, if it is an `operator`."""
-        node = self._makers.get(name)
+    def _producer(self, name: str, operator: str) -> NodeProto:
+        """Return the node that produces a tensor, if it is an `operator`."""
+        node = self._producers.get(name)
         if node is None or node.op_type != operator:
             raise _OtherForm
         return node
 
-    def _read(self, name: str, operator: str) -> NodeProto:
-        """The only node that reads a tensor, if it is an `operator`."""
+    def _reader(self, name: str, operator: str) -> NodeProto:
+        """Return the only node that reads a tensor, if it is an `operator`."""
         readers = self._readers.get(name, [])
         if len(readers) != 1 or readers[0].op_type != operator:
             raise _OtherForm
@@ -141,12 +146,12 @@ class _Finder:
 
 
 def _attribute(node: NodeProto, name: str) -> object:
-    """The value of an attribute, None where the node does not have it."""
+    """Return the value of an attribute, None where the node does not have it."""
     return next((helper.get_attribute_value(found) for found in node.attribute if found.name == name), None)
 
 
 def _needed(nodes: list[NodeProto], outputs: set[str]) -> list[NodeProto]:
-    """The nodes that `outputs` depend on, in their order."""
+    """Return the nodes that `outputs` depend on, in their order."""
     wanted, needed = set(outputs), list[NodeProto]()
     for node in reversed(nodes):
         if wanted.intersection(node.output):

@@ -1,10 +1,10 @@
-"""The CUDA runtime, as far as serving needs it: checked calls, and objects that give back what they took.
+"""The CUDA runtime, as far as serving needs it: checked calls, and objects that free what they allocated.
 
-Over `cuda.bindings.runtime` (package cuda-bindings), whose functions return an error and values and let other Python threads
-run meanwhile. Streams, events and memory belong to the GPU that is selected when they are made; a thread that uses them has to
-have selected the same one. Whatever has a `close` is closed once, in any thread, and logs instead of raising: what cannot be
-given back must not keep the rest from being given back. Nothing is freed behind the caller's back; a process that ends gives
-everything back to the driver anyway.
+A layer over `cuda.bindings.runtime` (package cuda-bindings), whose functions return an error and values and release the
+interpreter's lock. Streams, events and memory belong to the GPU that is selected when they are made; a thread that uses
+them must have selected the same GPU. `close` frees a resource once, in any thread, and logs errors instead of raising
+them, so that one failure does not keep other resources from being freed. Nothing is freed implicitly; when the process
+ends, the driver frees everything.
 """
 
 import contextlib
@@ -17,7 +17,12 @@ from typing import Any, Self
 import numpy as np
 import structlog
 
+from vitscope.server.engines.contract import Precision
+
 log = structlog.get_logger()
+
+# Compute capability from which the arithmetic is in hardware; below 7.5 TensorRT does not run at all.
+_OLDEST = {"f32": (7, 5), "f16": (7, 5), "bf16": (8, 0), "fp8": (8, 9)}
 
 
 class CudaError(Exception):
@@ -30,18 +35,18 @@ class CudaError(Exception):
 
 @cache
 def runtime() -> Any:
-    """The bindings of the CUDA runtime. Raises ImportError where the package cuda-bindings is missing."""
+    """Import the bindings of the CUDA runtime. Raises ImportError where the package cuda-bindings is missing."""
     from cuda.bindings import runtime
 
     return runtime
 
 
 def check(function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:
-    """Call a function of the bindings: its value, a tuple of several, or None. Raises CudaError."""
+    """Call a function of the bindings and return its value, a tuple of several, or None. Raises CudaError."""
     error, *values = function(*arguments)
     if error != runtime().cudaError_t.cudaSuccess:
-        # An error stays the thread's last one until somebody asks for it. The next to ask would be TensorRT, after a launch
-        # of its own that went well.
+        # An error stays the thread's last error until it is read. TensorRT would read it next, after a launch of its
+        # own that succeeded.
         runtime().cudaGetLastError()
         raise CudaError(f"{function.__name__}: {error.name} ({_text(error)})", error.name)
     if len(values) > 1:
@@ -66,7 +71,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The GPUs that this process may use; none where the driver has none.
+    """Return the GPUs that this process may use; an empty list where the driver has none.
 
     Raises CudaError where there is no driver or it does not work, ImportError without cuda-bindings.
     """
@@ -83,6 +88,23 @@ def devices() -> list[Device]:
     return [_device(index) for index in range(count)]
 
 
+def why_no_gpu(precision: Precision) -> str | None:
+    """Return None where this process may use a GPU with hardware for `precision`, else the reason in one sentence."""
+    try:
+        found = devices()
+    except ImportError as error:
+        return f"the CUDA bindings cannot be imported ({error}); requirements/gpu.txt lists what a GPU needs"
+    except CudaError as error:
+        return str(error)
+    if not found:
+        return "the NVIDIA driver has no GPU for this process"
+    best, needed = max(found, key=lambda device: device.compute_capability), _OLDEST[precision]
+    if best.compute_capability >= needed:
+        return None
+    capability, least = (".".join(map(str, pair)) for pair in (best.compute_capability, needed))
+    return f"{best.name} has compute capability {capability}; {precision} needs {least}"
+
+
 def _device(index: int) -> Device:
     found = check(runtime().cudaGetDeviceProperties, index)
     return Device(
@@ -95,29 +117,32 @@ def _device(index: int) -> Device:
 
 
 def driver_version() -> str:
-    """The newest CUDA that the driver supports, such as "13.0"; "0.0" without a driver. Raises CudaError, ImportError."""
+    """Return the newest CUDA that the driver supports, such as "13.0"; "0.0" without a driver.
+
+    Raises CudaError, ImportError.
+    """
     return _dotted(check(runtime().cudaDriverGetVersion))
 
 
 def _dotted(version: int) -> str:
-    """CUDA numbers its versions 1000 * major + 10 * minor."""
+    """Format a CUDA version, which is 1000 * major + 10 * minor."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def select(device: int) -> None:
-    """Make a GPU the calling thread's current one. Costs next to nothing where it is that already."""
+    """Make a GPU the calling thread's current one. Costs next to nothing where it already is."""
     check(runtime().cudaSetDevice, device)
 
 
 class Resource:
-    """What CUDA gave and wants back, `free` being the function that takes it. Raises nothing on close."""
+    """A CUDA handle that `free`, a function of the bindings, destroys on close."""
 
     def __init__(self, handle: Any, free: Callable[..., tuple[Any, ...]]) -> None:
         self.handle = handle
         self._free: Callable[..., tuple[Any, ...]] | None = free
 
     def close(self) -> None:
-        """Give it back; later calls do nothing."""
+        """Free the resource; later calls do nothing. Never raises."""
         free, self._free = self._free, None
         if free is None:
             return
@@ -134,19 +159,19 @@ class Resource:
 
 
 class Stream(Resource):
-    """Work for the GPU in order. It does not wait for the default stream, nor that for it."""
+    """A queue of work for the GPU, run in order. It does not synchronize with the default stream."""
 
     def __init__(self) -> None:
         cuda = runtime()
         super().__init__(check(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking), cuda.cudaStreamDestroy)
 
     def synchronize(self) -> None:
-        """Wait until all its work is done."""
+        """Wait until all work of the stream is done."""
         check(runtime().cudaStreamSynchronize, self.handle)
 
 
 class Event(Resource):
-    """A point in a stream's work, to be waited for without keeping a processor busy. `timing`: also when it was reached."""
+    """A point in a stream's work. Waiting for it blocks the thread without spinning. timing: also record when."""
 
     def __init__(self, timing: bool = False) -> None:
         cuda = runtime()
@@ -154,22 +179,22 @@ class Event(Resource):
         super().__init__(check(cuda.cudaEventCreateWithFlags, flags), cuda.cudaEventDestroy)
 
     def record(self, stream: Stream) -> None:
-        """Put the event behind what `stream` has been given so far."""
+        """Put the event behind the work that `stream` has been given so far."""
         check(runtime().cudaEventRecord, self.handle, stream.handle)
 
     def wait(self) -> None:
-        """Sleep until the stream has come to it. Other Python threads run meanwhile."""
+        """Block until the stream has reached the event. Other Python threads run meanwhile."""
         check(runtime().cudaEventSynchronize, self.handle)
 
     def since(self, earlier: "Event") -> float:
-        """Seconds on the GPU between two events, both with timing and both reached; resolution about 0.5 µs."""
+        """Return the GPU seconds between two events, both with timing and both reached; resolution about 0.5 µs."""
         return float(check(runtime().cudaEventElapsedTime, earlier.handle, self.handle)) / 1e3
 
 
 class PinnedArray(Resource):
     """Page-locked host memory as a numpy array: the GPU copies from and to it while the processor does other things.
 
-    The array, and every view of it, ends with `close`; it starts with whatever was in that memory.
+    The array and every view of it are invalid after `close`. It is not initialised.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
@@ -182,18 +207,18 @@ class PinnedArray(Resource):
 
 
 class DeviceBuffer(Resource):
-    """`size` bytes of GPU memory, at address `handle`. At least one is taken, so that every buffer has an address."""
+    """`size` bytes of GPU memory, at address `handle`. At least one is allocated, so that it has an address."""
 
     def __init__(self, size: int) -> None:
         cuda = runtime()
         super().__init__(check(cuda.cudaMalloc, max(size, 1)), cuda.cudaFree)
 
     def upload(self, source: PinnedArray, rows: int, stream: Stream) -> None:
-        """Have `stream` copy the first rows here. They must not change until it has."""
+        """Enqueue a copy of the first rows to the GPU. They must not change until `stream` has done it."""
         self._copy(self.handle, source.handle, source, rows, runtime().cudaMemcpyKind.cudaMemcpyHostToDevice, stream)
 
     def download(self, target: PinnedArray, rows: int, stream: Stream) -> None:
-        """Have `stream` copy the first rows from here."""
+        """Enqueue a copy of the first rows from the GPU."""
         self._copy(target.handle, self.handle, target, rows, runtime().cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
 
     @staticmethod
@@ -202,9 +227,9 @@ class DeviceBuffer(Resource):
 
 
 class Graph(Resource):
-    """Work for a stream, recorded once and launched as one: what launching each kernel costs the processor is paid once.
+    """Recorded work that is launched as one, so that the processor pays for a launch once instead of for each kernel.
 
-    Addresses and sizes are part of it, so that what it works on has to live as long as it does.
+    Addresses and sizes are recorded with it, so the memory that it works on has to live as long as it does.
     """
 
     @classmethod
@@ -229,6 +254,6 @@ class Graph(Resource):
 
 
 def _abandon_capture(stream: Stream) -> None:
-    """Take a stream out of a capture that went wrong; CUDA reports that it did, which is known by now."""
+    """End a failed capture. CUDA reports that it failed, which is known already."""
     with contextlib.suppress(CudaError):
         Resource(check(runtime().cudaStreamEndCapture, stream.handle), runtime().cudaGraphDestroy).close()

@@ -1,4 +1,4 @@
-"""The CUDA layer: against the real bindings where no GPU is needed, else against CUDA on host memory."""
+"""The CUDA layer: on the real bindings where no GPU is needed, else on CUDA on host memory."""
 
 import inspect
 import sys
@@ -11,9 +11,9 @@ import pytest
 import structlog
 from cuda.bindings import runtime as real
 
-from tests.server.engines.tensorrt.host_cuda import HostCuda, installed
-from vitscope.server.engines.tensorrt import cuda
-from vitscope.server.engines.tensorrt.cuda import (
+from tests.server.engines.host_cuda import HostCuda, installed
+from vitscope.server.engines import cuda
+from vitscope.server.engines.cuda import (
     CudaError,
     DeviceBuffer,
     Event,
@@ -47,7 +47,7 @@ def test_without_a_driver_it_says_so() -> None:
 
 @driverless
 @pytest.mark.parametrize("make", [Stream, Event, lambda: DeviceBuffer(8), lambda: PinnedArray((2, 3), np.uint8)])
-def test_without_a_driver_nothing_is_made(make: Callable[[], object]) -> None:
+def test_without_a_driver_nothing_is_created(make: Callable[[], object]) -> None:
     with pytest.raises(CudaError, match=r"^cuda\w+: cudaErrorInsufficientDriver \(CUDA driver version is insufficient"):
         make()
 
@@ -58,7 +58,7 @@ def test_without_the_package_the_import_says_so(monkeypatch: pytest.MonkeyPatch)
         cuda.runtime.__wrapped__()
 
 
-def test_the_substitute_has_nothing_that_cuda_has_not() -> None:
+def test_the_stand_in_has_no_function_that_cuda_lacks() -> None:
     modelled = {name: member for name, member in vars(HostCuda).items() if name.startswith("cuda")}
     assert len(modelled) > 20
     for name, method in modelled.items():
@@ -85,7 +85,7 @@ def test_devices(host: HostCuda) -> None:
     assert devices() == []
 
 
-def test_an_error_names_function_code_and_text_and_does_not_stay(host: HostCuda) -> None:
+def test_an_error_names_function_code_and_text_and_is_cleared(host: HostCuda) -> None:
     with pytest.raises(
         CudaError, match=r"^cudaSetDevice: cudaErrorInvalidDevice \(invalid device ordinal\)$"
     ) as caught:
@@ -98,8 +98,14 @@ def rows(*shape: int) -> np.ndarray:
     return np.random.default_rng(len(shape)).integers(0, 256, shape, np.uint8)
 
 
-def test_only_the_asked_for_rows_go_to_the_gpu_and_back_once_waited_for(host: HostCuda) -> None:
-    with Stream() as stream, Event() as done, PinnedArray((4, 3, 2), np.float32) as source, PinnedArray((4, 3, 2), np.float32) as target, DeviceBuffer(96) as buffer:  # fmt: skip
+def test_only_the_first_rows_are_copied_and_only_after_a_wait(host: HostCuda) -> None:
+    with (
+        Stream() as stream,
+        Event() as done,
+        PinnedArray((4, 3, 2), np.float32) as source,
+        PinnedArray((4, 3, 2), np.float32) as target,
+        DeviceBuffer(96) as buffer,
+    ):
         source.array[:], target.array[:] = np.arange(24, dtype=np.float32).reshape(4, 3, 2), -1
         buffer.upload(source, 3, stream)
         buffer.download(target, 2, stream)
@@ -153,13 +159,18 @@ def test_what_cannot_be_freed_is_logged_and_does_not_stop_the_rest(host: HostCud
     assert "cudaFree: cudaErrorUnknown" in entry["reason"]
 
 
-def test_even_nothing_has_an_address_on_the_gpu(host: HostCuda) -> None:
+def test_even_an_empty_buffer_has_an_address(host: HostCuda) -> None:
     with DeviceBuffer(0) as buffer:
         assert buffer.handle
 
 
-def test_a_graph_replays_what_was_captured_with_what_is_there_then(host: HostCuda) -> None:
-    with Stream() as stream, PinnedArray((4,), np.uint8) as source, PinnedArray((4,), np.uint8) as target, DeviceBuffer(4) as buffer:  # fmt: skip
+def test_a_graph_replays_what_was_captured_on_the_data_of_that_moment(host: HostCuda) -> None:
+    with (
+        Stream() as stream,
+        PinnedArray((4,), np.uint8) as source,
+        PinnedArray((4,), np.uint8) as target,
+        DeviceBuffer(4) as buffer,
+    ):
         target.array[:] = 0
 
         def copies() -> None:
@@ -177,16 +188,16 @@ def test_a_graph_replays_what_was_captured_with_what_is_there_then(host: HostCud
     assert host.leaks() == []
 
 
-@pytest.mark.parametrize("spoiler", ["synchronise", "allocate", "raise"])
-def test_a_capture_that_fails_leaves_the_stream_usable(host: HostCuda, spoiler: str) -> None:
-    def spoil() -> None:
-        if spoiler == "raise":
+@pytest.mark.parametrize("cause", ["synchronise", "allocate", "raise"])
+def test_a_capture_that_fails_leaves_the_stream_usable(host: HostCuda, cause: str) -> None:
+    def invalidate() -> None:
+        if cause == "raise":
             raise ValueError("no kernel")
-        stream.synchronize() if spoiler == "synchronise" else DeviceBuffer(8)
+        stream.synchronize() if cause == "synchronise" else DeviceBuffer(8)
 
     with Stream() as stream:
-        with pytest.raises(ValueError if spoiler == "raise" else CudaError):
-            Graph.capture(stream, spoil)
+        with pytest.raises(ValueError if cause == "raise" else CudaError):
+            Graph.capture(stream, invalidate)
         assert host.last_error == real.cudaError_t.cudaSuccess
         stream.synchronize()
         Graph.capture(stream, lambda: None).close()

@@ -1,0 +1,177 @@
+"""The comparison of two engines' outputs, image by image, at each batch size."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitscope.bundle import CertificateEntry
+from vitscope.server.engines.contract import Identity, Outputs, Slot
+
+Run = Callable[[np.ndarray], Outputs]
+"""uint8 [n, H, W, 3] -> outputs by name, batch first."""
+
+_ATTENTION = "attention"
+# Outputs that are maps, [n, ..., patches]. An output called like one with "_prefix" at its end holds the same rows over
+# the prefix tokens.
+_MAPS = (_ATTENTION,)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The limits of what is accepted.
+
+    top1: least share of images with the same most probable class. probability: largest mean difference of the class
+    probabilities. cosine: least cosine between map rows of any image. row_sum: largest difference of a row's sum from
+    1.
+    """
+
+    top1: float
+    probability: float
+    cosine: float
+    row_sum: float = 1e-2
+
+
+REDUCED = Bars(top1=0.99, probability=1e-3, cosine=0.99)
+EIGHT_BITS = Bars(top1=0.98, probability=5e-3, cosine=0.98)
+
+
+def bars_of(precision: str) -> Bars:
+    return EIGHT_BITS if precision in ("fp8", "int8") else REDUCED
+
+
+def judge(
+    run: Run, reference: Run, images: np.ndarray, batches: Sequence[int], identity: Identity, bars: Bars
+) -> CertificateEntry:
+    """Compare `run` with `reference` on uint8 `images` [M, H, W, 3], in batches of each of these sizes.
+
+    The reference runs every image once. Where its two most probable classes are closer than `bars.probability`, there
+    is no class to confirm, and the image counts as agreeing. The entry's shortfalls name the batch size.
+    """
+    expected = _joined(run_in_batches(reference, images, max(batches)))
+    findings = [_compare(_joined(run_in_batches(run, images, size)), expected, bars) for size in batches]
+    attention = [finding.maps[_ATTENTION] for finding in findings if _ATTENTION in finding.maps]
+    return CertificateEntry(
+        engine=identity.name,
+        engine_version=identity.version,
+        precision=identity.precision,
+        images=len(images),
+        top1_agreement=min(finding.top1 for finding in findings),
+        max_logit_error=_worst([finding.logit_error for finding in findings]),
+        mean_logit_error=_worst([finding.mean_logit_error for finding in findings]),
+        min_attention_cosine=min((found.cosine for found in attention), default=None),
+        mean_attention_cosine=min((found.mean_cosine for found in attention), default=None),
+        non_finite=sum(finding.non_finite for finding in findings),
+        shortfalls=tuple(
+            f"at batch {size}, {problem}"
+            for size, finding in zip(batches, findings, strict=True)
+            for problem in finding.shortfalls(bars)
+        ),
+    )
+
+
+def through(slot: Slot, profile: int = 0) -> Run:
+    """Return a run that copies images into a slot, as the scheduler does."""
+
+    def run(images: np.ndarray) -> Outputs:
+        slot.pixels[: len(images)] = images
+        return slot.run(len(images), profile)
+
+    return run
+
+
+def run_in_batches(run: Run, images: np.ndarray, size: int) -> Iterator[Outputs]:
+    """Run every image in batches of exactly `size`; the last is padded with the first images again."""
+    for start in range(0, len(images), size):
+        rows = np.arange(start, start + size)
+        outputs = run(np.take(images, rows, axis=0, mode="wrap"))
+        yield {name: values[: len(images) - start] for name, values in outputs.items()}
+
+
+@dataclass(frozen=True)
+class _MapFinding:
+    """One map at one batch size. mean_cosine, row_sum (its largest difference from 1): over all images and rows."""
+
+    cosine: float
+    mean_cosine: float
+    row_sum: float
+
+    def shortfalls(self, name: str, bars: Bars) -> Iterator[str]:
+        if self.cosine < bars.cosine:
+            yield f"the {name} cosine falls to {self.cosine:.4f}, at least {bars.cosine} is accepted"
+        if self.row_sum > bars.row_sum:
+            yield f"an {name} row's sum is off by {self.row_sum:.1e}, at most {bars.row_sum:.0e} is accepted"
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One batch size. With values that are not finite, nothing else is compared. maps: by output name."""
+
+    top1: float
+    probability: float
+    logit_error: float | None
+    mean_logit_error: float | None
+    maps: Mapping[str, _MapFinding]
+    non_finite: int = 0
+
+    def shortfalls(self, bars: Bars) -> Iterator[str]:
+        if self.non_finite:
+            yield f"{self.non_finite} output values are NaN or infinite, none is accepted"
+            return
+        if self.top1 < bars.top1:
+            yield f"top-1 agrees on {self.top1:.1%} of the images, at least {bars.top1:.0%} is accepted"
+        if self.probability > bars.probability:
+            yield (
+                f"probabilities differ by {self.probability:.1e} on average, at most {bars.probability:.0e} is accepted"
+            )
+        for name, found in self.maps.items():
+            yield from found.shortfalls(name, bars)
+
+
+def _compare(found: Outputs, expected: Outputs, bars: Bars) -> _Finding:
+    non_finite = sum(int(np.count_nonzero(~np.isfinite(values))) for values in found.values())
+    if non_finite:
+        return _Finding(0.0, 1.0, None, None, {}, non_finite)
+    ours, theirs = _softmax(found["logits"]), _softmax(expected["logits"])
+    errors = np.abs(found["logits"].astype(np.float64) - expected["logits"])
+    return _Finding(
+        top1=float(_agreeing(ours, theirs, bars.probability).mean()),
+        probability=float(np.abs(ours - theirs).mean()),
+        logit_error=float(errors.max()),
+        mean_logit_error=float(errors.mean()),
+        maps={name: _compare_map(name, found, expected) for name in _MAPS if name in found},
+    )
+
+
+def _compare_map(name: str, found: Outputs, expected: Outputs) -> _MapFinding:
+    ours, theirs = _rows(name, found), _rows(name, expected)
+    norms = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
+    cosines = np.clip(np.einsum("...t,...t->...", ours, theirs) / np.maximum(norms, 1e-30), -1, 1)
+    return _MapFinding(float(cosines.min()), float(cosines.mean()), float(np.abs(ours.sum(-1) - 1).max()))
+
+
+def _rows(name: str, outputs: Outputs) -> np.ndarray:
+    """Return a map's whole rows, over prefix tokens and patches, in float64."""
+    parts = [outputs[part] for part in (f"{name}_prefix", name) if part in outputs]
+    return np.concatenate(parts, axis=-1).astype(np.float64)
+
+
+def _agreeing(ours: np.ndarray, theirs: np.ndarray, tie: float) -> np.ndarray:
+    best = theirs.max(-1)
+    agreeing: np.ndarray = best - np.take_along_axis(theirs, ours.argmax(-1)[:, None], -1)[:, 0] <= tie
+    return agreeing
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    probabilities: np.ndarray = shifted / shifted.sum(-1, keepdims=True)
+    return probabilities
+
+
+def _joined(batches: Iterator[Outputs]) -> Outputs:
+    parts = list(batches)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _worst(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
