@@ -161,6 +161,8 @@ class Model:
     """Parity with the source checkpoint, for each engine and precision measured at export or on the server."""
     has_attention: bool
     """True when the bundle can return attention maps."""
+    methods: tuple[str, ...]
+    """Explanation methods that the bundle can return maps of, such as "attention"."""
     raw: model_pb2.Model = field(repr=False, compare=False)
     """The message as received."""
 
@@ -184,6 +186,7 @@ class Model:
             engine=EngineInfo.of(message.engine) if message.HasField("engine") else None,
             certificate=tuple(map(CertificateEntry.of, message.certificate)),
             has_attention=message.has_attention,
+            methods=tuple(message.methods),
             raw=message,
         )
 

@@ -73,6 +73,8 @@ class AttentionMap:
     """Share of all register tokens; 0 for a model without any."""
     picture: Picture | None
     """The drawn map; None unless `rendering` was set."""
+    method: str = "attention"
+    """Explanation method that made it."""
 
     @classmethod
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
@@ -88,6 +90,7 @@ class AttentionMap:
             picture=Picture(drawn.media_type, drawn.data, drawn.width, drawn.height)
             if message.HasField("rendering")
             else None,
+            method=enum_name(maps_pb2.MapMethod, "MAP_METHOD", message.method),
         )
 
 

@@ -78,7 +78,7 @@ def description(model: Model) -> RenderableType:
             f"{tokens.cls_tokens} class, {tokens.distillation_tokens} distillation, {tokens.register_tokens} register; "
             f"head reads {tokens.pooling}",
         ),
-        ("attention", "maps can be asked for" if model.has_attention else "exported without; no maps"),
+        ("maps", ", ".join(model.methods) or "exported without"),
         ("source", f"{source.source} (weights {source.weights_sha256[:12]})"),
     ]
     if model.engine is not None:

@@ -1,6 +1,7 @@
 """Model versions as messages, for every gRPC service that shows them."""
 
 from vitscope.bundle import CertificateEntry, InputContract, TokenGeometry
+from vitscope.server.maps.methods import METHODS
 from vitscope.server.models.served import ServedModel
 from vitscope.server.models.status import State
 from vitscope.v1 import image_pb2, model_pb2
@@ -50,6 +51,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
             _to_certificate_entry(entry) for entry in (*model.bundle.certificate.entries, *model.gates.values())
         ],
         has_attention=manifest.has_attention,
+        methods=[name for name in manifest.methods if name in METHODS],
     )
 
 

@@ -112,6 +112,7 @@ class Model(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     HAS_ATTENTION_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -150,6 +151,12 @@ class Model(_message.Message):
     def certificate(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertificateEntry]:
         """Parity with the source checkpoint, one entry for each engine and precision that was measured at export."""
 
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Explanation methods that this bundle can answer with, such as "attention": the names of MapMethod without their
+        prefix, in lower case. Empty where it was exported without any.
+        """
+
     def __init__(
         self,
         *,
@@ -165,10 +172,11 @@ class Model(_message.Message):
         engine: Global___EngineInfo | None = ...,
         certificate: _abc.Iterable[Global___CertificateEntry] | None = ...,
         has_attention: _builtins.bool = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,14 +7,11 @@ import numpy as np
 
 from vitscope.bundle import CertificateEntry
 from vitscope.server.engines.contract import Identity, Outputs, Slot
+from vitscope.server.maps.methods import METHODS
+from vitscope.server.maps.methods import attention as attention_method
 
 Run = Callable[[np.ndarray], Outputs]
 """uint8 [n, H, W, 3] -> outputs by name, batch first."""
-
-_ATTENTION = "attention"
-# Outputs that are maps, [n, ..., patches]. An output called like one with "_prefix" at its end holds the same rows over
-# the prefix tokens.
-_MAPS = (_ATTENTION,)
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def judge(
     """
     expected = _joined(run_in_batches(reference, images, max(batches)))
     findings = [_compare(_joined(run_in_batches(run, images, size)), expected, bars) for size in batches]
-    attention = [finding.maps[_ATTENTION] for finding in findings if _ATTENTION in finding.maps]
+    attention = [finding.maps[attention_method.NAME] for finding in findings if attention_method.NAME in finding.maps]
     return CertificateEntry(
         engine=identity.name,
         engine_version=identity.version,
@@ -90,7 +87,7 @@ def run_in_batches(run: Run, images: np.ndarray, size: int) -> Iterator[Outputs]
 
 @dataclass(frozen=True)
 class _MapFinding:
-    """One map at one batch size. mean_cosine, row_sum (its largest difference from 1): over all images and rows."""
+    """One method at one batch size, over all images and rows. row_sum: the largest difference from 1 where it matters."""
 
     cosine: float
     mean_cosine: float
@@ -105,7 +102,7 @@ class _MapFinding:
 
 @dataclass(frozen=True)
 class _Finding:
-    """One batch size. With values that are not finite, nothing else is compared. maps: by output name."""
+    """One batch size. With values that are not finite, nothing else is compared. maps: by method."""
 
     top1: float
     probability: float
@@ -139,21 +136,21 @@ def _compare(found: Outputs, expected: Outputs, bars: Bars) -> _Finding:
         probability=float(np.abs(ours - theirs).mean()),
         logit_error=float(errors.max()),
         mean_logit_error=float(errors.mean()),
-        maps={name: _compare_map(name, found, expected) for name in _MAPS if name in found},
+        maps={
+            method.name: _compare_rows(rows, method.rows(expected), method.sums_to_one)
+            for method in METHODS.values()
+            if (rows := method.rows(found)) is not None
+        },
     )
 
 
-def _compare_map(name: str, found: Outputs, expected: Outputs) -> _MapFinding:
-    ours, theirs = _rows(name, found), _rows(name, expected)
+def _compare_rows(found: np.ndarray, expected: np.ndarray | None, sums_to_one: bool) -> _MapFinding:
+    assert expected is not None
+    ours, theirs = found.astype(np.float64), expected.astype(np.float64)
     norms = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
     cosines = np.clip(np.einsum("...t,...t->...", ours, theirs) / np.maximum(norms, 1e-30), -1, 1)
-    return _MapFinding(float(cosines.min()), float(cosines.mean()), float(np.abs(ours.sum(-1) - 1).max()))
-
-
-def _rows(name: str, outputs: Outputs) -> np.ndarray:
-    """Return a map's whole rows, over prefix tokens and patches, in float64."""
-    parts = [outputs[part] for part in (f"{name}_prefix", name) if part in outputs]
-    return np.concatenate(parts, axis=-1).astype(np.float64)
+    row_sum = float(np.abs(ours.sum(-1) - 1).max()) if sums_to_one else 0.0
+    return _MapFinding(float(cosines.min()), float(cosines.mean()), row_sum)
 
 
 def _agreeing(ours: np.ndarray, theirs: np.ndarray, tie: float) -> np.ndarray:

@@ -24,6 +24,7 @@ class Attention:
     """A row of the attention matrix for each layer and head. Values and prefix shares sum to 1."""
 
     name = NAME
+    sums_to_one = True
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
         """Return the spec: no layers mean the last one, no heads mean their mean. Raises InvalidRequest when a layer or head
@@ -50,6 +51,10 @@ class Attention:
             for layer, rows, prefixes in zip(spec.layers, patches, prefix, strict=True)
             for head, row, before in _by_head(spec, rows, prefixes)
         ]
+
+    def rows(self, outputs: Outputs) -> np.ndarray | None:
+        """Return whole rows, over prefix tokens and patches."""
+        return np.concatenate([outputs[PREFIX], outputs[PATCHES]], axis=-1) if PATCHES in outputs else None
 
     def entropy(self, outputs: Outputs) -> float | None:
         """Return how evenly the class token of the last layer attends to the patches; None where the graph gives no attention.

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import numpy as np
+
 from vitscope.bundle import Manifest
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.maps.map import Map
@@ -22,3 +24,10 @@ class Method(Protocol):
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
         """Return the maps of one image from the outputs of the planned graph, without the batch axis."""
+
+    def rows(self, outputs: Outputs) -> np.ndarray | None:
+        """Return what the gate compares of a batch's outputs, [N, ..., K] float32; None for a graph without it."""
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Whether each of these rows is a distribution, which the gate checks."""

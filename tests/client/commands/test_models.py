@@ -68,7 +68,7 @@ def test_many_labels_are_counted_and_cut(capsys: Capture) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert "200: bird 0, bird 1," in text
     assert "bird 11, … (188 more; --json has all)" in text
-    assert "exported without; no maps" in text
+    assert "maps exported without" in text
 
 
 def test_json(server: str, capsys: Capture) -> None:
