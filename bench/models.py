@@ -145,8 +145,8 @@ def _fingerprint() -> str:
     """Return a hash of the code and tools that the models depend on."""
     digest = hashlib.sha256()
     sources: Sequence[Path] = [
-        *sorted((ROOT / "export").glob("*.py")),
-        *sorted((ROOT / "bundle").glob("*.py")),
+        *sorted((ROOT / "export").rglob("*.py")),
+        *sorted((ROOT / "bundle").rglob("*.py")),
         Path(__file__),
         FASHION / "model.safetensors",
     ]

@@ -50,7 +50,7 @@ class Mix:
         self._models, model_weights = list(options.models), options.models.values()
         self._model_weights = list(itertools.accumulate(model_weights))
         self._options = options
-        self._asked = {(model, maps): _asked(options, model, maps) for model in self._models for maps in (False, True)}
+        self._rests = {(model, maps): _rest(options, model, maps) for model in self._models for maps in (False, True)}
         self._numbers = numbers()
 
     def draw(self, random: Random) -> Request:
@@ -63,10 +63,10 @@ class Mix:
         photo = random.choices(self._photos, cum_weights=self._photo_weights)[0]
         model = random.choices(self._models, cum_weights=self._model_weights)[0]
         maps, stream = random.random() < self._options.maps, random.random() < self._options.stream
-        asked = self._asked[model, maps]
+        rest = self._rests[model, maps]
         # Two serialised messages in a row are one message with the fields of both, the image of one and the options of
         # the other: Protocol Buffers, Encoding, "Last One Wins".
-        parts = (photo.stream, asked.stream + _STREAM_ID, b"") if stream else (photo.unary, asked.unary)
+        parts = (photo.stream, rest.stream + _STREAM_ID, b"") if stream else (photo.unary, rest.unary)
         return Template(_name(model, maps), stream, Numbered(parts))
 
 
@@ -77,8 +77,8 @@ def _up_to_number(image: bytes) -> _Either:
     return _Either(*(message.SerializeToString().removesuffix(MARK) for message in (request, stream)))
 
 
-def _asked(options: Options, model: str, maps: bool) -> _Either:
-    """Serialise all but the image."""
+def _rest(options: Options, model: str, maps: bool) -> _Either:
+    """Serialise all of a message but the image."""
     request = classifier_pb2.ClassifyRequest(model=model, top_k=options.top_k)
     if maps:
         request.maps.CopyFrom(

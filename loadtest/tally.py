@@ -24,7 +24,7 @@ class Outcome:
     """The outcome of one request.
 
     code: name of the gRPC status. seconds: from the intended start to the reply. lag: from the intended start to the
-    actual one. in_time: answered OK within the deadline. pushback: seconds until a retry, as told by a server that
+    actual one. in_time: answered OK within the deadline. pushback: seconds until a retry, as given by a server that
     refused. message: error text of the server. size: bytes of the reply.
     """
 

@@ -178,8 +178,8 @@ def test_prometheus_scrapes_services_of_the_compose_files() -> None:
     ports = {name: dns["port"] for dns in found for name in dns["names"]}
     assert ports.keys() <= services().keys()
     assert {name: ports[name] for name in SERVERS} == dict.fromkeys(SERVERS, DEFAULTS.http_port)
-    (told,) = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
-    assert told.split(":")[0] in services()
+    (alertmanager,) = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert alertmanager.split(":")[0] in services()
 
 
 @pytest.mark.parametrize(

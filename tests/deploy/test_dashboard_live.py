@@ -13,7 +13,7 @@ from PIL import Image
 
 from deploy.grafana.promql import having, mean
 from docs.tools.dashboard import tiles
-from docs.tools.dashboard.answers import Answer, Window, ask
+from docs.tools.dashboard.answers import Answer, Window, query_panel
 from docs.tools.dashboard.card import Card
 from docs.tools.dashboard.draw import HEADER, main
 from docs.tools.dashboard.prometheus import ALL, Prometheus, QueryFailed, expand
@@ -58,7 +58,7 @@ def window() -> Window:
 
 
 def answers(prometheus: Prometheus, title: str, **chosen: str) -> list[Answer]:
-    return ask(prometheus, PANELS[title], window(), POINTS, {**ALL, **chosen})
+    return query_panel(prometheus, PANELS[title], window(), POINTS, {**ALL, **chosen})
 
 
 def refs(prometheus: Prometheus, title: str) -> set[str]:

@@ -36,7 +36,7 @@ class Answer:
     series: Series
 
 
-def ask(
+def query_panel(
     prometheus: Prometheus, panel: Json, window: Window, points: int, chosen: Mapping[str, str] = ALL
 ) -> list[Answer]:
     """Return the series of all queries of a panel, in the order of its legend.

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from docs.tools.dashboard import charts, colours, tiles
-from docs.tools.dashboard.answers import Json, Window, ask
+from docs.tools.dashboard.answers import Json, Window, query_panel
 from docs.tools.dashboard.card import CELL, GAP, WIDTH, Card
 from docs.tools.dashboard.prometheus import ALL, Prometheus, QueryFailed, expand
 
@@ -43,7 +43,7 @@ def draw(page: Json, prometheus: Prometheus, window: Window) -> Figure:
             arrow = "▸" if panel["collapsed"] else "▾"
             card.text(6, 16, f"{arrow}  {panel['title']}", size=11, weight="bold")
             continue
-        answers = ask(prometheus, panel, window, int(card.width))
+        answers = query_panel(prometheus, panel, window, int(card.width))
         if panel["type"] == "stat":
             tiles.stat(card, panel, answers)
         elif panel["type"] == "table":
