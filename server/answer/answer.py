@@ -16,7 +16,7 @@ from vitscope.server.sharing.calls import Origin
 _CLASS_BYTES, _MAP_BYTES, _REST_BYTES = 48, 256, 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AnsweredMap:
     """A map, its values in the type that was asked for, and its picture where one was asked for."""
 
@@ -25,7 +25,7 @@ class AnsweredMap:
     picture: Rendered | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Classification:
     """The result for one image. origin: whether it was computed for this request, shared with an equal one in flight, or kept
     from an earlier one."""
@@ -45,7 +45,7 @@ class Classification:
         return _REST_BYTES + maps + classes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """A classification, which model version made it, and where the time went: seconds by stage, size of its batch."""
 
@@ -56,7 +56,7 @@ class Result:
     batch_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """How a request ended. With outcome OK there is a result, with any other an error: a ServerError, or a bug (FAILED)."""
 

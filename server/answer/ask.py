@@ -7,14 +7,14 @@ from vitscope.server.maps.options import MapOptions
 DEFAULT_TOP_K = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EncodedImage:
     """A file. data: JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawImage:
     """Pixels. data: uint8 [height, width, 3] RGB, row-major. preprocessed: it has been resized and cropped as the model needs it."""
 
@@ -24,7 +24,7 @@ class RawImage:
     preprocessed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """One image and what to say about it; nothing has been checked yet.
 

@@ -20,7 +20,7 @@ from vitscope.server.scheduling.timeline import Timeline
 from vitscope.server.scheduling.work import Work
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Inference:
     """The result of decoding and running one image, shared by all requests for the same image and graph.
 

@@ -16,7 +16,7 @@ from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.timeline import Timeline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """One image on its way through the stages.
 

@@ -12,7 +12,7 @@ _SHARES = (*(round(0.05 * k, 2) for k in range(1, 20)), 0.99, 1.0)
 _PIXELS = tuple(4**k for k in range(4, 14))  # 256 to 67 million
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Quality:
     """The signals of one answer.
 
