@@ -2,4 +2,4 @@
 
 
 class BundleError(Exception):
-    """The bundle cannot be used or written. The message names the file or field, and what is accepted."""
+    """The bundle cannot be used or written. The message names file or field, what was found and what is accepted."""

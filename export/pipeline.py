@@ -1,9 +1,7 @@
 """One export from start to end: load, compare, trace, check, publish."""
 
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -13,12 +11,8 @@ from vitscope.bundle import (
     Bundle,
     BundleWriter,
     Certificate,
-    Graph,
-    GraphName,
-    InputContract,
     Manifest,
     Provenance,
-    TokenGeometry,
     Variant,
     open_bundle,
 )
@@ -28,7 +22,7 @@ from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
 from vitscope.export.checkpoint.positions import check_multiple, freeze_positions, patch_size, token_geometry
-from vitscope.export.checkpoint.preprocess import Size, fit_to, input_contract, output_size, prepare
+from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size, prepare
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
@@ -60,32 +54,22 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     return open_bundle(path), images
 
 
-@dataclass
 class Export:
     """One export in progress: the values that its steps share.
 
     processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest.
     """
 
-    job: ExportJob
-    checkpoint: Checkpoint
-    writer: BundleWriter
-    reporter: Reporter
-    processor: Any = field(init=False)
-    contract: InputContract = field(init=False)
-    size: Size = field(init=False)
-    tokens: TokenGeometry = field(init=False)
-    graphs: dict[GraphName, Graph] = field(init=False)
-
-    def __post_init__(self) -> None:
-        model, family = self.checkpoint.model, self.checkpoint.family
-        self.processor = self.checkpoint.processor
-        if self.job.size:
-            check_multiple(self.job.size, patch_size(model, family))
-            self.processor = fit_to(self.processor, self.job.size)
+    def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:
+        self.job, self.checkpoint, self.writer, self.reporter = job, checkpoint, writer, reporter
+        model, family = checkpoint.model, checkpoint.family
+        self.processor = checkpoint.processor
+        if job.size:
+            check_multiple(job.size, patch_size(model, family))
+            self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
         self.tokens = token_geometry(model, family, self.size)
-        self.graphs = describe_graphs(model.config, len(self.checkpoint.labels), self.tokens, self.job.methods)
+        self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""

@@ -1,0 +1,44 @@
+"""The traced module, and the graphs that are cut from its model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.export.tracing import traced
+from vitscope.bundle import Graph
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.positions import token_geometry
+from vitscope.export.checkpoint.preprocess import input_contract, output_size
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs
+from vitscope.export.graph.describe import GRAPHS
+from vitscope.export.methods import METHODS, Method
+
+
+@pytest.mark.parametrize("methods", [(), METHODS], ids=["plain", "with methods"])
+def test_the_module_normalises_and_returns_outputs_graph_by_graph(
+    methods: tuple[Method, ...], checkpoints: dict[str, Path]
+) -> None:
+    checkpoint = load_checkpoint(str(checkpoints["vit"]))
+    model, contract = checkpoint.model, input_contract(checkpoint.processor)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    with torch.inference_mode():
+        normalised = checkpoint.processor(list(pixels), return_tensors="pt")["pixel_values"]
+        expected = model(normalised).logits
+        logits, *added = PixelClassifier(model, checkpoint.family, contract, methods)(torch.from_numpy(pixels))
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)
+    tokens = token_geometry(model, checkpoint.family, output_size(checkpoint.processor))
+    graphs = describe_graphs(model.config, 5, tokens, methods)
+    described = [(3, *output.shape[1:]) for graph in graphs.values() for output in graph.outputs[1:]]
+    assert [tuple(tensor.shape) for tensor in added] == described
+
+
+def test_a_cut_graph_has_only_its_own_outputs_and_leaves_the_model(checkpoints: dict[str, Path]) -> None:
+    model = traced(checkpoints["vit"], METHODS)
+    names = [value.name for value in model.graph.outputs]
+    parts = cut(model, {name: Graph(file=f"{name}.onnx", outputs=()) for name in GRAPHS})
+    for part in parts.values():
+        assert [value.name for value in part.graph.outputs] == ["logits", "attention", "attention_prefix"]
+        assert part.graph.num_nodes() < model.graph.num_nodes()
+    assert [value.name for value in model.graph.outputs] == names and names[1] == "classify/attention"
