@@ -39,6 +39,12 @@ unit: $(VENV)/.dev  ## pytest, a few files at a time
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
+coverage: $(VENV)/.dev fashion-mnist c-compiler prometheus  ## unit, counting branches: about half as long again; fails below the floor in pyproject.toml
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --hypothesis-profile ci
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 docs: $(VENV)/.dev  ## build the documentation site in build/site; a broken link fails
 	$(BIN)/python -m sphinx --conf-dir docs --doctree-dir build/doctrees --fresh-env --fail-on-warning --keep-going --quiet . build/site
 	@echo "build/site/index.html"
@@ -60,7 +66,7 @@ release: $(VENV)/.dev  ## prepare release VERSION: make release VERSION=0.2.0; w
 	@$(BIN)/python scripts/release $(VERSION) $(DRY)
 
 clean:  ## remove everything that these commands made
-	rm -rf $(VENV) build demo dist models src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build demo dist models src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MODELS)/fashion: | $(VENV)/.export
