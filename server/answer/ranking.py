@@ -1,7 +1,7 @@
 """From logits to the classes that an answer names."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +9,8 @@ import numpy as np
 _FEW = 16
 
 
-class Ranked(NamedTuple):
+@dataclass(slots=True)
+class Ranked:
     """One class: index in the labels, name, softmax probability and raw logit."""
 
     index: int
@@ -18,7 +19,8 @@ class Ranked(NamedTuple):
     logit: float
 
 
-class Ranking(NamedTuple):
+@dataclass(slots=True)
+class Ranking:
     """The classes that were asked for. confidence: the probability of the first of all, 0..1. margin: how much higher
     that is than the second."""
 

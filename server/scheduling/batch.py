@@ -44,4 +44,4 @@ class Batch:
         """Copy pixels, which are C-contiguous, without releasing the interpreter's lock: others wait for the dispatcher's
         meanwhile, and getting the first one back took longer than the copy of 224 x 224 pixels."""
         assert work.pixels is not None
-        memoryview(self.slot.pixels[row]).cast("B")[:] = memoryview(work.pixels).cast("B")
+        self.slot.pixels[row].data.cast("B")[:] = work.pixels.data.cast("B")

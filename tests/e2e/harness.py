@@ -93,10 +93,11 @@ class RunningServer:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            event = json.loads(line) if line.startswith("{") else {"event": line.rstrip(), "level": "raw"}
-            self.events.append(event)
-            self._lines.put(event)
+        with self.process.stderr as lines:
+            for line in lines:
+                event = json.loads(line) if line.startswith("{") else {"event": line.rstrip(), "level": "raw"}
+                self.events.append(event)
+                self._lines.put(event)
         self._lines.put(None)
 
 

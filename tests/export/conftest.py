@@ -33,10 +33,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(photo[top : top + height, left : left + width]).save(place / f"{crop}.jpg", quality=92)
     grey = folder / "source0" / "0.jpg"
     Image.open(grey).convert("L").save(grey)
-    turned = Image.open(folder / "source1" / "0.jpg")
-    exif = turned.getexif()
-    exif[0x0112] = 6
-    turned.save(folder / "source1" / "0.jpg", exif=exif)
+    with Image.open(folder / "source1" / "0.jpg") as turned:
+        exif = turned.getexif()
+        exif[0x0112] = 6
+        turned.save(folder / "source1" / "0.jpg", exif=exif)
     return folder
 
 

@@ -67,7 +67,8 @@ def test_missing_images_are_explained(tmp_path: Path) -> None:
 
 def test_upright_and_rgb(photos: Path) -> None:
     turned = photos / "source1" / "0.jpg"
-    assert read_image(turned).size == Image.open(turned).size[::-1]
+    with Image.open(turned) as stored:
+        assert read_image(turned).size == stored.size[::-1]
     grey = np.asarray(read_image(photos / "source0" / "0.jpg"))
     assert grey.shape[2] == 3 and (grey[..., 0] == grey[..., 2]).all()
 

@@ -128,5 +128,6 @@ def test_onnxruntime_on_a_gpu_says_what_is_missing_here() -> None:
 def test_onnxruntime_never_falls_back_to_the_processor_in_silence(tmp_path: Path) -> None:
     write_graph(tmp_path / "graph.onnx")
     identity = Identity(onnxruntime_cuda.NAME, "1", "f32", "a GPU")
-    with pytest.raises(RuntimeError, match="could not use CUDAExecutionProvider"):
+    refused = "could not use CUDAExecutionProvider"
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(RuntimeError, match=refused):
         onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", PROFILES, 1, identity)

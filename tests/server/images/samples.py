@@ -30,7 +30,12 @@ def photos() -> dict[str, Image.Image]:
     """Return every picture of scikit-image and scikit-learn as RGB, except the two TIFFs, which are measurements."""
     folders = [Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images"]
     files = [f for folder in folders for f in sorted(folder.iterdir()) if f.suffix in {".png", ".jpg", ".gif"}]
-    return {file.name: Image.open(file).convert("RGB") for file in files}
+    return {file.name: _rgb(file) for file in files}
+
+
+def _rgb(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
