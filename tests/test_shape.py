@@ -112,6 +112,22 @@ def test_transports_know_the_answer_service_and_not_one_another() -> None:
             assert not {one for one in imported(path) if one.startswith(tuple(others))}, path
 
 
+# The folders of the server, in the order of docs/architecture.md: each may import those before it.
+LAYERS = (
+    ("errors",), ("host",), ("images",), ("maps",), ("engines",), ("scheduling", "sharing", "settings"), ("models",),
+    ("metrics", "tools"), ("answer",), ("api",), ("app",), ("__main__", "__init__"),
+)  # fmt: skip
+
+
+def test_imports_in_the_server_point_downwards() -> None:
+    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    for path in sorted((ROOT / "server").rglob("*.py")):
+        own = path.relative_to(ROOT / "server").parts[0].removesuffix(".py")
+        for name in imported(path):
+            if name.startswith("vitscope.server.") and (other := name.split(".")[2]) != own:
+                assert level[other] < level[own], f"{path} imports {name}"
+
+
 def test_the_server_has_no_loose_modules() -> None:
     modules = {path.stem for path in (ROOT / "server").glob("*.py")}
     assert modules == {"__init__", "__main__", "app", "settings", "errors"}

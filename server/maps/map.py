@@ -1,8 +1,12 @@
 """One map over the grid of patches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+Outputs = Mapping[str, np.ndarray]
+"""Outputs of a graph by name, float32: of one image without the batch axis, or of a batch."""
 
 MEAN = -1
 """In the place of a head: the mean over all heads."""

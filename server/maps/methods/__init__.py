@@ -1,9 +1,8 @@
 """The registry of explanation methods: one file each, one line here."""
 
 from vitscope.bundle import Manifest
-from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.maps.map import Map
+from vitscope.server.maps.map import Map, Outputs
 from vitscope.server.maps.methods import attention
 from vitscope.server.maps.methods.method import Method
 from vitscope.server.maps.options import MapOptions

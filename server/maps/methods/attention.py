@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Manifest, TokenGeometry
-from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.maps.map import MEAN, Map, PrefixShares
+from vitscope.server.maps.map import MEAN, Map, Outputs, PrefixShares
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec, choose
 

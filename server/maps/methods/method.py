@@ -5,8 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from vitscope.bundle import Manifest
-from vitscope.server.engines.contract import Outputs
-from vitscope.server.maps.map import Map
+from vitscope.server.maps.map import Map, Outputs
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec
 
