@@ -165,10 +165,10 @@ class Scheduler:
             ended = self._clock()
             with self._changed:
                 self._dispatcher.finish(batch)
+                # What is staged is this thread's next batch: it hands over its answers, which takes less time than to wake
+                # another thread up.
                 if self._closed:
                     self._changed.notify_all()
-                elif self._dispatcher.ready() or self._dispatcher.can_stage():
-                    self._changed.notify()  # this thread has answers to deliver first
                 self._finished.notify_all()
         self._hand_over(partial(self._answer, batch, outputs, ended))
         return ended - batch.started
