@@ -128,6 +128,13 @@ def test_imports_in_the_server_point_downwards() -> None:
                 assert level[other] < level[own], f"{path} imports {name}"
 
 
+def test_only_metrics_touches_families() -> None:
+    for path in sorted((ROOT / "server").rglob("*.py")):
+        if ROOT / "server/metrics" not in path.parents:
+            assert ".labels(" not in path.read_text(), path
+            assert "prometheus_client" not in libraries(path) or path.name == "pages.py", path
+
+
 def test_the_server_has_no_loose_modules() -> None:
     modules = {path.stem for path in (ROOT / "server").glob("*.py")}
     assert modules == {"__init__", "__main__", "app", "settings", "errors"}
