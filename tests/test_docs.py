@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:
-    """Yield (language, code) of each block of a page; the language of what stands between backticks in a line is `inline`."""
+    """Yield (language, code) of each block of a page, and ("inline", code) of each code span."""
     for token in MarkdownIt().enable("table").parse(page.read_text()):
         if token.type in ("fence", "code_block"):
             yield token.info, token.content
@@ -55,7 +55,7 @@ def test_python_runs(code: str, example: tuple[Path, str], photo: bytes) -> None
 
 
 def commands() -> list[object]:
-    """Every `vitscope SUBCOMMAND ...` of a page: its words, and whether arguments may be missing, as where one is mentioned."""
+    """Return the words of each `vitscope SUBCOMMAND ...`, and whether required arguments may be missing, as in a code span."""
     found = {}
     for page in PAGES:
         for language, code in blocks(page):
@@ -100,7 +100,7 @@ def test_commands_parse(
 
 def test_an_unknown_flag_does_not_parse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((AssertionError, SystemExit)):
-        test_commands_parse(["classify", "photo.jpg", "--atention", "x.png"], True, monkeypatch, capsys)
+        test_commands_parse(["classify", "photo.jpg", "--unknown", "x.png"], True, monkeypatch, capsys)
     with pytest.raises((AssertionError, SystemExit)):
         test_commands_parse(["serve", "models/", "--max-queue", "1"], True, monkeypatch, capsys)
 
