@@ -55,12 +55,12 @@ def test_python_runs(code: str, example: tuple[Path, str], photo: bytes) -> None
 
 
 def commands() -> list[object]:
-    """Return the words of each `vitscope SUBCOMMAND ...`, and whether required arguments may be missing, as in a code span."""
+    """Return the words of each `vitscope SUBCOMMAND ...`, and whether arguments may be missing, as in a code span."""
     found = {}
     for page in PAGES:
         for language, code in blocks(page):
             for line in code.replace("\\\n", " ").splitlines() if language in ("", "bash", "sh", "inline") else ():
-                for match in re.finditer(r"(?<![\w-])vitscope ([a-z].*)", line):
+                for match in re.finditer(r"(?<![\w-])(?<!from )(?<!import )vitscope ([a-z].*)", line):
                     # What stands three spaces or more to the right of a command explains it.
                     words = shlex.split(re.split(r"\s{3,}|[|<>;&)]", match[1])[0].strip("[]"), comments=True)
                     loose = language == "inline" or "…" in words
