@@ -1,7 +1,8 @@
 """Sphinx's settings for the documentation site, which `make docs` builds.
 
-Its source folder is the root of the repository and README.md the first page, so that links between Markdown files lead to the same
-places on the site as in a checkout. A link to any other file becomes a download of that file; a link to nothing fails the build.
+Its source folder is the root of the repository and README.md the first page, so that links between Markdown files
+lead to the same places on the site as in a checkout. A link to any other file becomes a download of that file; a link
+to nothing fails the build.
 """
 
 import inspect

@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:
-    """Yield (language, code) of each block of a page; the language of what stands between backticks in a line is `inline`."""
+    """Yield (language, code) of each block of a page, and ("inline", code) of each code span."""
     for token in MarkdownIt().enable("table").parse(page.read_text()):
         if token.type in ("fence", "code_block"):
             yield token.info, token.content
@@ -59,12 +59,12 @@ def test_python_runs(code: str, example: tuple[Path, str, str]) -> None:
 
 
 def commands() -> list[object]:
-    """Every `vitscope SUBCOMMAND ...` of a page: its words, and whether arguments may be missing, as where one is mentioned."""
+    """Return the words of each `vitscope SUBCOMMAND ...`, and whether arguments may be missing, as in a code span."""
     found = {}
     for page in PAGES:
         for language, code in blocks(page):
             for line in code.replace("\\\n", " ").splitlines() if language in ("", "bash", "sh", "inline") else ():
-                for match in re.finditer(r"(?<![\w-])vitscope ([a-z].*)", line):
+                for match in re.finditer(r"(?<![\w-])(?<!from )(?<!import )vitscope ([a-z].*)", line):
                     # What stands three spaces or more to the right of a command explains it.
                     words = shlex.split(re.split(r"\s{3,}|[|<>;&)]", match[1])[0].strip("[]"), comments=True)
                     loose = language == "inline" or "…" in words
@@ -104,7 +104,7 @@ def test_commands_parse(
 
 def test_an_unknown_flag_does_not_parse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((AssertionError, SystemExit)):
-        test_commands_parse(["classify", "photo.jpg", "--atention", "x.png"], True, monkeypatch, capsys)
+        test_commands_parse(["classify", "photo.jpg", "--unknown", "x.png"], True, monkeypatch, capsys)
     with pytest.raises((AssertionError, SystemExit)):
         test_commands_parse(["serve", "models/", "--max-queue", "1"], True, monkeypatch, capsys)
 
