@@ -102,8 +102,8 @@ class Settings(BaseSettings):
 
     admin_address: AdminAddress | None = Field(
         None,
-        description="host:port or unix:/path of the admin service, which loads and unloads models; off without. Whoever "
-        "reaches it may use it",
+        description="host:port or unix:/path of the admin service, which loads and unloads models; off without. "
+        "Whoever reaches it may use it",
     )
 
     engine: EngineName = Field("auto", description="auto takes the best that works here")
@@ -186,7 +186,10 @@ class Settings(BaseSettings):
 
 
 def read_settings(argv: list[str]) -> Settings:
-    """Return the settings from flags, environment and file. Raises SettingsInvalid; exits for --help and unknown flags."""
+    """Return the settings from flags, environment and file.
+
+    Raises SettingsInvalid. Exits for --help and unknown flags.
+    """
     try:
         return CliApp.run(Settings, cli_args=argv)
     except ValidationError as error:
