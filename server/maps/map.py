@@ -1,16 +1,16 @@
-"""One map over the grid of patches."""
+"""One map over the patch grid."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 MEAN = -1
-"""In the place of a head: the mean over all heads."""
+"""Value of `head` for the mean over all heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixShares:
-    """What lies on the tokens before the patches, in the map's own unit."""
+    """The shares of the tokens before the patches, in the unit of the map."""
 
     cls: float = 0.0
     distillation: float = 0.0
@@ -19,10 +19,10 @@ class PrefixShares:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Map:
-    """What a method says of each patch, in one layer and one head (from 0) or on average over the heads (-1).
+    """A method's value for each patch, in one layer and one head (from 0), or the mean over the heads (-1).
 
-    values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of the
-    prefix tokens are 1 together.
+    values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of
+    the prefix tokens add up to 1.
     """
 
     method: str

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 class ServerProcess:
     """Runs `python -m vitscope.server` and reads its log.
 
-    Leaving the block stops it, and checks that it ended with code 0 and logged each of `errors` (names of events), and no
-    other error.
+    Leaving the block stops it, and checks that it ended with code 0 and logged each of `errors` (names of events), and
+    no other error.
     """
 
     def __init__(
