@@ -41,7 +41,7 @@ test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (p
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler prometheus  ## unit, counting branches: about half as long again; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --hypothesis-profile ci
+	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -78,12 +78,14 @@ class Server:
             event = json.loads(line) if line.startswith("{") else {}
             if event.get("event") == "serving":
                 return str(event["grpc"])
+        self.process.stderr.close()
+        self.process.wait()
         raise ServerFailed(f"{' '.join(self._arguments)} ended before it served:\n{''.join(self._last)}")
 
     def _drain(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._last.append(line)
+        with self.process.stderr as lines:
+            self._last.extend(lines)
 
 
 def vitscope(model: Model, *flags: str) -> Server:

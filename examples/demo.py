@@ -1,9 +1,9 @@
-"""What `make demo` runs: the whole way, from the bundled checkpoint to pictures of what the model looked at.
+"""The demo of `make demo`: from the bundled checkpoint to pictures of what the model looked at.
 
     python examples/demo.py
 
 Exports examples/fashion to demo/models, starts the real server on free ports, classifies the samples over gRPC with
-attention overlays, prints what came back and where the pictures are, and stops the server. Exit code 0 when all went well.
+attention overlays, prints the answers and where the pictures are, and stops the server. Exit code 0 on success.
 """
 
 import io
@@ -66,14 +66,14 @@ def main() -> int:
 
 @contextmanager
 def running_server(models: Path) -> Iterator[str]:
-    """The real server in a process of its own, on free ports; yields its gRPC address and stops it with TERM.
+    """Run the real server in a process of its own, on free ports. Yields its gRPC address; stops it with TERM.
 
-    Raises SystemExit when it does not come up or does not stop cleanly.
+    Raises SystemExit when it does not start or does not stop cleanly.
     """
     command = [
         sys.executable,
         "-m",
-        "server",
+        "vitscope.server",
         str(models),
         "--host",
         "127.0.0.1",
@@ -106,7 +106,7 @@ def running_server(models: Path) -> Iterator[str]:
 
 
 def contact_sheet(results: list[tuple[Path, Result]], out: Path) -> None:
-    """Samples above, their overlays below, the answer under each."""
+    """Draw samples above, their overlays below, and the answer under each."""
     columns, caption = 5, 24
     rows = -(-len(results) // columns)
     height = 2 * TILE + caption

@@ -1,4 +1,4 @@
-"""`vitscope serve`, `python -m server`: parse, run."""
+"""The command `vitscope serve`, also `python -m vitscope.server`: read the settings, run."""
 
 import sys
 

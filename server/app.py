@@ -43,7 +43,7 @@ from vitscope.server.settings import Settings
 
 log = structlog.get_logger()
 
-# Seconds in which calls that were on their way when the port closed arrive, and replies are flushed.
+# Seconds for calls that were under way when the port closed to arrive, and for replies to be flushed.
 _LAST_CALLS = 0.5
 
 
@@ -52,7 +52,7 @@ class StartupError(Exception):
 
 
 class App:
-    """One server on the running event loop. `run` is its whole life."""
+    """One server on the running event loop. `run` returns when it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -122,7 +122,7 @@ class App:
             threads = self.threads
             log.info("threads planned", engine=threads.engine, decode=threads.decode, why=threads.reason)
             if await self._load():
-                # Objects made at start-up live as long as the process; the garbage collector need not visit them again.
+                # Objects made at start-up live as long as the process; the garbage collector need not traverse them.
                 gc.collect()
                 gc.freeze()
                 self.health.started()
@@ -141,7 +141,7 @@ class App:
         self._stop.set()
 
     async def _load(self) -> bool:
-        """Load all models; False when a signal came first."""
+        """Load all models. Return False if a signal arrived first. Raises StartupError if no model can be served."""
         loading = asyncio.create_task(self.watcher.start())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +159,7 @@ class App:
         return True
 
     async def _drain(self, server: aio.Server) -> None:
-        """Report not serving, keep answering while balancers react, then finish what is in flight."""
+        """Report not serving, keep answering while load balancers react, then finish the requests in flight."""
         await self.health.shut_down()
         if any(model.state is State.READY for model in self.repository):
             log.info("draining", seconds=self.settings.drain_seconds, in_flight=self.admission.in_flight)
@@ -167,7 +167,7 @@ class App:
         activity = self.service.activity
         activity.draining.set()
         stopping = asyncio.create_task(server.stop(self.settings.grace_seconds))
-        # Health watchers never end by themselves; only answers are worth waiting for.
+        # Health watchers never end by themselves, so wait for open calls of the service only.
         answered = asyncio.create_task(activity.quiet(_LAST_CALLS))
         await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
         answered.cancel()
@@ -188,7 +188,7 @@ class App:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """The first TERM or INT drains; a second one has its usual effect and ends the process."""
+        """Drain at the first TERM or INT. A second one has its default effect and ends the process."""
         loop = asyncio.get_running_loop()
 
         def received(number: int) -> None:
@@ -211,8 +211,10 @@ class App:
         return (lane for model in self.repository for lane in model.open_lanes)
 
     def _alive(self) -> bool:
-        """Return False when only a new process can help: a thread has ended, or an engine says that it is broken, as after an
-        error that CUDA does not recover from."""
+        """Return False when only a restart helps.
+
+        A thread has ended, or an engine reports that it is broken, for example after a sticky CUDA error.
+        """
         return self.scheduler.alive and not any(status_of(lane.engine).broken for lane in self._lanes())
 
     def _model_changed(self, model: ServedModel) -> None:
@@ -227,7 +229,7 @@ class App:
             self.metrics.models.retired(*key)
 
     def _remarks(self) -> Iterator[str]:
-        """Yield a line about each model version that failed, or is not served as well as it could be."""
+        """Yield a line for each model version that failed or that is served in a degraded way."""
         for model in self.repository:
             if model.state is State.FAILED:
                 yield f"{model}: failed: {model.detail}"
@@ -235,7 +237,7 @@ class App:
                 yield f"{model}: {model.detail}"
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:
-        """Listen for the admin service; yields its address, empty where it is off."""
+        """Listen for the admin service. Yields its address, or an empty string if it is off."""
         if self.settings.admin_address is None:
             return contextlib.nullcontext("")
         services = [admin.grpc_service(ModelControl(self.reconciler), self.repository)]
@@ -243,7 +245,7 @@ class App:
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal. Raises StartupError."""
+    """Serve until a signal arrives. Raises StartupError."""
     log.info("starting", version=service_version(), models=str(settings.models))
 
     async def serve() -> None:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, without a word about transports.
+"""The errors of requests and how requests end, independent of transports.
 
 Each transport has one table from `Outcome` to its own codes. An exception that is not a `ServerError` is a bug.
 """
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class Outcome(Enum):
-    """How a request ended. Values are the canonical status codes (google.rpc.Code), by which metrics are labelled."""
+    """How a request ended. Values are the canonical status codes (google.rpc.Code), which label the metrics."""
 
     OK = "OK"
     INVALID = "INVALID_ARGUMENT"
@@ -28,10 +28,10 @@ class ServerError(Exception):
 
 
 class InvalidRequest(ServerError):
-    """The caller sent something that cannot be used.
+    """A field of the request cannot be used.
 
-    The message reads "<field>: <found>; accepted: <accepted>". `field` is a bare name, such as "layers" or "width"; each
-    transport puts the place of that field in its own requests instead (`described`), such as "maps.layers".
+    The message reads "<field>: <found>; accepted: <accepted>". `field` is a bare name, such as "layers" or "width".
+    Each transport replaces it by the field's path in its own requests (`described`), such as "maps.layers".
     """
 
     outcome = Outcome.INVALID
@@ -46,7 +46,7 @@ class InvalidRequest(ServerError):
 
 
 class ModelNotFound(ServerError):
-    """There is no such model, or no such version of it."""
+    """There is no model of this name, or not in this version."""
 
     outcome = Outcome.NOT_FOUND
 

@@ -1,7 +1,7 @@
 """Every setting of the server, declared once: flag, environment variable, key in the file, default and meaning.
 
-`max_queue_wait` is the flag --max-queue-wait, the variable VITSCOPE_MAX_QUEUE_WAIT and the key max_queue_wait in the TOML
-file that --config or VITSCOPE_CONFIG names. Flags win over the environment, the environment over the file.
+`max_queue_wait` is the flag --max-queue-wait, the variable VITSCOPE_MAX_QUEUE_WAIT and the key max_queue_wait in the
+TOML file that --config or VITSCOPE_CONFIG names. Flags win over the environment, the environment over the file.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -34,7 +35,7 @@ else:
 
 
 def _admin_address(value: str) -> str:
-    """The port may be 0, which takes a free one."""
+    """Return the address if it can be listened on. Port 0 takes a free one. Raises ValueError."""
     host, _, port = value.rpartition(":")
     if value.startswith("unix:/") or (host and port.isascii() and port.isdigit() and int(port) <= 65535):
         return value
@@ -47,7 +48,25 @@ PREFIX = "VITSCOPE_"
 
 
 class SettingsInvalid(Exception):
-    """A setting cannot be used; the message has one line for each."""
+    """Some settings cannot be used; the message has one line for each."""
+
+
+class _ConfigFile(PydanticBaseSettingsSource):
+    """The TOML file that `config` names in the sources before this one: flags and environment."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("the file is read as a whole")
+
+    def __call__(self) -> dict[str, Any]:
+        path = self.current_state.get("config")
+        if not path:
+            return {}
+        if not Path(path).is_file():
+            raise SettingsInvalid(f"config: {path} is not a file")
+        try:
+            return TomlConfigSettingsSource(self.settings_cls, Path(path))()
+        except ValueError as error:
+            raise SettingsInvalid(f"config: {path}: {error}") from error
 
 
 class Settings(BaseSettings):
@@ -83,8 +102,8 @@ class Settings(BaseSettings):
 
     admin_address: AdminAddress | None = Field(
         None,
-        description="host:port or unix:/path of the admin service, which loads and unloads models; off without. Whoever "
-        "reaches it may use it",
+        description="host:port or unix:/path of the admin service, which loads and unloads models; off without. "
+        "Whoever reaches it may use it",
     )
 
     engine: EngineName = Field("auto", description="auto takes the best that works here")
@@ -144,7 +163,8 @@ class Settings(BaseSettings):
     def _images_fit_in_messages(self) -> Self:
         if self.max_image_mib >= self.max_message_mib:
             raise ValueError(
-                f"max_image_mib is {self.max_image_mib:g}; accepted: less than max_message_mib, which is {self.max_message_mib}"
+                f"max_image_mib is {self.max_image_mib:g}; "
+                f"accepted: less than max_message_mib, which is {self.max_message_mib}"
             )
         return self
 
@@ -157,48 +177,34 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = _config_path()
-        return (init_settings, env_settings, *([TomlConfigSettingsSource(cls, path)] if path else []))
+        return init_settings, env_settings, _ConfigFile(settings_cls)
 
     def as_toml(self) -> str:
-        """All settings that have a value, but `config` and `print_config`, as a file that --config takes."""
+        """Return a file for --config with all settings that have a value, except `config` and `print_config`."""
         values = self.model_dump(mode="json", exclude={"config", "print_config"}, exclude_none=True)
         return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
 
 
 def read_settings(argv: list[str]) -> Settings:
-    """Settings from flags, environment and file. Raises SettingsInvalid; exits for --help and unknown flags."""
-    _arguments[:] = argv
-    path = _config_path()
-    if path is not None and not path.is_file():
-        raise SettingsInvalid(f"config: {path} is not a file")
+    """Return the settings from flags, environment and file.
+
+    Raises SettingsInvalid. Exits for --help and unknown flags.
+    """
     try:
         return CliApp.run(Settings, cli_args=argv)
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_line(e) for e in error.errors())) from error
-    except (SettingsError, ValueError) as error:
-        raise SettingsInvalid(f"config: {path}: {error}") from error
+    except SettingsError as error:
+        raise SettingsInvalid(str(error)) from error
 
 
 def unknown_variables() -> list[str]:
-    """Environment variables with our prefix that name no setting. Not an error: Kubernetes makes such variables for a
-    service that is called vitscope."""
+    """Return the environment variables with our prefix that name no setting.
+
+    They are not an error: Kubernetes sets such variables for a service that is called vitscope.
+    """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-
-
-_arguments: list[str] = []
-
-
-def _config_path() -> Path | None:
-    """The file has to be known before the sources that it is one of are read, so the flag is looked up by hand."""
-    for index, argument in enumerate(_arguments):
-        if argument == "--config" and index + 1 < len(_arguments):
-            return Path(_arguments[index + 1])
-        if argument.startswith("--config="):
-            return Path(argument.removeprefix("--config="))
-    found = os.environ.get(PREFIX + "CONFIG")
-    return Path(found) if found else None
 
 
 def _line(error: Any) -> str:
@@ -209,7 +215,8 @@ def _line(error: Any) -> str:
         close = get_close_matches(name, Settings.model_fields, n=1)
         return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
     flag = "--" + name.replace("_", "-")
-    return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {str(error['msg']).removeprefix('Value error, ')}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} ({flag}, {PREFIX}{name.upper()}): found {error['input']!r}; {message}"
 
 
 def _toml(value: object) -> str:

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROTOS = ROOT / "protos"
 
-# What each folder may import of the project, in one direction. `v1` are the stubs, src/vitscope is the package itself.
+# What each folder may import of the project, in one direction. `v1` is the stubs, `src/vitscope` the package itself and
+# its command.
 ALLOWED = {
     "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),

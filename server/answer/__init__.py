@@ -1,1 +1,1 @@
-"""The use case under every transport: one image and what is asked about it in, an answer with an outcome out."""
+"""What every transport calls: a question about one image goes in, an answer with an outcome comes out."""

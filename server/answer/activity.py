@@ -1,4 +1,4 @@
-"""The calls that are open, and whether the server still takes new ones."""
+"""The open calls, and whether the server is draining."""
 
 import asyncio
 from types import TracebackType
@@ -6,7 +6,10 @@ from typing import Self
 
 
 class Activity:
-    """Counts open calls (`with activity:`). draining: set when no more is to be read from streams. On the event loop only."""
+    """Counts open calls (`with activity:`). On the event loop only.
+
+    draining: set when nothing more may be read from streams.
+    """
 
     def __init__(self) -> None:
         self.draining = asyncio.Event()

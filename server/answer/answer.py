@@ -1,4 +1,4 @@
-"""What comes of an `Ask`."""
+"""The answer to an `Ask`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CLASS_BYTES, _MAP_BYTES, _REST_BYTES = 48, 256, 4096
 
 @dataclass(slots=True)
 class AnsweredMap:
-    """A map, its values in the type that was asked for, and its picture where one was asked for."""
+    """A map, its values in the requested type, and its picture if one was requested."""
 
     map: Map
     encoded: Encoded
@@ -27,8 +27,10 @@ class AnsweredMap:
 
 @dataclass(slots=True)
 class Classification:
-    """The result for one image. origin: whether it was computed for this request, shared with an equal one in flight, or kept
-    from an earlier one."""
+    """The result for one image.
+
+    origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
+    """
 
     classes: list[Ranked]
     maps: list[AnsweredMap]
@@ -37,7 +39,7 @@ class Classification:
     origin: Origin
 
     def size(self) -> int:
-        """Return an upper bound of the bytes of a reply."""
+        """Return an upper bound of the size of a reply in bytes."""
         maps = sum(
             _MAP_BYTES + len(item.encoded.data) + (len(item.picture.data) if item.picture else 0) for item in self.maps
         )
@@ -47,7 +49,7 @@ class Classification:
 
 @dataclass(slots=True)
 class Result:
-    """A classification, which model version made it, and where the time went: seconds by stage, size of its batch."""
+    """A classification, the model version that made it, its duration by stage in seconds, and the size of its batch."""
 
     model: str
     version: int
@@ -58,7 +60,10 @@ class Result:
 
 @dataclass(slots=True)
 class Answer:
-    """How a request ended. With outcome OK there is a result, with any other an error: a ServerError, or a bug (FAILED)."""
+    """How a request ended.
+
+    With outcome OK there is a result. With any other there is an error: a ServerError, or a bug (FAILED).
+    """
 
     outcome: Outcome
     result: Result | None = None

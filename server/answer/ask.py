@@ -1,4 +1,4 @@
-"""What a caller asks about one image, as a transport hands it over."""
+"""A caller's question about one image, as a transport hands it over."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,17 @@ DEFAULT_TOP_K = 5
 
 @dataclass(slots=True)
 class EncodedImage:
-    """A file. data: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """An image file. data: JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     data: bytes
 
 
 @dataclass(slots=True)
 class RawImage:
-    """Pixels. data: uint8 [height, width, 3] RGB, row-major. preprocessed: it has been resized and cropped as the model needs it."""
+    """Pixels. data: uint8 [height, width, 3] RGB, row-major.
+
+    preprocessed: the pixels are already resized and cropped to the model's input.
+    """
 
     data: bytes
     width: int
@@ -26,11 +29,11 @@ class RawImage:
 
 @dataclass(slots=True)
 class Ask:
-    """One image and what to say about it; nothing has been checked yet.
+    """One image and what to return for it; nothing has been checked yet.
 
-    size: bytes of the image, which are held until it is answered. model: empty for the only one there is. version: 0 for
-    the latest that is ready. top_k: classes to return, from 1. min_probability: 0..1, classes below it are left out. maps:
-    None asks for none.
+    size: bytes of the image, which are held until it is answered. model: empty if only one is served. version: 0 for
+    the latest that is ready. top_k: number of classes to return, from 1. min_probability: 0..1; classes below it are
+    left out. maps: None for no maps.
     """
 
     image: EncodedImage | RawImage

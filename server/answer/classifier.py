@@ -27,14 +27,14 @@ from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
 from vitscope.server.sharing.calls import Origin, SharedCalls, SharedDeadline
 from vitscope.server.sharing.content import Content, digest
 
-# Bytes from which hashing an image would hold up the event loop for more than about a millisecond.
+# From this many bytes, hashing an image would block the event loop for more than about a millisecond.
 _HASHED_ON_THE_LOOP = 2**20
 
 InferenceKey = tuple[str, int, bool, Content | bytes, tuple[Hashable, ...]]
 
 
 class Classifier:
-    """Carries images through the stages. Used on the event loop; decoding and running happen on threads."""
+    """Runs images through the stages. On the event loop; decoding and inference run on threads."""
 
     def __init__(
         self, admission: Admission, decoders: DecodePool, scheduler: Scheduler, metrics: Metrics, cache_bytes: int = 0
@@ -47,15 +47,15 @@ class Classifier:
         self._shared = SharedCalls(cache)
 
     async def classify(self, model: ServedModel, query: Query) -> tuple[Classification, Quality]:
-        """Answer one image. Raises ServerError; cancelling frees its place at once."""
+        """Answer one image. Raises ServerError. Cancelling gives its place back at once."""
         caller = query.caller
         graph = query.maps.graph if query.maps else CLASSIFY
         if caller.bulk:
             await self._admission.wait_for_place(caller, query.size)
         with self._admission.place(caller, query.size):
-            # The graph may have to be compiled first; the place bounds how many wait for that.
+            # The graph may have to be compiled first; places bound how many requests wait for that.
             lane = model.open_lane(graph) or await model.lane(graph)
-            with lane.lease():  # a better engine may take over meanwhile; this one is not freed before
+            with lane.lease():  # a better engine may take over meanwhile; the lease keeps this one open
                 return await self._answer(model, lane, query)
 
     async def _answer(self, model: ServedModel, lane: Lane, query: Query) -> tuple[Classification, Quality]:
@@ -74,14 +74,17 @@ class Classifier:
         return classification, quality_of(ranking, inference)
 
     async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, Origin]:
-        """Return what decoding and the engine make of the image, shared with equal requests."""
+        """Decode the image and run the engine, or share that with an equal request."""
         key = await self._key(lane, query)
         if query.caller.bulk and not self._shared.knows(key):
             await self._admission.wait_for_queue(lane, query.caller)
         return await self._shared.run(key, partial(self._begin, lane, query), query.deadline.at)
 
     async def _key(self, lane: Lane, query: Query) -> InferenceKey:
-        """Return the bytes of the image as a key, or their digest where the answer is kept for longer than they are."""
+        """Return the key for sharing.
+
+        With a cache it holds a digest instead of the image's bytes, because the cached answer outlives them.
+        """
         image: Content | bytes
         if not self._keeps:
             image = Content(query.image)
@@ -89,7 +92,7 @@ class Classifier:
             image = digest(query.image)
         else:
             image = await asyncio.to_thread(digest, query.image)
-        # Streams apart: a single request must not wait in the queue of a stream's item.
+        # Items of streams have keys of their own: a single request must not wait as long as they may.
         return lane.name, lane.serial, query.caller.bulk, image, query.form
 
     def _begin(self, lane: Lane, query: Query, deadline: SharedDeadline) -> asyncio.Future[Inference]:
@@ -117,6 +120,6 @@ def _draw(maps: list[Map], rendering: RenderingSpec, inference: Inference) -> li
 
 
 def _pack(inference: Inference) -> tuple[Inference, int]:
-    """Return what is kept of an answer, and its bytes. Pillow stores four bytes a pixel."""
+    """Return the part of an inference that the cache keeps, and its bytes. Pillow stores four bytes per pixel."""
     photo = 4 * inference.photo.width * inference.photo.height if inference.photo else 0
     return replace(inference, outputs=owned(inference.outputs)), nbytes(inference.outputs) + photo

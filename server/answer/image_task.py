@@ -1,4 +1,4 @@
-"""One image on its way through decoding and the engine, from thread to thread."""
+"""The decoding and inference of one image, across threads."""
 
 import asyncio
 import time
@@ -24,7 +24,8 @@ from vitscope.server.scheduling.work import Work
 class Inference:
     """The result of decoding and running one image, shared by all requests for the same image and graph.
 
-    photo: the upright photo, where an overlay was asked for. brightness: 0..1. outputs: of the graph, without the batch axis.
+    photo: the upright photo, if an overlay was requested. brightness: 0..1. outputs: of the graph, without the batch
+    axis.
     """
 
     geometry: Geometry
@@ -37,7 +38,7 @@ class Inference:
 class ImageTask(Work):
     """The work of one image: decoded on a decode thread, run on an engine thread, finished on the event loop.
 
-    `begin` starts it and returns a future of the inference. Cancelling the future takes the image out, wherever it is.
+    `begin` starts it and returns a future of the inference. Cancelling the future removes the image from every queue.
     """
 
     __slots__ = ("_brightness", "_decoders", "_future", "_lane", "_loop", "_prepared", "_query", "_scheduler")
@@ -60,7 +61,7 @@ class ImageTask(Work):
         return self._future
 
     def extend_deadline(self, deadline: float) -> None:
-        """Wait until `deadline`, because a caller who waits longer shares the result."""
+        """Wait until `deadline`, because a request with a later deadline shares the result."""
         self.deadline = deadline
 
     def __call__(self) -> None:
@@ -76,7 +77,7 @@ class ImageTask(Work):
             self.failed(error)
 
     def done(self, outputs: Outputs) -> None:
-        """Finish with the outputs. On the event loop, which `Scheduler.hand_over` sees to."""
+        """Finish with the outputs. On the event loop, where `Scheduler.hand_over` calls it."""
         prepared = self._prepared
         assert prepared is not None
         if not self._future.done():

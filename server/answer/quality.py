@@ -1,4 +1,4 @@
-"""The signals of one answer by which the drift of a model is seen without labels."""
+"""The signals of one answer that show the drift of a model without labels."""
 
 from vitscope.server.answer.image_task import Inference
 from vitscope.server.answer.ranking import Ranking
@@ -7,7 +7,7 @@ from vitscope.server.metrics.quality import Quality
 
 
 def quality_of(ranking: Ranking, inference: Inference) -> Quality:
-    """Return how sure the model was, how it attended and what it was shown."""
+    """Return the confidence of the model, its attention entropy, and properties of its input."""
     geometry = inference.geometry
     return Quality(
         ranking.confidence,

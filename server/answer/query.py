@@ -1,4 +1,4 @@
-"""An `Ask` that has been checked against the model that is to answer it."""
+"""An `Ask` that has been checked against its model."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from vitscope.server.scheduling.timeline import Timeline
 
 @dataclass(slots=True)
 class Query:
-    """One image on its way through the stages.
+    """One image and what the stages need to know of it.
 
-    caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image: the
-    bytes of the image. form: whatever else decides what `prepare` makes of them; queries in which both are equal share one
-    decode and one inference. prepare: turns the bytes into pixels, on a decode thread unless that takes next to no time
-    (`at_once`). top_k, min_probability: see `Ask`. maps: None asks for none.
+    caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image:
+    the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
+    form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread, or on the event
+    loop if that takes next to no time (`at_once`). top_k, min_probability: see `Ask`. maps: None for no maps.
     """
 
     caller: Caller
@@ -42,7 +42,10 @@ class Query:
 def to_query(
     ask: Ask, manifest: Manifest, limits: ImageLimits, caller: Caller, deadline: Deadline, timeline: Timeline
 ) -> Query:
-    """Check what can be checked without decoding the image. Raises InvalidRequest naming the field that cannot be used."""
+    """Check all that can be checked without decoding the image.
+
+    Raises InvalidRequest naming the field that cannot be used.
+    """
     if not 0 <= ask.min_probability <= 1:
         raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0 to 1")
     spec = None if ask.maps is None else plan(ask.maps, manifest)

@@ -1,4 +1,4 @@
-"""From logits to the classes that an answer names."""
+"""From logits to the top-k classes."""
 
 import math
 from dataclasses import dataclass
@@ -21,8 +21,10 @@ class Ranked:
 
 @dataclass(slots=True)
 class Ranking:
-    """The classes that were asked for. confidence: the probability of the first of all, 0..1. margin: how much higher
-    that is than the second."""
+    """The requested classes.
+
+    confidence: probability of the most probable class, 0..1. margin: by how much that exceeds the second.
+    """
 
     classes: list[Ranked]
     confidence: float
@@ -30,11 +32,11 @@ class Ranking:
 
 
 def rank(logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probability: float) -> Ranking:
-    """Return the `top_k` most probable classes of float32 `logits` [C], in falling order, ties by index.
+    """Return the `top_k` most probable classes of float32 `logits` [C], in descending order, ties by index.
 
-    Raises ArithmeticError when a logit is not a finite number: then no class is the answer.
+    Raises ArithmeticError when a logit is not finite: then there is no valid ranking.
     """
-    # One sum tells of any infinity or NaN; in float64 finite float32 values cannot overflow it.
+    # The sum is not finite if any logit is not; in float64 finite float32 values cannot overflow it.
     if not math.isfinite(np.add.reduce(logits, dtype=np.float64)):
         raise ArithmeticError("the model's logits are not finite")
     found = _largest(logits, min(max(top_k, 2), len(logits)))

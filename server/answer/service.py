@@ -1,4 +1,4 @@
-"""The one way to an answer: every transport calls `Service.answer`, and says what comes of it in its own words."""
+"""The service under the transports: each calls `Service.answer` and translates the answer into its own messages."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from vitscope.server.scheduling.timeline import Timeline
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on what a caller may send and get: images, and bytes of a reply."""
+    """Bounds of requests and replies. images: what may be sent. reply_bytes: largest reply."""
 
     images: ImageLimits
     reply_bytes: int
@@ -29,7 +29,7 @@ class Limits:
 class Service:
     """Answers questions about images. On the event loop only.
 
-    activity: the calls that are open, which each transport counts. callers: who asks, for fairness between them.
+    activity: the open calls, counted by each transport. callers: the known callers, for fairness between them.
     """
 
     def __init__(self, repository: Repository, classifier: Classifier, limits: Limits, metrics: Metrics) -> None:
@@ -38,7 +38,7 @@ class Service:
         self.activity, self.callers = Activity(), Callers()
 
     async def answer(self, ask: Ask, caller: Caller, deadline: Deadline) -> Answer:
-        """Answer one image, and count how that ended. Raises nothing but CancelledError: other failures are outcomes."""
+        """Answer one image and count its outcome. Raises only CancelledError: other failures are outcomes."""
         timeline, metrics = Timeline(), self._metrics.of_no_model
         try:
             model = self._repository.ready(ask.model, ask.version)
@@ -60,7 +60,7 @@ class Service:
         return Answer(Outcome.OK, result)
 
     def invalid(self, model: str, version: int, error: InvalidRequest) -> Answer:
-        """Answer a request that its transport cannot read, and count it. An unknown model is the first thing to tell."""
+        """Answer a request that its transport cannot parse, and count it. An unknown model takes precedence."""
         metrics = self._metrics.of_no_model
         problem: Exception = error
         try:
@@ -72,7 +72,7 @@ class Service:
         return Answer(outcome_of(problem), error=problem)
 
     def _check_size(self, classification: Classification) -> None:
-        """Refuse a reply that is too large to send: gRPC, for one, would end a whole stream over it."""
+        """Raise InvalidRequest if the reply is too large to send: gRPC, for one, would end a whole stream over it."""
         size, limit = classification.size(), self._limits.reply_bytes
         if size > limit:
             raise InvalidRequest(

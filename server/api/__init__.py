@@ -1,4 +1,4 @@
-"""Transports only: requests in, calls of the answer service, answers and errors out. One folder for each.
+"""The transports, one folder each: they turn requests into calls of the answer service, and answers into replies.
 
-health, models, rpcs, deadlines, status and listeners are what the gRPC services have in common.
+The modules health, models, rpcs, deadlines, status and listeners are shared by the gRPC services.
 """

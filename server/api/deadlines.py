@@ -1,4 +1,4 @@
-"""The deadline of the RPC that the running task answers: made once, around the method (rpcs.py), and asked by all."""
+"""The deadline of the RPC that the current task answers. rpcs.py makes it once, before the method is called."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -16,5 +16,5 @@ def begin(context: Any) -> Deadline:
 
 
 def current() -> Deadline:
-    """Return what `begin` has made in this task. Raises LookupError where it has not been called."""
+    """Return the deadline that `begin` made in this task. Raises LookupError without one."""
     return _current.get()

@@ -19,7 +19,7 @@ class Health:
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._started = self._can_serve = False
-        self._told: dict[str, bool] = {}
+        self._reported: dict[str, bool] = {}
         self._updates: set[asyncio.Task[None]] = set()
         self._set("", False)
 
@@ -33,8 +33,8 @@ class Health:
         self._set("", self.ready)
 
     def models_changed(self, repository: Repository) -> None:
-        """Report every model version, and every model, from their states; those that are gone are not serving."""
-        up = dict.fromkeys(self._told.keys() - {""}, False)
+        """Report the state of every model version and every model. Removed ones are reported as not serving."""
+        up = dict.fromkeys(self._reported.keys() - {""}, False)
         for model in repository:
             up[str(model)] = ready = model.state is State.READY
             up[model.name] = ready or up.get(model.name, False)
@@ -44,15 +44,15 @@ class Health:
             self._set(service, ready)
 
     async def shut_down(self) -> None:
-        """Report everything as not serving, for good; watchers are told."""
+        """Report everything as not serving, for good, also to watchers."""
         self._started = False
         await self.servicer.enter_graceful_shutdown()
 
     def _set(self, service: str, up: bool) -> None:
-        """Watchers are told of each report, so only of changes."""
-        if self._told.get(service) is up:
+        """Report one service if its status has changed: each report goes to all watchers."""
+        if self._reported.get(service) is up:
             return
-        self._told[service] = up
+        self._reported[service] = up
         task = asyncio.get_running_loop().create_task(self.servicer.set(service, _STATUS[up]))
         self._updates.add(task)
         task.add_done_callback(self._updates.discard)

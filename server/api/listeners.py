@@ -1,4 +1,4 @@
-"""The ports: gRPC, HTTP, and the admin services where they are on."""
+"""The listening ports: gRPC, HTTP, and the admin services if they are enabled."""
 
 import errno
 import os
@@ -32,13 +32,13 @@ class PortTakenError(Exception):
 
 
 def address(host: str, port: int) -> str:
-    """Return host:port, with an IPv6 address in brackets."""
+    """Return host:port, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True)
 class GrpcService:
-    """A service that a gRPC server offers. name: in full, for reflection. add: puts its methods on a server."""
+    """A service of a gRPC server. name: full name, for reflection. add: registers its methods on a server."""
 
     name: str
     add: Callable[[ObservedServer], None]
@@ -54,7 +54,7 @@ class GrpcService:
 async def grpc_listener(
     host: str, port: int, max_message_mib: int, services: Sequence[GrpcService], health: Health, metrics: Metrics
 ) -> AsyncIterator[tuple[aio.Server, int]]:
-    """Start the gRPC server; yields it and its port. Raises PortTakenError."""
+    """Start the gRPC server. Yields it and its port. Raises PortTakenError."""
     limit = max_message_mib * 2**20
     sizes = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
     server = _server(services, health, metrics, sizes)
@@ -70,8 +70,10 @@ async def grpc_listener(
 async def admin_listener(
     where: str, services: Sequence[GrpcService], health: Health, metrics: Metrics
 ) -> AsyncIterator[str]:
-    """Start the admin services on an address of their own (host:port or unix:/path); yields the address, with the port
-    that was taken. Raises PortTakenError."""
+    """Start the admin services on an address of their own (host:port or unix:/path).
+
+    Yields the address, with the port that was bound. Raises PortTakenError.
+    """
     server = _server(services, health, metrics)
     try:
         if where.startswith(_UNIX):
@@ -80,7 +82,7 @@ async def admin_listener(
     except (OSError, RuntimeError) as error:
         raise PortTakenError("admin_address", where, error) from error
     async with _running(server):
-        yield _taken(where, bound)
+        yield _bound_address(where, bound)
 
 
 def _server(
@@ -109,8 +111,8 @@ def _server(
     return server
 
 
-def _taken(where: str, port: int) -> str:
-    """Return the address with the port that was taken; a socket in the file system is made private to its owner."""
+def _bound_address(where: str, port: int) -> str:
+    """Return the address with the port that was bound. Make a Unix socket private to its owner."""
     if where.startswith(_UNIX):
         Path(where.removeprefix(_UNIX)).chmod(0o600)
         return where
@@ -118,9 +120,10 @@ def _taken(where: str, port: int) -> str:
 
 
 def _refuse_if_taken(path: str) -> None:
-    """Raise OSError if somebody listens on this socket: gRPC would replace the other server's, and delete it at the end.
+    """Raise OSError if another server listens on this Unix socket; gRPC would replace it, and delete it at the end.
 
-    One that a killed server has left refuses connections, and may be replaced."""
+    A socket left by a killed server refuses connections and may be replaced.
+    """
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:
@@ -141,7 +144,7 @@ async def _running(server: aio.Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def http_listener(host: str, port: int, routes: Iterable[web.RouteDef]) -> AsyncIterator[int]:
-    """Start the HTTP server with these routes; yields its port. Raises PortTakenError."""
+    """Start the HTTP server with these routes. Yields its port. Raises PortTakenError."""
     app = web.Application()
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)

@@ -1,4 +1,4 @@
-"""Model versions as messages, for every gRPC service that shows them."""
+"""Model versions as messages, shared by the gRPC services."""
 
 from vitscope.bundle import CertificateEntry, InputContract, TokenGeometry
 from vitscope.server.maps.methods import METHODS
@@ -19,7 +19,7 @@ _STATES = {
 
 
 def to_summary(model: ServedModel) -> model_pb2.ModelSummary:
-    """Return one line of ListModels."""
+    """Return the entry of a model version in ListModels."""
     return model_pb2.ModelSummary(
         name=model.name,
         version=model.version,
@@ -30,7 +30,7 @@ def to_summary(model: ServedModel) -> model_pb2.ModelSummary:
 
 
 def to_model(model: ServedModel) -> model_pb2.Model:
-    """Return all that GetModel says of a model version. Raises NotReady while its bundle is not open."""
+    """Return the reply of GetModel for a model version. Raises NotReady while its bundle is not open."""
     manifest = model.bundle.manifest
     return model_pb2.Model(
         summary=to_summary(model),

@@ -1,4 +1,4 @@
-"""Around every RPC: count it, time it, give it a deadline, and turn what it raises into a status."""
+"""A wrapper around every RPC: it counts and times it, sets its deadline, and turns errors into a status."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from vitscope.server.metrics.rpcs import MethodRpcs, RpcMetrics
 class ObservedServer:
     """Registers services on a gRPC server, with each of their unary and bidirectional streaming methods wrapped.
 
-    An interceptor would do the same, and cost each RPC a coroutine and a look-up more.
+    An interceptor would do the same, but costs each RPC one more coroutine and look-up.
     """
 
     def __init__(self, server: aio.Server, metrics: RpcMetrics) -> None:
@@ -31,7 +31,7 @@ class ObservedServer:
         self._server.add_registered_method_handlers(service, wrapped)  # type: ignore[attr-defined]
 
     def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
-        """Register handlers that find methods by themselves. Called by generated code."""
+        """Register handlers that look up methods by themselves. Called by generated code."""
         self._server.add_generic_rpc_handlers(tuple(_Wrapping(handler, self) for handler in handlers))
 
     def wrap(self, handler: Any, path: str) -> Any:
@@ -57,7 +57,7 @@ class ObservedServer:
 
 
 class _Wrapping(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Wraps what another handler finds."""
+    """Wraps the methods that another handler finds."""
 
     def __init__(self, handler: Any, server: ObservedServer) -> None:
         self._handler, self._server = handler, server
@@ -96,7 +96,7 @@ def _stream(behaviour: Any, rpcs: MethodRpcs) -> Any:
 
 
 async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: Deadline, context: Any) -> None:
-    """Count an RPC that failed, and abort it with the status of its error, unless it has ended already."""
+    """Count an RPC that failed. Abort it with the status of its error unless it has ended already."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         late = deadline.missed(time.monotonic())
         code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
@@ -110,14 +110,14 @@ async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: D
 
 
 class _Unreadable:
-    """Stands for a message that could not be parsed, until there is a call to answer."""
+    """A message that could not be parsed. The error is raised inside the call, where it becomes a status."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
 def _reader(handler: Any) -> Any:
-    """Return the handler's deserializer; were it to raise, gRPC would end the call with UNKNOWN and log a traceback."""
+    """Return a deserializer that does not raise: gRPC would end the call with UNKNOWN and log a traceback."""
     parse = handler.request_deserializer
 
     def read(data: bytes) -> Any:

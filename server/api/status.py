@@ -17,7 +17,7 @@ CODES = {outcome: grpc.StatusCode[outcome.value] for outcome in Outcome}
 
 @dataclass(frozen=True)
 class Status:
-    """What the caller is told. `retry_after_ms` is 0 unless a retry makes sense after that time."""
+    """The status that the caller gets. `retry_after_ms` is 0 unless a retry makes sense after that time."""
 
     code: grpc.StatusCode
     message: str
@@ -36,7 +36,10 @@ class Status:
 
 
 def status_of(error: Exception) -> Status:
-    """Return the status of an error. One that is not expected is a bug: it is logged under an id, and only the id is told."""
+    """Return the status of an error.
+
+    An unexpected error is a bug: it is logged under an id, and the caller gets only the id.
+    """
     code = CODES[outcome_of(error)]
     if isinstance(error, Overloaded):
         # Rounded up: a pushback of 0 makes gRPC's Python client wait for its deadline (seen with grpcio 1.85).
@@ -50,5 +53,5 @@ def status_of(error: Exception) -> Status:
 
 
 def _short(message: str) -> str:
-    """Return at most so much that it fits in a header, as messages may quote the caller."""
+    """Truncate a message so that it fits in a header, since messages may quote the caller."""
     return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

@@ -1,1 +1,1 @@
-"""The machine and the process: processors, the event loop, the log."""
+"""The machine and the process: CPUs, the event loop, the log."""

@@ -1,4 +1,4 @@
-"""Processors: how many this process may use, and how many threads it runs on them."""
+"""How many CPUs this process may use, and how many threads it runs on them."""
 
 import math
 import os
@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-# A tenth of the weight of a thread that is not nice (see sched(7)).
+# A tenth of the scheduling weight of a thread at nice 0 (see sched(7)).
 _NICE = 10
 
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """How many threads to run. engine: threads of the engine, divided among its streams. decode: threads of the decode pool.
-    cpus: processors that they share. reason: where the numbers come from."""
+    """How many threads to run.
+
+    engine: threads of the engine, divided among its streams. decode: threads of the decode pool. cpus: CPUs that they
+    share. reason: where the numbers come from.
+    """
 
     engine: int
     decode: int
@@ -26,7 +29,8 @@ class ThreadPlan:
 def plan_threads(engine: int, decode: int) -> ThreadPlan:
     """Return the numbers from the settings, or the CPU quota where they are 0.
 
-    Engine and decode threads overlap on purpose: images are decoded while a batch runs, and the system shares the cores.
+    Engine and decode threads exceed the cores on purpose: images are decoded while a batch runs, and the kernel divides
+    the CPU time.
     """
     share, reason = cpu_share()
     cpus = math.ceil(share)
@@ -39,7 +43,10 @@ def available_cpus() -> int:
 
 
 def cpu_share(cgroup: Path = CGROUP) -> tuple[float, str]:
-    """Return the CPUs that this process may use, more than 0, and why: the smaller of affinity mask and cgroup quota."""
+    """Return how many CPUs this process may use, more than 0, and why.
+
+    The number is the smaller of the affinity mask and the cgroup quota.
+    """
     affinity = len(os.sched_getaffinity(0))
     quota = _quota(cgroup)
     if quota is not None and 0 < quota < affinity:
@@ -50,9 +57,9 @@ def cpu_share(cgroup: Path = CGROUP) -> tuple[float, str]:
 def give_way() -> None:
     """Lower the priority of the calling thread, and of the threads that it starts from now on.
 
-    Engines compute for milliseconds without a pause. A thread that needs the processor for a moment, such as the event loop,
-    would wait behind them again and again, and all others with it while it holds the interpreter's lock. On Linux only, where
-    priorities belong to threads.
+    Engines compute for milliseconds without a pause. A thread that needs the CPU for a moment, such as the event loop,
+    would often wait behind them; all other Python threads wait too while it holds the interpreter's lock (GIL). On
+    Linux only, where each thread has its own priority.
     """
     if sys.platform == "linux":
         own = threading.get_native_id()

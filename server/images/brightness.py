@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# About as many samples a side as ViT-B/16 has patches: the mean is within some per cent, for a hundredth of the time. And at
-# most 500 numbers, up to which numpy keeps the interpreter's lock; to get it back takes longer than to add them up.
+# About as many samples a side as ViT-B/16 has patches: the mean is within some per cent, for a hundredth of the time.
+# And at most 500 numbers, up to which numpy keeps the interpreter's lock; to get it back takes longer than the sum.
 _SAMPLES = 12
 
 

@@ -1,7 +1,7 @@
 """Colour maps: 256 colours from low to high.
 
 viridis and inferno: Smith and van der Walt, 2015. cividis: Nuñez, Anderton and Renslow, PLOS ONE 2018. Each is given by
-colours at equal distances and linear between them, within a few levels of the full table.
+equally spaced colours, linear in between, and is within a few levels of the full table.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The values of a map as bytes for the wire."""
+"""Encoding of the values of a map as bytes."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Encoded:
 def encode(values: np.ndarray, dtype: Dtype) -> Encoded:
     """Return float32 values of any shape as `dtype`.
 
-    float16 rounds to nearest. uint8 spans min..max in 255 equal steps, so that no value is off by more than half a step.
+    float16 rounds to nearest. uint8 spans min..max in 255 equal steps, so the error is at most half a step.
     """
     if dtype == "float32":
         return Encoded(values.astype("<f4").tobytes(), dtype)

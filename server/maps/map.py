@@ -1,4 +1,4 @@
-"""One map over the grid of patches."""
+"""One map over the patch grid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ Outputs = Mapping[str, np.ndarray]
 """Outputs of a graph by name, float32: of one image without the batch axis, or of a batch."""
 
 MEAN = -1
-"""In the place of a head: the mean over all heads."""
+"""Value of `head` for the mean over all heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixShares:
-    """What lies on the tokens before the patches, in the map's own unit."""
+    """The shares of the tokens before the patches, in the unit of the map."""
 
     cls: float = 0.0
     distillation: float = 0.0
@@ -23,10 +23,10 @@ class PrefixShares:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Map:
-    """What a method says of each patch, in one layer and one head (from 0) or on average over the heads (-1).
+    """A method's value for each patch, in one layer and one head (from 0), or the mean over the heads (-1).
 
-    values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of the
-    prefix tokens are 1 together.
+    values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of
+    the prefix tokens add up to 1.
     """
 
     method: str

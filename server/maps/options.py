@@ -1,4 +1,4 @@
-"""What a caller asks of maps, before anything is checked against the model."""
+"""A caller's options for maps, not yet checked against the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ DEFAULT_METHOD = "attention"
 class MapOptions:
     """Which maps to make, and in what form.
 
-    method: a name in the registry (maps/methods). layers: from 0, negative ones count from the last. heads: from 0. dtype: of
-    the values on the wire. rendering: asks for a picture of each map.
+    method: a name in the registry (maps/methods). layers: from 0; negative ones count from the last. heads: from 0.
+    dtype: of the values in the reply. rendering: how to draw a picture of each map; None for no pictures.
     """
 
     method: str = DEFAULT_METHOD

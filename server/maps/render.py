@@ -1,4 +1,4 @@
-"""The picture of a map, over the caller's photo or alone."""
+"""Drawing of maps, as overlays on the photo or as heat maps alone."""
 
 import io
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from vitscope.server.maps.rendering import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, R
 
 JPEG_QUALITY = 90
 PNG_LEVEL = 2  # Pillow's default, 6, takes four times as long on a photo to save 8 % of the bytes
-# Outside of what the model saw: the photo without colour, halfway to this grey.
+# Outside the model's crop an overlay shows the photo without colour, blended halfway with this grey.
 UNSEEN = 128
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A picture file. value_min and value_max: the values drawn in the lowest and the highest colour."""
+    """A picture file. value_min, value_max: the values drawn in the lowest and the highest colour."""
 
     media_type: str
     data: bytes
@@ -32,10 +32,11 @@ class Rendered:
 def render(drawn: Map, spec: RenderingSpec, geometry: Geometry, photo: Image.Image | None) -> Rendered:
     """Draw one map in colours from its own smallest to its own largest value.
 
-    photo: the upright RGB photo at any resolution; only an overlay needs it. An overlay has the photo's aspect and lies
-    where Geometry puts the grid; a heat map alone has the aspect of the model's input.
-    Raises InvalidRequest when no size was asked for and the photo's own is too large for so many pictures, and ValueError
-    for an overlay without a photo.
+    photo: the upright RGB photo at any resolution; only an overlay needs it. An overlay has the photo's aspect ratio,
+    and its grid lies where Geometry puts it. A heat map alone has the aspect ratio of the model's input.
+
+    Raises InvalidRequest when no size was requested and the photo's own is too large for so many pictures. Raises
+    ValueError for an overlay without a photo.
     """
     if spec.kind == "heat_map":
         photo = None
@@ -77,14 +78,14 @@ def _heat(
     span = drawn.max - drawn.min
     shares = (drawn.values - drawn.min) / span if span > 0 else np.zeros_like(drawn.values)
     how = Image.Resampling.NEAREST if spec.upsampling == "nearest" else Image.Resampling.BILINEAR
-    # Pillow's affine transform samples at the centres of pixels, as Geometry's edge coordinates need it. Bilinear and
-    # nothing smoother: cubic filters overshoot, which shows values that the map does not hold.
+    # Pillow's affine transform samples at the centres of pixels, as Geometry's edge coordinates require. Bilinear, not
+    # cubic: cubic filters overshoot, so they show values that the map does not contain.
     coefficients = tuple(picture_to_grid[:2].ravel())
 
     def place(grid: Image.Image, how: Image.Resampling) -> Image.Image:
         return grid.transform(size, Image.Transform.AFFINE, coefficients, how)
 
-    # Converting to "L" cuts fractions off, hence the half.
+    # Converting to "L" truncates, hence the half.
     heat = place(Image.fromarray((shares * 255 + 0.5).astype(np.float32)), how).convert("L")
     heat.putpalette(COLOURS[spec.color_map].tobytes())
     rows, cols = drawn.values.shape

@@ -1,4 +1,4 @@
-"""How a map is to be drawn."""
+"""Options for drawing a map."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ Upsampling = Literal["bilinear", "nearest"]
 
 MIN_SIDE, MAX_SIDE = 32, 2048
 DEFAULT_MIN_SIDE, DEFAULT_MAX_SIDE = 224, 1024
-# All pictures of one reply: 4 of 2048x2048, 16 of 1024x1024, or 144 of 320x320 (12 layers x 12 heads).
+# Pixels of all pictures of one reply: 4 of 2048x2048, 16 of 1024x1024, or 144 of 320x320 (12 layers x 12 heads).
 MAX_PICTURE_PIXELS = 2**24
 
 
@@ -21,9 +21,9 @@ MAX_PICTURE_PIXELS = 2**24
 class RenderingSpec:
     """How each map is drawn.
 
-    opacity: weight of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels, 32..2048; None: the photo's
-    own, but at least 224 and at most 1024. max_pixels: of each picture, so that all pictures of a reply stay within their
-    bound together. Raises InvalidRequest for a value out of range.
+    opacity: weight of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels, 32..2048; None for the
+    photo's own, but at least 224 and at most 1024. max_pixels: limit of each picture, which keeps all pictures of a
+    reply within MAX_PICTURE_PIXELS. Raises InvalidRequest for a value out of range.
     """
 
     kind: Kind = "overlay"
@@ -41,9 +41,10 @@ class RenderingSpec:
             raise InvalidRequest("size", str(self.size), f"{MIN_SIDE} to {MAX_SIDE}, or none for the photo's own size")
 
     def shared_by(self, count: int) -> "RenderingSpec":
-        """Return the same for each of `count` pictures of a reply. Raises InvalidRequest where they are too large together.
+        """Return the options for each of `count` pictures of a reply.
 
-        Without a size of their own that is known only once the photo is, see render.py.
+        Raises InvalidRequest if they are too large in all. Without a `size`, that is checked once the size of the photo
+        is known (render.py).
         """
         shared = replace(self, max_pixels=MAX_PICTURE_PIXELS // count)
         if self.size:
@@ -51,7 +52,7 @@ class RenderingSpec:
         return shared
 
     def check(self, size: tuple[int, int]) -> None:
-        """Raise InvalidRequest when a picture of `size` (width, height) is more than its share."""
+        """Raise InvalidRequest if a picture of `size` (width, height) exceeds max_pixels."""
         if size[0] * size[1] <= self.max_pixels:
             return
         count, largest = MAX_PICTURE_PIXELS // self.max_pixels, math.isqrt(self.max_pixels)

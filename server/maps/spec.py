@@ -10,10 +10,10 @@ from vitscope.server.maps.rendering import RenderingSpec
 
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """What to make of one image for one model.
+    """The maps to make of one image, for one model.
 
-    method: name in the registry. graph: the cheapest graph that has what the method needs. layers: ascending, each once.
-    heads: likewise; None for one map, the mean over all heads.
+    method: name in the registry. graph: the cheapest graph with the outputs that the method needs. layers: ascending,
+    each once. heads: likewise; None for one map per layer, the mean over all heads.
     """
 
     method: str
@@ -25,9 +25,9 @@ class MapSpec:
 
 
 def choose(field: str, wanted: Chosen, count: int, lowest: int = 0) -> tuple[int, ...]:
-    """Return indices below `count`, ascending, each once; empty when none are wanted.
+    """Return indices below `count`, ascending, each once; empty if `wanted` is.
 
-    lowest: the smallest index accepted; `-count` where negative ones count from the last. Raises InvalidRequest.
+    lowest: the smallest accepted index; `-count` if negative ones count from the last. Raises InvalidRequest.
     """
     if wanted == "all":
         return tuple(range(count))

@@ -1,4 +1,4 @@
-"""Every Prometheus series of the server, by what it is about; docs/metrics.md explains them.
+"""Every Prometheus series of the server, by topic; docs/metrics.md explains them.
 
 Conventions: base units, seconds, histograms wide enough for 0.25 ms to 12 s.
 """
@@ -18,7 +18,7 @@ from vitscope.server.metrics.rpcs import RpcMetrics
 
 
 class Metrics:
-    """The series of one server, in a registry of their own. Each part has verbs; nobody else touches a family."""
+    """The series of one server, in a registry of their own. Other modules call methods of its parts, not families."""
 
     def __init__(self, low_confidence: float = 0.5) -> None:
         families = Families()

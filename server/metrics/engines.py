@@ -1,4 +1,4 @@
-"""Engines: which serve, and the batches that ran on them."""
+"""Metrics of engines: which serve, and their batches."""
 
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ class EngineMetrics:
     """Shows the engine of each model version and counts its batches."""
 
     def __init__(self, families: Families) -> None:
-        # Engine threads count here.
+        # Engine threads observe it.
         self._batch_size = families.threads_histogram(
             "vitscope_batch_size", "Images in a batch that ran.", LANE, _BATCHES
         )
@@ -45,7 +45,7 @@ class EngineMetrics:
         self._batches: WeakKeyDictionary[Lane, tuple[Histogram, Counter]] = WeakKeyDictionary()
 
     def serves(self, model: str, version: int, lane: Lane, certified: bool) -> None:
-        """Show the engine of this lane, and no other, as the one that serves a model version."""
+        """Show the engine of this lane as the only one that serves a model version."""
         identity = lane.engine.identity
         before = self._serving.get((model, version), identity)
         self._info.remove_by_labels({"model": model, "version": str(version)})
@@ -63,11 +63,14 @@ class EngineMetrics:
         self._degraded.labels(model, version).set(degraded)
 
     def gate(self, model: str, version: int, engine: str, graph: str, agreement: float) -> None:
-        """Show on which share of the gate's images an engine agrees with the float32 graph, 0..1."""
+        """Show the share of the gate's images on which an engine agrees with the float32 graph, 0..1."""
         self._gate_agreement.labels(model, version, engine, graph).set(agreement)
 
     def batch_ran(self, lane: Lane, size: int, seconds: float) -> None:
-        """Count a batch. On any thread. Ignored once the model version is removed: its series would come back."""
+        """Count a batch. On any thread.
+
+        Ignored once the model version is removed: counting would create its series again.
+        """
         known = self._batches.get(lane)
         if known is None:
             if (lane.model, lane.version) not in self._serving:
@@ -79,5 +82,5 @@ class EngineMetrics:
         busy.inc(seconds)
 
     def remove(self, model: str, version: int) -> None:
-        """Count nothing more of a model version."""
+        """Ignore later batches of a model version."""
         self._serving.pop((model, version), None)

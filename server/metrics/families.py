@@ -1,4 +1,4 @@
-"""Metric families in one registry; those about model versions lose the series of a version when it is removed."""
+"""Metric families in one registry. The series of a model version are removed together with it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from vitscope.server.metrics.histogram import Histogram
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody queries
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they add a series to each counter, and nobody queries them
 
 Family = TypeVar("Family", Counter, Gauge, Histogram, prometheus_client.Histogram)
 
@@ -21,7 +21,7 @@ SECONDS = tuple(round(0.00025 * 1.6**k, 6) for k in range(24))
 
 
 class Families:
-    """Makes families. Labels are bounded: model, version, engine, code, stage, reason; never ids."""
+    """Creates families. Labels have bounded values: model, version, engine, code, stage, reason; never ids."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,7 +34,7 @@ class Families:
         return self._made(Gauge, name, text, labels)
 
     def histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
-        """Return a histogram for the event loop alone; see histogram.py."""
+        """Return a histogram that only the event loop observes; see histogram.py."""
         return self._made(Histogram, name, text, labels, buckets=buckets)
 
     def threads_histogram(
@@ -56,7 +56,10 @@ class Families:
 
 
 class SeriesByLabel(dict[str, Any]):
-    """The series of a family by the value of its last label; looking it up by all labels costs more than counting does."""
+    """The series of a family by the value of its last label.
+
+    Looking a series up by all labels costs more than counting does.
+    """
 
     def __init__(self, family: Any, labels: tuple[str, ...]) -> None:
         self._family, self._labels = family, labels

@@ -1,4 +1,4 @@
-"""GPUs: their memory, use and power, and what engines did on them, read at each scrape."""
+"""Metrics of GPUs: memory, utilisation, power, and the runs of engines, read at each scrape."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
@@ -24,14 +24,14 @@ class GpuCollector(Collector):
         nvml.nvmlInit()
 
     def collect(self) -> Iterator[Metric]:
-        """A figure that a GPU does not have (power, on some) is left out."""
+        """Yield the metrics. Those that a GPU does not report (power, on some) are left out."""
         nvml = self._nvml
         families: dict[str, tuple[GaugeMetricFamily, Callable[[Any], float]]] = {
             name: (GaugeMetricFamily(f"vitscope_gpu_{name}", text, labels=("gpu", "uuid")), read)
             for name, text, read in (
                 (
                     "memory_used_bytes",
-                    "GPU memory in use, by whomever.",
+                    "GPU memory in use, by all processes.",
                     lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
                 ),
                 ("memory_bytes", "GPU memory.", lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total),
@@ -55,7 +55,7 @@ class GpuCollector(Collector):
 
 
 class UsageCollector(Collector):
-    """What engines on a GPU did, for each lane that is open."""
+    """Seconds, rows and runs of engines on a GPU, for each open lane."""
 
     def __init__(self, lanes: Callable[[], Iterable[Lane]]) -> None:
         self._lanes = lanes
@@ -86,7 +86,7 @@ def _add(family: CounterMetricFamily, lane: Lane, values: Mapping[str, float]) -
 
 
 def watch_gpus(registry: CollectorRegistry, lanes: Callable[[], Iterable[Lane]]) -> None:
-    """Register both collectors; the GPUs' own figures only where the driver and its bindings (nvidia-ml-py) are installed."""
+    """Register both collectors; GpuCollector only if the driver and its bindings (nvidia-ml-py) are installed."""
     registry.register(UsageCollector(lanes))
     try:
         nvml = import_module("pynvml")

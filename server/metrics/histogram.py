@@ -1,8 +1,8 @@
-"""A histogram for values that are observed a dozen times for each image.
+"""A histogram that is observed a dozen times for each image.
 
-prometheus_client's own takes two locks and searches the buckets one by one: 2.5 to 5 µs an observation, 8 % of what the
-service takes for an image. This one takes no lock, so it is for a single thread: the event loop's, which answers scrapes
-too.
+The one of prometheus_client takes two locks and searches the buckets one by one: 2.5 to 5 µs an observation, 8 % of the
+service's time for an image. This one takes no lock, so only one thread may use it: the event loop's, which also answers
+scrapes.
 """
 
 from bisect import bisect_left
@@ -28,7 +28,10 @@ class Distribution:
 
 
 class Histogram(Collector):
-    """A distribution for each set of label values, with prometheus_client's interface. buckets: upper bounds, rising."""
+    """A distribution for each set of label values, with prometheus_client's interface.
+
+    buckets: upper bounds, ascending.
+    """
 
     def __init__(
         self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry, buckets: Sequence[float]
@@ -39,7 +42,10 @@ class Histogram(Collector):
         registry.register(self)
 
     def labels(self, *values: object) -> Distribution:
-        """Return the distribution of these label values, in the order of the labels. Raises ValueError for another number of them."""
+        """Return the distribution of these label values, in the order of the labels.
+
+        Raises ValueError for a wrong number of values.
+        """
         if len(values) != len(self._labels):
             raise ValueError(f"{self._name}: found {len(values)} label values, accepted: {', '.join(self._labels)}")
         key = tuple(map(str, values))

@@ -1,4 +1,4 @@
-"""Load and its limits: what is refused, what is in flight, how late the event loop is."""
+"""Metrics of load and its limits: refusals, images in flight, queues, lag of the event loop."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,12 @@ _REASONS = ("in_flight", "bytes", "queue_wait", "deadline", "expired")
 
 
 class LoadMetrics:
-    """Counts refusals, and shows the present beside its limits."""
+    """Counts refusals, and shows the current load beside its limits."""
 
     def __init__(self, families: Families) -> None:
         self._refusals = families.counter(
             "vitscope_refusals",
-            "Images refused at the door (in_flight, bytes, queue_wait, deadline) or given up when their deadline passed "
+            "Images refused on arrival (in_flight, bytes, queue_wait, deadline) or dropped when their deadline passed "
             "(expired).",
             ("reason",),
         )
@@ -23,7 +23,7 @@ class LoadMetrics:
         self._in_flight_limit = families.gauge(
             "vitscope_in_flight_limit", "More images in flight are refused: max_in_flight."
         )
-        self._queue_depth = families.gauge("vitscope_queue_depth", "Images decoded and not running yet.")
+        self._queue_depth = families.gauge("vitscope_queue_depth", "Images decoded that wait for an engine.")
         self._backlog = families.gauge(
             "vitscope_backlog_seconds", "Predicted seconds until everything admitted so far has run."
         )
@@ -33,16 +33,14 @@ class LoadMetrics:
         self.loop_was_late = (
             families.histogram(
                 "vitscope_event_loop_lag_seconds",
-                "Seconds by which the event loop was late for an appointment.",
+                "Seconds by which the event loop ran a timer too late.",
                 (),
                 SECONDS,
             )
             .labels()
             .observe
         )
-        self._cpu_cores = families.gauge(
-            "vitscope_cpu_cores", "Processors that this process may use, by quota and affinity."
-        )
+        self._cpu_cores = families.gauge("vitscope_cpu_cores", "CPUs that this process may use, by quota and affinity.")
 
     def refused(self, reason: str) -> None:
         """Count one refusal."""
@@ -51,25 +49,25 @@ class LoadMetrics:
     def watch(
         self, in_flight: Callable[[], float], queue_depth: Callable[[], float], backlog: Callable[[], float]
     ) -> None:
-        """Read the present from these functions at each scrape."""
+        """Read the gauges from these functions at each scrape."""
         self._in_flight.set_function(in_flight)
         self._queue_depth.set_function(queue_depth)
         self._backlog.set_function(backlog)
 
     def limits(self, in_flight: int, queue_wait: float, cpus: float) -> None:
-        """Show the limits: requests in flight, seconds in the queue, processors."""
+        """Show the limits: requests in flight, seconds in the queue, CPUs."""
         self._in_flight_limit.set(in_flight)
         self._queue_wait_limit.set(queue_wait)
         self._cpu_cores.set(cpus)
 
 
 class CacheMetrics:
-    """Shows the answers that are kept for repeats."""
+    """Metrics of the answers that are cached for repeats."""
 
     def __init__(self, families: Families) -> None:
         self._bytes = families.gauge("vitscope_cache_bytes", "Bytes of answers kept for repeats.")
         self.evicted: Callable[[], None] = families.counter(
-            "vitscope_cache_evictions", "Answers forgotten to make room for newer ones."
+            "vitscope_cache_evictions", "Answers evicted from the cache to make room for newer ones."
         ).inc
 
     def watch(self, size: Callable[[], float]) -> None:

@@ -1,4 +1,4 @@
-"""Models: which serve, how loads ended, and what is shown of each version until it is removed."""
+"""Metrics of models: which serve, how loads ended, and the series of each version until it is removed."""
 
 from vitscope.bundle import CLASSIFY
 from vitscope.server.metrics.engines import EngineMetrics
@@ -9,7 +9,7 @@ from vitscope.server.models.status import State
 
 
 class ModelMetrics:
-    """Follows the models of a server."""
+    """Shows the models of a server."""
 
     def __init__(self, families: Families, engines: EngineMetrics, requests: RequestMetrics) -> None:
         self._families, self._engines, self._requests = families, engines, requests
@@ -23,7 +23,7 @@ class ModelMetrics:
         self._loads[ready].inc()
 
     def changed(self, model: ServedModel) -> None:
-        """Show the state of a model version, its engine, and what the gate found."""
+        """Show the state of a model version, its engine, and the results of the gate."""
         ready = model.state is State.READY
         self._ready.labels(model.name, model.version).set(ready)
         self._engines.degraded(model.name, model.version, model.degraded)
@@ -35,11 +35,11 @@ class ModelMetrics:
             self._engines.gate(model.name, model.version, engine, graph, entry.top1_agreement)
 
     def retired(self, model: str, version: int) -> None:
-        """Show that a version serves no more; its other series stay while it has something to answer."""
+        """Show that a version serves no new requests. Its other series stay while requests are in flight on it."""
         self._ready.remove_by_labels({"model": model, "version": str(version)})
 
     def removed(self, model: str, version: int) -> None:
-        """Remove all series of a version of which nothing is left, and count nothing more of it."""
+        """Remove all series of a version, and ignore later events of it."""
         self._families.remove(model, version)
         self._engines.remove(model, version)
         self._requests.remove(model, version)

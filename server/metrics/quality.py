@@ -1,6 +1,6 @@
-"""Signals, without labels, of whether a model is still sure of itself and still shown what it knows.
+"""Signals of model quality and input drift that need no labelled data.
 
-Their distributions are compared over time: a drift of any of them is a reason to look, not a proof of worse answers.
+Their distributions are compared over time. A drift is a reason to look, not a proof of worse answers.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Quality:
     """The signals of one answer.
 
     confidence: probability of the first class, 0..1. margin: by how much it exceeds the second, 0..1. entropy: of the
-    attention, 0..1; None where the graph gives no attention. brightness: of the model's input, 0..1. pixels: of the image as
-    sent.
+    attention, 0..1; None if the graph has no attention output. brightness: of the model's input, 0..1. pixels: of the
+    image as sent.
     """
 
     confidence: float
@@ -29,7 +29,7 @@ class Quality:
 
 
 class QualityMetrics:
-    """The distributions of the signals. low_confidence: answers below it are counted apart."""
+    """The distributions of the signals. low_confidence: answers below it are counted in a series of their own."""
 
     def __init__(self, families: Families, low_confidence: float) -> None:
         self.low_confidence = low_confidence
@@ -40,7 +40,9 @@ class QualityMetrics:
             "vitscope_attention_entropy_ratio",
             "Entropy of the last layer's attention of the class token over the patches: 0 one patch, 1 all alike.",
         )
-        self.brightness = share("vitscope_brightness_ratio", "Mean of the pixels that the model saw: 0 black, 1 white.")
+        self.brightness = share(
+            "vitscope_brightness_ratio", "Mean of the pixels of the model's input: 0 black, 1 white."
+        )
         self.pixels = families.histogram(
             "vitscope_image_pixels", "Width times height of the image as sent.", VERSION, _PIXELS
         )
@@ -49,7 +51,7 @@ class QualityMetrics:
         )
 
     def of(self, model: str, version: str) -> "VersionQuality":
-        """Return what observes the answers of one model version."""
+        """Return the observer of one model version."""
         return VersionQuality(self, (model, version))
 
 

@@ -1,4 +1,4 @@
-"""Images that were asked about: how they ended, where their time went, what was asked."""
+"""Metrics of requests: outcomes, durations by stage, use of deadlines, maps and repeats."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -26,7 +26,7 @@ class RequestMetrics:
         )
         self.deadline_used = families.histogram(
             "vitscope_deadline_used_ratio",
-            "Share of the time that the caller gave, which had passed when the answer was ready.",
+            "Share of the caller's deadline that had passed when the answer was ready.",
             VERSION,
             _TIME_USED,
         )
@@ -38,10 +38,10 @@ class RequestMetrics:
         )
         self._versions: dict[tuple[object, ...], VersionRequests] = {}
         self.of_no_model = self.of("", "", "")
-        """For what never reached a model: a name that is not served here, a model that is not ready."""
+        """For requests that reached no model: its name is not served, or it is not ready."""
 
     def of(self, model: str, version: int | str, engine: object) -> "VersionRequests":
-        """Return what counts the requests to one model version on one engine."""
+        """Return the counter of requests to one model version on one engine."""
         key = (model, version, engine)
         known = self._versions.get(key)
         if known is None:
@@ -53,17 +53,20 @@ class RequestMetrics:
         self._explained.labels(model, version, method).inc()
 
     def repeated(self, model: str, version: int, how: str) -> None:
-        """Count an image whose answer was not computed for it alone. how: "shared" or "cached"."""
+        """Count an image that was not computed itself. how: "shared" or "cached"."""
         self._repeats.labels(model, version, how).inc()
 
     def remove(self, model: str, version: int) -> None:
-        """Count nothing more of a model version."""
+        """Ignore later requests to a model version."""
         for key in [key for key in self._versions if key[:2] == (model, version)]:
             self._versions.pop(key).removed = True
 
 
 class VersionRequests:
-    """Counts the requests to one model version on one engine, until it is `removed`: later its series would come back."""
+    """Counts the requests to one model version on one engine.
+
+    Does nothing once `removed` is set: counting would create the series of the removed version again.
+    """
 
     removed = False
 
@@ -81,10 +84,10 @@ class VersionRequests:
             self._family.load.refused("expired")
 
     def answered(self, durations: Mapping[str, float], quality: Quality, deadline_used: float | None) -> None:
-        """Count one image that was answered, with its stages in seconds and the share of its deadline that it took.
+        """Count one answered image. durations: seconds by stage. deadline_used: see `Deadline.share_used`.
 
-        The stages of refusals are not counted: they take next to no time and would lower the percentiles of an overloaded
-        server.
+        Stages of refused requests are not observed: they take almost no time and would lower the percentiles of an
+        overloaded server.
         """
         if self.removed:
             return

@@ -1,4 +1,4 @@
-"""RPCs, under the conventional names and labels of gRPC middlewares."""
+"""Metrics of RPCs, under the conventional names and labels of gRPC middlewares."""
 
 import time
 
@@ -18,7 +18,7 @@ class RpcMetrics:
         )
 
     def of(self, kind: str, service: str, method: str) -> "MethodRpcs":
-        """Return what counts the RPCs of one method. kind: "unary" or "bidi_stream"."""
+        """Return the counter of one method. kind: "unary" or "bidi_stream"."""
         return MethodRpcs(self, (kind, service, method))
 
 
@@ -31,11 +31,11 @@ class MethodRpcs:
         self._handled = SeriesByLabel(family.handled, labels)
 
     def start(self) -> float:
-        """Count a start. Returns the time, for `finish`."""
+        """Count a start. Return the time, for `finish`."""
         self._started.inc()
         return time.monotonic()
 
     def finish(self, began: float, code: str) -> None:
-        """Count an end with the name of a status code."""
+        """Count an end, by the name of its status code."""
         self._handled[code].inc()
         self._seconds.observe(time.monotonic() - began)

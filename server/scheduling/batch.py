@@ -41,7 +41,9 @@ class Batch:
         return removed
 
     def _write(self, row: int, work: Work) -> None:
-        """Copy pixels, which are C-contiguous, without releasing the interpreter's lock: others wait for the dispatcher's
-        meanwhile, and getting the first one back took longer than the copy of 224 x 224 pixels."""
+        """Copy pixels, which are C-contiguous, without releasing the GIL.
+
+        Others wait for the dispatcher's lock meanwhile, and to get the GIL back took longer than to copy 224 x 224 pixels.
+        """
         assert work.pixels is not None
         self.slot.pixels[row].data.cast("B")[:] = work.pixels.data.cast("B")

@@ -165,8 +165,8 @@ class Scheduler:
             ended = self._clock()
             with self._changed:
                 self._dispatcher.finish(batch)
-                # What is staged is this thread's next batch: it hands over its answers, which takes less time than to wake
-                # another thread up.
+                # A staged batch is this thread's next one: handing over its answers takes less time than waking another
+                # thread.
                 if self._closed:
                     self._changed.notify_all()
                 self._finished.notify_all()

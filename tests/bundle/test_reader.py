@@ -101,7 +101,7 @@ def test_a_truncated_file_is_found(bundle: Path, name: str) -> None:
         open_bundle(bundle)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FILES), st.data())
 def test_any_flipped_bit_in_any_file_is_found(shared_bundle: Path, name: str, data: st.DataObject) -> None:
     path = shared_bundle / name

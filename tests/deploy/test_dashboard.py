@@ -3,40 +3,22 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import fastjsonschema
 import pytest
 import yaml
 
 from deploy.grafana import page
+from tests.deploy.dashboard import PANELS, Json, kept, panels
 from tests.e2e.harness import ROOT
 
-Json = dict[str, Any]
 SCHEMA = Path(__file__).with_name("grafana") / "schema.json"
 GRAFANA = ROOT / "deploy/grafana"
 RULES = ROOT / "deploy/prometheus/rules"
-
-
-def kept() -> Json:
-    found: Json = json.loads(page.FILE.read_text())
-    return found
-
-
-def panels(dashboard: Json) -> Iterator[Json]:
-    """Yield all panels but the headings, also those of collapsed rows."""
-    for panel in dashboard["panels"]:
-        if panel["type"] == "row":
-            yield from panel["panels"]
-        else:
-            yield panel
-
-
-PANELS = {panel["title"]: panel for panel in panels(kept())}
 
 
 def test_the_file_is_what_the_rows_make() -> None:

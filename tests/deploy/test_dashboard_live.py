@@ -17,9 +17,9 @@ from docs.tools.dashboard.answers import Answer, Window, query_panel
 from docs.tools.dashboard.card import Card
 from docs.tools.dashboard.draw import HEADER, main
 from docs.tools.dashboard.prometheus import ALL, Prometheus, QueryFailed, expand
+from tests.deploy.dashboard import PANELS, kept
 from tests.deploy.monitoring import eventually
 from tests.deploy.observed import SHORT, load, watched
-from tests.deploy.test_dashboard import PANELS, kept
 from tests.e2e.harness import RunningServer
 
 MODELS = ("fashion", "registers")

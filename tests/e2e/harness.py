@@ -22,23 +22,79 @@ from vitscope.v1 import classifier_pb2_grpc
 ROOT = Path(__file__).parents[2]
 
 
-class RunningServer:
-    """Starts `python -m vitscope.server` and waits until it serves; leaving the block stops it and checks how it stopped."""
+class ServerProcess:
+    """Runs `python -m vitscope.server` and reads its log.
 
-    def __init__(self, models: Path, *arguments: str, python: str = sys.executable, folder: Path = ROOT) -> None:
+    Leaving the block stops it, and checks that it ended with code 0 and logged each of `errors` (names of events), and
+    no other error.
+    """
+
+    def __init__(
+        self,
+        models: Path,
+        *arguments: str,
+        python: str = sys.executable,
+        folder: Path = ROOT,
+        errors: Sequence[str] = (),
+    ) -> None:
         flags = ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--drain-seconds", "0"]
         self._command = [python, "-m", "vitscope.server", str(models), *flags, "--log-format", "json", *arguments]
-        self._folder = folder
+        self._folder, self._errors = folder, set(errors)
         self.events: list[dict[str, Any]] = []
-        self._told = False
+        self._terminated = False
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(self._command, cwd=self._folder, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.terminate()
+        code = self.process.wait(timeout=60)
+        if error is None:
+            assert code == 0, self.events
+            logged = self.of_level("error")
+            assert {event["event"] for event in logged} == self._errors, logged
+
+    def terminate(self) -> None:
+        """Send TERM, once: a second one would end the process at once."""
+        if not self._terminated and self.process.poll() is None:
+            self._terminated = True
+            self.process.send_signal(signal.SIGTERM)
+
+    def wait_for(self, name: str, timeout: float = 30) -> dict[str, Any]:
+        """Return the next log event called `name`."""
+        until = time.monotonic() + timeout
+        while True:
+            found = self._lines.get(timeout=max(0.01, until - time.monotonic()))
+            assert found is not None, f"the server ended: {self.events}"
+            if found["event"] == name:
+                return found
+
+    def of_level(self, level: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event.get("level") == level]
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                event = json.loads(line) if line.startswith("{") else {"event": line.rstrip(), "level": "raw"}
+                self.events.append(event)
+                self._lines.put(event)
+        self._lines.put(None)
+
+
+class RunningServer(ServerProcess):
+    """A server that serves when the block begins."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
         try:
-            serving = self.event("serving", timeout=90)
-        except AssertionError:
+            serving = self.wait_for("serving", timeout=90)
+        except BaseException:
             self.process.kill()
             raise
         self.address, self.http = serving["grpc"], f"http://{serving['http']}"
@@ -51,36 +107,14 @@ class RunningServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.channel.close()
-        self.terminate()
-        code = self.process.wait(timeout=60)
-        if error is None:
-            assert code == 0, self.events
-            assert self.of_level("error") == [], self.of_level("error")
-
-    def terminate(self) -> None:
-        """Send TERM, once: a second one would end the process at once."""
-        if not self._told and self.process.poll() is None:
-            self._told = True
-            self.process.send_signal(signal.SIGTERM)
-
-    def event(self, name: str, timeout: float = 30) -> dict[str, Any]:
-        """The next log event called `name`."""
-        until = time.monotonic() + timeout
-        while True:
-            found = self._lines.get(timeout=max(0.01, until - time.monotonic()))
-            assert found is not None, f"the server ended: {self.events}"
-            if found["event"] == name:
-                return found
-
-    def of_level(self, level: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event.get("level") == level]
+        super().__exit__(kind, error, trace)
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.http + path, timeout=10) as response:
             return str(response.read().decode())
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum of the samples of a series whose labels include these."""
+        """Return the sum of the samples of a series whose labels include these."""
         total = 0.0
         for line in self.get("/metrics").splitlines():
             named = line.startswith((f"{name}{{", f"{name} "))
@@ -91,15 +125,6 @@ class RunningServer:
     def check(self, service: str = "") -> int:
         return self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
 
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as lines:
-            for line in lines:
-                event = json.loads(line) if line.startswith("{") else {"event": line.rstrip(), "level": "raw"}
-                self.events.append(event)
-                self._lines.put(event)
-        self._lines.put(None)
-
 
 def numbered(jpeg: bytes, number: int) -> bytes:
     """Return the same photo in different bytes, so that requests for it do not share one computation."""
@@ -107,6 +132,6 @@ def numbered(jpeg: bytes, number: int) -> bytes:
 
 
 def run_server(models: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A server that is expected to end by itself."""
+    """Run a server that is expected to end by itself."""
     command: Sequence[str] = [sys.executable, "-m", "vitscope.server", str(models), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)

@@ -1,4 +1,4 @@
-"""What comes over the wire against the checkpoint in PyTorch."""
+"""Answers of the server, compared with the checkpoint in PyTorch."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from vitscope.client.result import Result
 
 
 def in_pytorch(checkpoint: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [C] and attention of every layer's class token [layers, heads, tokens], by eager PyTorch in float32."""
+    """Return logits [C] and the attention of every layer's class token [layers, heads, tokens] (float32)."""
     processor = AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
     model = AutoModelForImageClassification.from_pretrained(checkpoint, attn_implementation="eager").eval()
     image = Image.open(io.BytesIO(data)).convert("RGB")
@@ -38,7 +38,10 @@ def logits_of(result: Result, classes: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fast_server(models: Path) -> Iterator[RunningServer]:
-    """The precision that the machine picks; images as PyTorch got them, since how far scaled ones differ is tested apart."""
+    """A server in the precision that the machine picks, with exact image decoding.
+
+    How far scaled decoding differs is tested elsewhere.
+    """
     with RunningServer(models, "--image-decoding", "exact") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The wheel, installed where nothing of this repository is: what it brings, and that it gets on with a user's own packages."""
+"""The wheel, installed away from this repository: its contents, and that a user's own packages do not clash with it."""
 
 import shutil
 import subprocess

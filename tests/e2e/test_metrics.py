@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.harness import ROOT, RunningServer, numbered
-from tests.server.metrics.test_gpus import Driver
+from tests.server.metrics.nvml import Driver
 from vitscope import Client, ClientError
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.gpus import GpuCollector, UsageCollector

@@ -1,4 +1,4 @@
-"""Equal requests against a model that takes its time: shared while they are in flight, kept where a cache is asked for."""
+"""Equal requests to a slow model: shared while they are in flight, cached if the server has a cache."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from tests.e2e.harness import RunningServer
-from tests.loadtest.test_mix import SMALL, options
+from tests.loadtest.mixes import SMALL, options
 from vitscope.loadtest.connections import Connections
 from vitscope.loadtest.mix import Mix
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.harness import RunningServer
-from tests.loadtest.test_mix import SMALL, options
+from tests.loadtest.mixes import SMALL, options
 from vitscope.loadtest import lean
 from vitscope.loadtest.generator import Load, LoadResult
 

@@ -1,24 +1,16 @@
 """Requests drawn by weight, and options that cannot be used."""
 
 import io
-from argparse import ArgumentParser
 from pathlib import Path
 from random import Random
 
 import pytest
 from PIL import Image
 
+from tests.loadtest.mixes import SMALL, options
 from vitscope.loadtest.mix import Mix, Request
-from vitscope.loadtest.options import OptionError, Options, add_options
+from vitscope.loadtest.options import OptionError
 from vitscope.v1 import classifier_pb2
-
-SMALL = ("--sizes", "64x48")
-
-
-def options(*arguments: str) -> Options:
-    parser = ArgumentParser()
-    add_options(parser)
-    return Options.of(parser.parse_args(arguments))
 
 
 def drawn(count: int, *arguments: str) -> list[Request]:

@@ -1,4 +1,4 @@
-"""What the process tells of its models."""
+"""What the process reports about its models."""
 
 import asyncio
 from pathlib import Path

@@ -15,6 +15,14 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, m
     assert (settings.max_batch, settings.grpc_port, settings.http_port) == (2, 2002, 3003)
 
 
+def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.toml").write_text(f"max_batch = {number}\n")
+    monkeypatch.setenv("VITSCOPE_CONFIG", str(tmp_path / "1.toml"))
+    assert read_settings([]).max_batch == 1
+    assert read_settings([f"--config={tmp_path / '2.toml'}"]).max_batch == 2
+
+
 def test_what_print_config_prints_is_a_file_that_gives_the_same_settings(tmp_path: Path) -> None:
     settings = read_settings(["some/models", "--max-queue-wait", "2.5", "--allow-uncertified", "--engine", "openvino"])
     file = tmp_path / "printed.toml"

@@ -14,14 +14,14 @@ def pages(
 ) -> list[web.RouteDef]:
     """Return the routes of the operator's pages.
 
-    /metrics. /healthz/live: restart the process while it fails. /healthz/ready: send requests while it holds; the `remarks`
-    on what is not as it should be follow the "ok", one a line.
+    /metrics. /healthz/live: while it fails, restart the process. /healthz/ready: while it succeeds, send requests; the
+    `remarks` on degraded or failed models follow the "ok", one per line.
     """
 
     async def show_metrics(request: web.Request) -> web.Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # a version that is no number
+        except (TypeError, ValueError):  # a version that is not a number
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 

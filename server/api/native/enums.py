@@ -1,4 +1,4 @@
-"""Enums of the protos as the names that the domain uses: MAP_METHOD_ATTENTION is "attention"."""
+"""Enums of the protos as the names of the domain: MAP_METHOD_ATTENTION is "attention"."""
 
 from typing import Any
 
@@ -6,7 +6,10 @@ from vitscope.server.errors import InvalidRequest
 
 
 class Names:
-    """Translates one enum (its wrapper, as generated). Names are the values' without their prefix, in lower case; UNSPECIFIED stands for `default`."""
+    """Translates one enum, given as its generated wrapper.
+
+    Names are those of the values without their prefix, in lower case. UNSPECIFIED means `default`.
+    """
 
     def __init__(self, enum: Any, default: str) -> None:
         self._enum = enum
@@ -16,7 +19,10 @@ class Names:
         self._names[enum.Value(f"{prefix}UNSPECIFIED")] = default
 
     def name(self, field: str, number: int) -> Any:
-        """Return the name of a number. Raises InvalidRequest for one that this version does not know: proto3 enums are open."""
+        """Return the name of a number.
+
+        Raises InvalidRequest for a number that this version does not know: proto3 enums are open.
+        """
         if number not in self._names:
             raise InvalidRequest(
                 field, str(number), ", ".join(f"{name} = {value}" for name, value in self._enum.items())
@@ -24,5 +30,5 @@ class Names:
         return self._names[number]
 
     def number(self, name: str) -> Any:
-        """Return the number of a name. Raises KeyError for one that the protos do not have."""
+        """Return the number of a name. Raises KeyError for a name that is not in the protos."""
         return self._numbers[name]

@@ -1,4 +1,4 @@
-"""Where the fields that domain errors name stand in vitscope.v1.ClassifyRequest."""
+"""Paths in vitscope.v1.ClassifyRequest of the fields that domain errors name."""
 
 from vitscope.server.errors import InvalidRequest
 
@@ -20,11 +20,11 @@ PATHS = {
     "format": "maps.rendering.format",
     "upsampling": "maps.rendering.upsampling",
 }
-"""Bare name -> path. A name that is not here is a field of the request itself."""
+"""Bare name -> path. Other names are fields of the request itself."""
 
 
 def in_request(error: Exception) -> Exception:
-    """Return the error with the path of its field in the request, where it names one."""
+    """Return the error with the path of its field in the request, if it names one."""
     if isinstance(error, InvalidRequest) and error.field in PATHS:
         return InvalidRequest(PATHS[error.field], error.found, error.accepted)
     return error

@@ -1,4 +1,4 @@
-"""Answers to messages."""
+"""From answers to messages."""
 
 from functools import lru_cache
 
@@ -66,7 +66,7 @@ def _to_rendering(picture: Rendered) -> maps_pb2.Rendering:
 
 @lru_cache(maxsize=256)
 def _to_geometry(geometry: Geometry) -> image_pb2.Geometry:
-    """Return a message that is copied wherever it is used. Photos of one camera have one geometry."""
+    """Return a cached message, which protobuf copies on use. Photos of one camera have the same geometry."""
     x0, y0, x1, y1 = geometry.seen
     return image_pb2.Geometry(
         image_width=geometry.image_width,

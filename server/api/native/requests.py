@@ -1,4 +1,4 @@
-"""Messages to questions. Nothing is decided here but what a field's absence means."""
+"""From messages to `Ask`. Only the meaning of absent fields is decided here."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ _UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
 
 
 def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
-    """Return what a request asks. Raises InvalidRequest for a message that cannot be understood."""
+    """Return the `Ask` of a request. Raises InvalidRequest for fields that cannot be translated."""
     image = _to_image(request.image)
     return Ask(
         image,
-        len(image.data),  # the rest of the message is next to nothing, and to count it takes a copy
+        len(image.data),  # the rest of the message is small, and counting it would take a copy
         request.model,
         request.version,
         request.top_k or DEFAULT_TOP_K,
@@ -32,7 +32,7 @@ def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
 
 
 def _to_image(image: image_pb2.Image) -> EncodedImage | RawImage:
-    """Return the image. Each access to a bytes field copies it, so there is one."""
+    """Return the image. Each access to a bytes field copies it, so access it once."""
     source = image.WhichOneof("source")
     if source == "encoded":
         return EncodedImage(image.encoded)
@@ -59,7 +59,7 @@ def _chosen(field: str, wanted: Sequence[int], everything: bool) -> Chosen:
 
 
 def _to_rendering_spec(options: maps_pb2.RenderingOptions) -> RenderingSpec:
-    """Return the options, where 0 stands for a default."""
+    """Return the options; 0 means the default."""
     return RenderingSpec(
         _KINDS.name("kind", options.kind),
         _COLOUR_MAPS.name("color_map", options.color_map),

@@ -20,7 +20,7 @@ from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
-    """Turns messages into questions and answers into messages. stream_window: items of a stream worked on at a time."""
+    """Translates between messages and the answer service. stream_window: items of a stream worked on at a time."""
 
     def __init__(self, service: Service, repository: Repository, stream_window: int) -> None:
         self._service, self._repository, self._stream_window = service, repository, stream_window

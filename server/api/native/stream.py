@@ -1,4 +1,4 @@
-"""One ClassifyStream: items are read ahead within a window, and answers come as they finish."""
+"""One ClassifyStream: items are read ahead within a window and answered in the order in which they finish."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,8 +13,9 @@ Answer = TypeVar("Answer")
 class ItemStream(Generic[Item, Answer]):
     """Answers items by `answer`, which never raises, `window` of them at a time.
 
-    A place in the window is taken before an item is read and given back when its answer has been written, so that a caller
-    who does not read is not read from either. When `draining` is set, no more is read; what was read is answered.
+    A place in the window is taken before an item is read and given back when its answer has been written. So no more
+    items are read from a caller that does not read answers. When `draining` is set, reading stops; items that were read
+    are answered.
     """
 
     def __init__(self, answer: Callable[[Item], Awaitable[Answer]], window: int, draining: asyncio.Event) -> None:
@@ -24,13 +25,13 @@ class ItemStream(Generic[Item, Answer]):
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def answers(self, items: AsyncIterator[Item]) -> AsyncIterator[Answer]:
-        """The answers, in the order in which they are ready.
+        """Yield the answers in the order in which they are ready.
 
-        Ends with NotReady when the server drains, or with what reading raises; what was read before is answered in either
-        case.
+        Raises NotReady when the server drains, or the error of reading. Items that were read before are answered in
+        either case.
         """
         reader = self._spawn(self._read(items))
-        # A caller who leaves with the last answer does not hear how it ended, which is no error of ours.
+        # If the caller leaves after the last answer, nobody awaits the reader: retrieve its error to avoid a warning.
         reader.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             while (answer := await self._answers.get()) is not None:

@@ -87,7 +87,10 @@ def run_in_batches(run: Run, images: np.ndarray, size: int) -> Iterator[Outputs]
 
 @dataclass(frozen=True)
 class _MapFinding:
-    """One method at one batch size, over all images and rows. row_sum: the largest difference from 1 where it matters."""
+    """One method at one batch size, over all images and rows.
+
+    row_sum: the largest difference from 1 where it matters.
+    """
 
     cosine: float
     mean_cosine: float

@@ -1,4 +1,4 @@
-"""The registry of explanation methods: one file each, one line here."""
+"""The registry of explanation methods. Each has a file of its own and an entry here."""
 
 from vitscope.bundle import Manifest
 from vitscope.server.errors import InvalidRequest
@@ -12,8 +12,11 @@ METHODS: dict[str, Method] = {method.name: method for method in (attention.METHO
 
 
 def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
-    """Check what is asked for against the model. Raises InvalidRequest for a method that does not exist, or that this bundle
-    cannot serve, and for whatever the method refuses."""
+    """Check the options against the model.
+
+    Raises InvalidRequest for a method that does not exist or that this bundle cannot serve, and for options that the
+    method refuses.
+    """
     served = ", ".join(name for name in METHODS if name in manifest.methods)
     if options.method not in METHODS:
         raise InvalidRequest("method", options.method, served or ", ".join(METHODS))
@@ -24,5 +27,5 @@ def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
 
 
 def make(spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
-    """Return the maps of one image, in the method's order."""
+    """Return the maps of one image, in the order of the method."""
     return METHODS[spec.method].make(spec, manifest, outputs)

@@ -1,4 +1,4 @@
-"""Attention: what the class token of a layer attends to, softmax(q_cls k^T / sqrt(d)) (Dosovitskiy et al. 2021)."""
+"""Attention of the class token in a layer, softmax(q_cls k^T / sqrt(d)) (Dosovitskiy et al. 2021)."""
 
 import math
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from vitscope.server.maps.spec import MapSpec, choose
 
 NAME = "attention"
 PATCHES, PREFIX = "attention", "attention_prefix"
-"""Outputs: rows over the patches and over the tokens before them, float32 [heads, ...] of the last layer in the `classify`
-graph, [layers, heads, ...] in the `attention` graph."""
+"""Outputs: attention to the patches and to the tokens before them, float32 [heads, ...] of the last layer in the
+`classify` graph, [layers, heads, ...] in the `attention` graph."""
 
 _TINY = np.float32(1e-30)
 
@@ -26,8 +26,11 @@ class Attention:
     sums_to_one = True
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
-        """Return the spec: no layers mean the last one, no heads mean their mean. Raises InvalidRequest when a layer or head
-        does not exist, the bundle lacks the graph, or the pictures are too many."""
+        """Return the spec. Without layers it has the last one; without heads, the mean over them.
+
+        Raises InvalidRequest when a layer or head does not exist, the bundle lacks the graph, or there are too many
+        pictures.
+        """
         last = manifest.layers - 1
         layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
         heads = choose("heads", options.heads, manifest.heads) or None
@@ -38,7 +41,7 @@ class Attention:
         return MapSpec(self.name, graph, layers, heads, options.dtype, rendering)
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
-        """Return the maps by layer, and then by head."""
+        """Return the maps, ordered by layer and then by head."""
         patches, prefix = outputs[PATCHES], outputs[PREFIX]
         if patches.ndim == 2:  # the last layer alone
             patches, prefix = patches[None], prefix[None]
@@ -56,10 +59,10 @@ class Attention:
         return np.concatenate([outputs[PREFIX], outputs[PATCHES]], axis=-1) if PATCHES in outputs else None
 
     def entropy(self, outputs: Outputs) -> float | None:
-        """Return how evenly the class token of the last layer attends to the patches; None where the graph gives no attention.
+        """Return how evenly the class token of the last layer attends to the patches; None without that output.
 
-        Shannon's entropy of the mean over the heads, divided by the largest possible, log(patches): 0 all on one patch, 1 all
-        alike. 1 also where it attends to no patch at all.
+        It is the Shannon entropy of the mean over the heads, divided by its maximum, log(patches): 0 if all attention
+        is on one patch, 1 if it is uniform. It is 1 also if no attention is on the patches.
         """
         attention = outputs.get(PATCHES)
         if attention is None:
@@ -70,7 +73,7 @@ class Attention:
             return 0.0
         weights = np.add.reduce(heads, axis=0)
         total = float(np.add.reduce(weights))
-        if not total > 0:  # all of it is on the prefix tokens, and the rest has vanished in 8 or 16 bits
+        if not total > 0:  # all attention is on the prefix tokens; the rest underflowed in 8 or 16 bits
             return 1.0
         # -sum(p log p) for p = w / total, without dividing.
         nats = math.log(total) - float(np.dot(weights, np.log(np.maximum(weights, _TINY)))) / total

@@ -1,4 +1,4 @@
-"""What an explanation method has to say of itself to be served."""
+"""The interface of an explanation method."""
 
 from typing import Protocol
 
@@ -11,22 +11,24 @@ from vitscope.server.maps.spec import MapSpec
 
 
 class Method(Protocol):
-    """One way to explain an answer. Its counterpart in export/methods/ puts the outputs into the graphs that it reads here."""
+    """One way to explain an answer. Its counterpart in export/methods/ adds the outputs that it reads to the graphs."""
 
     @property
     def name(self) -> str:
-        """In the registry, in the manifest's `methods`, and as MAP_METHOD_<NAME> in the protos."""
+        """Name in the registry, in the manifest's `methods`, and as MAP_METHOD_<NAME> in the protos."""
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
-        """Return which graph is needed, and what is to be made of its outputs. Raises InvalidRequest where the options name
-        what the model does not have."""
+        """Return the graph to run and the maps to make of its outputs.
+
+        Raises InvalidRequest if the options name something that the model does not have.
+        """
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
         """Return the maps of one image from the outputs of the planned graph, without the batch axis."""
 
     def rows(self, outputs: Outputs) -> np.ndarray | None:
-        """Return what the gate compares of a batch's outputs, [N, ..., K] float32; None for a graph without it."""
+        """Return the rows of a batch that the gate compares, float32 [N, ..., K]; None for a graph without them."""
 
     @property
     def sums_to_one(self) -> bool:
-        """Whether each of these rows is a distribution, which the gate checks."""
+        """True if each of these rows sums to 1, which the gate checks."""

@@ -1,4 +1,4 @@
-"""All that a request passes through but the transport: real bundles on real engines, scheduler, decode pool and metrics."""
+"""The whole server without a transport: real bundles on real engines, scheduler, decode pool and metrics."""
 
 import asyncio
 from collections.abc import Callable
@@ -74,7 +74,7 @@ class Serving:
 
 
 def numbered(number: int, model: str = "a") -> Ask:
-    """Return a question whose image is unlike that of any other number."""
+    """Return an `Ask` whose image differs from that of every other number."""
     pixels = np.full((HEIGHT, WIDTH, 3), number % 256, np.uint8)
     pixels[0, 0] = (number // 256 % 256, number // 2**16, 7)
     return Ask(RawImage(pixels.tobytes(), WIDTH, HEIGHT, preprocessed=True), size=1, model=model, top_k=1)

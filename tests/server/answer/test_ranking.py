@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -43,7 +43,6 @@ def plain(logits: np.ndarray, top_k: int) -> list[int]:
     return sorted(range(len(logits)), key=lambda index: -logits[index])[:top_k]
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 11_000),
     st.sampled_from([1, 2, 5, 100]),

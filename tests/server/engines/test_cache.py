@@ -29,7 +29,7 @@ def test_what_was_written_is_read_and_only_under_its_key(tmp_path: Path) -> None
 
 
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_damage_is_noticed_and_the_entry_deleted(tmp_path: Path, at: int, bit: int) -> None:
     cache = EngineCache(tmp_path)
     cache.write(KEY, b"content")

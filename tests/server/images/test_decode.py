@@ -179,7 +179,7 @@ def _repair(png: bytearray) -> None:
         at = end + 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FILES)

@@ -30,7 +30,7 @@ def test_it_equals_pillows_resize(name: str, interpolation: str, to: tuple[int, 
     assert difference(resized, _pillow(photo, photo.size, to, interpolation)) < 0.3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 80), st.integers(1, 80)),
     to=st.tuples(st.integers(1, 80), st.integers(1, 80)),

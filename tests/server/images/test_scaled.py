@@ -72,7 +72,7 @@ def test_the_factor_leaves_headroom_in_both_axes(
     assert scaled.extent == extent
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 700), st.integers(1, 700)),
     st.tuples(st.integers(1, 99), st.integers(1, 99)),
@@ -166,7 +166,7 @@ def test_damaged_files_are_decoded_or_refused_by_pillow(name: str) -> None:
     assert scaled == exact if isinstance(exact, str) else difference(scaled, exact) < 0.5
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), progressive=st.booleans())
 @pytest.mark.filterwarnings("ignore")
 def test_malformed_files_get_the_same_error_as_from_pillow(data: st.DataObject, progressive: bool) -> None:

@@ -1,51 +1,14 @@
-from types import SimpleNamespace
-from typing import Any
+"""GPU metrics from NVML and from the engines."""
 
 import pynvml
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.server.metrics.nvml import Driver
 from tests.server.scheduling.fakes import GatedEngine, lane
 from vitscope.server.engines.contract import Status, Usage
 from vitscope.server.metrics.gpus import GpuCollector, UsageCollector, watch_gpus
-
-
-class Driver:
-    """NVML with two GPUs, the second of which does not tell its power. Every function has to be one of the real bindings'."""
-
-    NVMLError = pynvml.NVMLError
-
-    def __init__(self) -> None:
-        self.initialised = False
-
-    def nvmlInit(self) -> None:
-        self.initialised = True
-
-    def __getattr__(self, name: str) -> Any:
-        assert hasattr(pynvml, name), f"{name} is not in NVML"
-        assert self.initialised
-        return getattr(self, f"_{name.removeprefix('nvmlDeviceGet')}")
-
-    def _Count(self) -> int:
-        return 2
-
-    def _HandleByIndex(self, index: int) -> int:
-        return index
-
-    def _UUID(self, gpu: int) -> str:
-        return f"GPU-{gpu}"
-
-    def _MemoryInfo(self, gpu: int) -> SimpleNamespace:
-        return SimpleNamespace(used=10 * (gpu + 1), total=100)
-
-    def _UtilizationRates(self, gpu: int) -> SimpleNamespace:
-        return SimpleNamespace(gpu=25)
-
-    def _PowerUsage(self, gpu: int) -> int:
-        if gpu:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return 350_000
 
 
 def scrape(registry: CollectorRegistry) -> dict[str, dict[tuple[str, ...], float]]:

@@ -172,7 +172,7 @@ folders = st.dictionaries(versions, st.integers(0, 5).map(stamp))
 requests = st.tuples(st.sampled_from(["request_load", "request_unload"]), versions)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2), st.sets(st.integers(0, 5).map(stamp)), st.lists(folders | requests, max_size=12), folders)
 def test_whatever_happened_before_the_folder_is_followed(
     keep: int, broken: set[Stamp], history: list[object], last: dict[ModelKey, Stamp]

@@ -138,7 +138,7 @@ async def test_a_stream_gets_its_share_of_a_server_that_others_keep_full(
     await asyncio.gather(waiting, *greed)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=60))
 def test_no_caller_takes_all_places_and_new_callers_find_one(requests: list[tuple[int, int]]) -> None:
     scheduler, decoders = Scheduler(), DecodePool(1)

@@ -184,7 +184,7 @@ def test_removing_a_lane_fails_its_waiting_work_and_returns_after_its_last_batch
     assert isinstance(answers.failed[3], NotReady)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["keep", "cancel", "expire"])), min_size=1, max_size=60

@@ -115,7 +115,7 @@ def _check_ended(world: World, schedule: list[Step]) -> None:
 # -- random long ones
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.integers(1, 3), st.integers(1, 5), st.sampled_from([0.0, 2.0]))
 def test_no_work_is_lost_answered_twice_or_run_out_of_order(
     data: st.DataObject, streams: int, max_batch: int, max_batch_wait: float
@@ -170,7 +170,7 @@ def _check_order(world: World) -> None:
         newest[key] = work.order
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 40), st.integers(0, 30))
 def test_a_new_callers_wait_is_bounded_however_much_others_have_queued(
     streams: int, max_batch: int, greed: int, head_start: int

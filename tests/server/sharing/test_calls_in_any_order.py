@@ -23,7 +23,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(events)
 def test_any_order_of_events(events: list[tuple[str, int, int]]) -> None:
     gc.freeze()  # excludes what other tests have imported from the collections that look for lost exceptions

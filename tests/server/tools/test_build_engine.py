@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from tests.server.models.bundles import write_bundle
-from tests.server.tools.test_images import photos
+from tests.server.tools.photos import photos
 from vitscope.server.engines.cache import EngineCache
 from vitscope.server.engines.openvino import OpenVinoSlot
 from vitscope.server.tools.build_engine import main

@@ -4,23 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.bundle.sample import MANIFEST
+from tests.server.tools.photos import photos
 from vitscope.bundle import Manifest
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import prepare_encoded
 from vitscope.server.tools import images as images_module
 from vitscope.server.tools.images import UnusableImages, read_images
-
-
-def photos(folder: Path, count: int) -> list[Path]:
-    """Write JPEGs of one colour each, each brighter than the last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number:03}.jpg" for number in range(count)]
-    for number, path in enumerate(paths):
-        Image.new("RGB", (90, 60), (number, 2 * number % 256, 9)).save(path)
-    return paths
 
 
 def as_served(path: Path, manifest: Manifest) -> np.ndarray:

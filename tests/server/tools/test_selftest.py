@@ -7,7 +7,7 @@ import pytest
 
 from tests.bundle.sample import MANIFEST
 from tests.server.models.bundles import write_bundle
-from tests.server.tools.test_images import photos
+from tests.server.tools.photos import photos
 from vitscope.bundle import CLASSIFY, open_bundle
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.engines.onnxruntime import OnnxRuntimeSlot

@@ -12,7 +12,7 @@ from vitscope.v1 import classifier_pb2
 
 
 def raised(folder: Path) -> set[str]:
-    """Return the literal fields of all InvalidRequest in a folder; those that are passed on as a variable are not seen."""
+    """Return the literal fields of all InvalidRequest in a folder; those passed as a variable are not found."""
     calls = (
         node
         for path in folder.rglob("*.py")

@@ -54,7 +54,7 @@ def random_graph(kinds: list[str], magnitude: float, seed: int) -> ModelProto:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
     magnitude=st.floats(2.0**-100, float(np.finfo(np.float32).max), width=32),
@@ -83,7 +83,7 @@ def test_any_graph_is_retyped_or_its_overflow_named(
     assert all(tensor.data_type != TensorProto.FLOAT for tensor in half.graph.initializer) or exact
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
     magnitude=st.floats(0.001, 0.3),

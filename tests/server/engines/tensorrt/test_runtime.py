@@ -174,7 +174,7 @@ def test_contexts_end_before_the_engine_and_that_before_the_runtime(trt: TensorR
     assert trt.ended == ["context"] * len(BUCKETS) * len(slots) + ["engine", "runtime"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(0, 1)), max_size=25))
 def test_in_any_sequence_of_runs_each_returns_its_own_rows(runs: list[tuple[int, int, int]]) -> None:
     with machine(), opened() as engine:
@@ -183,7 +183,7 @@ def test_in_any_sequence_of_runs_each_returns_its_own_rows(runs: list[tuple[int,
             check_run(slots[number], n, seed=turn, profile=profile)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_plan_and_buckets_run(data: st.DataObject) -> None:
     largest = data.draw(st.integers(1, 20))

@@ -59,7 +59,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=12))
 def test_every_frame_that_pillow_finds_is_checked(pieces: list[bytes]) -> None:
     data = HEADER + b"".join(pieces) + _frame(300, 200) + b";"
