@@ -43,7 +43,8 @@ class Batch:
     def _write(self, row: int, work: Work) -> None:
         """Copy pixels, which are C-contiguous, without releasing the GIL.
 
-        Others wait for the dispatcher's lock meanwhile, and getting the GIL back took longer than copying 224 x 224 pixels.
+        Others wait for the dispatcher's lock meanwhile, and getting the GIL back took longer than copying 224 x 224
+        pixels.
         """
         assert work.pixels is not None
         self.slot.pixels[row].data.cast("B")[:] = work.pixels.data.cast("B")
