@@ -1,4 +1,4 @@
-"""What is done around real RPCs of a service that misbehaves on request."""
+"""The wrapper around RPCs, with a real server and a service that misbehaves on request."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What may be asked of a picture."""
+"""Checks of the options for drawing a map."""
 
 import math
 

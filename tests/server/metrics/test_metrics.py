@@ -45,7 +45,7 @@ def everything(metrics: Metrics, model: str) -> None:
 
 
 def stand_in(name: str, served: Lane) -> Any:
-    """What metrics ask of a model that is ready on this lane."""
+    """The parts of a ready model that metrics read, on this lane."""
     entry = SimpleNamespace(engine="fake", precision="f32", top1_agreement=1.0)
     return SimpleNamespace(
         name=name, version=1, state=State.READY, degraded=False, choice=SimpleNamespace(certified=True),

@@ -1,4 +1,4 @@
-"""What operators and orchestrators read over HTTP."""
+"""The HTTP pages for operators and orchestrators."""
 
 from typing import Any
 
