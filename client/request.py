@@ -58,6 +58,9 @@ class Options(TypedDict, total=False):
     """Number of classes to return, at most all that the model has; 0, the default, is 5."""
     min_probability: float
     """Omits classes with a lower probability; 0, the default, to 1."""
+    method: str
+    """Explanation method of the maps, one of the model's `methods`; "attention" is the default. Another one without
+    `attention` asks for its default maps."""
     attention: Literal["last", "all"] | Sequence[int] | None
     """Layers whose attention maps are returned, from 0 or, negative, from the last (-1). Layers other than the last
     need a second, slower graph. None, the default, returns no maps."""
@@ -156,16 +159,19 @@ def _checked(image: image_pb2.Image) -> image_pb2.Image:
 
 def _map_options(options: Options) -> maps_pb2.MapOptions | None:
     attention, heads, rendering = options.get("attention"), options.get("heads"), options.get("rendering")
-    if attention is None:
+    method = options.get("method", "attention")
+    if attention is None and method == "attention":
         for name in ("heads", "rendering"):
             if options.get(name) is not None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
     message = maps_pb2.MapOptions(
-        method=maps_pb2.MAP_METHOD_ATTENTION,
+        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method),
         dtype=enum_value(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
     )
     match attention:
+        case None:
+            pass
         case "all":
             message.all_layers = True
         case str():

@@ -17,7 +17,7 @@ from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
-from vitscope.server.api.http.pages import pages
+from vitscope.server.api.http import pages
 from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.engines.contract import status_of

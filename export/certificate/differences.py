@@ -93,5 +93,6 @@ def _shortfalls(method: Method, found: Cosines, layers: int, precision: str) -> 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a.astype(np.float64), b.astype(np.float64)
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    cosine: np.ndarray = np.einsum("...t,...t->...", a, b) / norms
+    # A row of zeros has no direction: it agrees with nothing.
+    cosine: np.ndarray = np.einsum("...t,...t->...", a, b) / np.maximum(norms, 1e-30)
     return cosine

@@ -26,9 +26,11 @@ class ObservedServer:
         self._wrapped: dict[str, Any] = {}
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Register the methods of a service by name. Called by generated code."""
-        wrapped = {method: self.wrap(handler, f"/{service}/{method}") for method, handler in handlers.items()}
-        self._server.add_registered_method_handlers(service, wrapped)  # type: ignore[attr-defined]
+        """Do nothing: the generic handler finds the same methods. Called by generated code.
+
+        For each registered method grpc.aio keeps a call of its own waiting, and looks at all of them for each RPC. With
+        the nine of this server that took as long as a fifth of a bare RPC (grpcio 1.85).
+        """
 
     def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
         """Register handlers that look up methods by themselves. Called by generated code."""

@@ -166,3 +166,10 @@ def test_a_file_is_read_up_to_the_limit_of_a_message(tmp_path: Path) -> None:
         file.truncate(2**40)
     with pytest.raises(InvalidImage, match="too large to send"):
         classify_request(tmp_path / "endless.jpg")
+
+
+def test_another_method_is_asked_for_by_name() -> None:
+    assert classify_request(b"x").HasField("maps") is False
+    assert classify_request(b"x", method="attention", attention="last").maps.method == maps_pb2.MAP_METHOD_ATTENTION
+    with pytest.raises(InvalidRequest, match=r"method: 'palmistry'; accepted: .*attention"):
+        classify_request(b"x", method="palmistry")

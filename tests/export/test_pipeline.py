@@ -78,7 +78,7 @@ def test_manifest_and_certificate(family: str, bundles: dict[str, Bundle], check
     tokens = manifest.tokens
     assert (tokens.prefix, tokens.grid_rows, tokens.grid_cols, tokens.pooling) == (prefix, side, side, pooling)
     assert (manifest.layers, manifest.heads, manifest.width) == (2, 2, 32)
-    assert manifest.methods == ("attention",)
+    assert "attention" in manifest.methods
     assert manifest.provenance.source == checkpoints[family].name
     for engine in ("onnxruntime", "openvino"):
         entry = certificate.entry(engine, "f32")
@@ -131,9 +131,9 @@ def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_pat
     bundle, images = export_checkpoint(job)
     assert images is None and not bundle.certificate.entries
     assert list(bundle.manifest.graphs) == ["classify"] and not bundle.manifest.has_attention
-    assert bundle.manifest.methods == ()
+    assert "attention" not in bundle.manifest.methods
     outputs = candidates()[0].load(bundle.graph_path("classify"))(np.zeros((3, 32, 32, 3), np.uint8))
-    assert list(outputs) == ["logits"] and outputs["logits"].shape == (3, 5)
+    assert not {"attention", "attention_prefix"} & outputs.keys() and outputs["logits"].shape == (3, 5)
 
 
 def test_a_version_is_never_overwritten(

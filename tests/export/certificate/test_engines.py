@@ -33,5 +33,5 @@ def test_runs_give_outputs_by_name_and_keep_them(candidate: Candidate, bundles: 
     first = run(np.zeros((2, 32, 32, 3), np.uint8))
     kept = {name: value.copy() for name, value in first.items()}
     run(np.full((2, 32, 32, 3), 255, np.uint8))
-    assert list(first) == ["logits", "attention", "attention_prefix"]
+    assert list(first)[:3] == ["logits", "attention", "attention_prefix"]
     assert all((first[name] == kept[name]).all() for name in kept), "a later run must not write into earlier outputs"

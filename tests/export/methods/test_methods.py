@@ -16,7 +16,7 @@ from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.preprocess import prepare
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import METHODS, Forward, Method
+from vitscope.export.methods import Attention, Forward, Method
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 
@@ -24,7 +24,7 @@ from vitscope.export.pipeline import ExportJob, export_checkpoint
 def bundle(checkpoints: dict[str, Path], photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An export with two more methods. DeiT has two prefix tokens."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vitscope.export.job.METHODS", (*METHODS, PatchSimilarity(), HeadMean()))
+        patch.setattr("vitscope.export.job.METHODS", (Attention(), PatchSimilarity(), HeadMean()))
         folder, models = str(checkpoints["deit"]), tmp_path_factory.mktemp("models")
         return export_checkpoint(ExportJob(folder, models, "x", calibration=photos, allow_uncertified=True))[0]
 
@@ -100,7 +100,7 @@ def test_a_faulty_method_fails_the_export(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vitscope.export.job.METHODS", (*METHODS, method))
+    monkeypatch.setattr("vitscope.export.job.METHODS", (Attention(), method))
     with pytest.raises(ExportError, match=message):
         export_checkpoint(ExportJob(str(checkpoints["vit"]), tmp_path / "models", "x", calibration=photos))
     assert not (tmp_path / "models").exists()
@@ -109,8 +109,23 @@ def test_a_faulty_method_fails_the_export(
 def test_without_attention_the_others_remain(
     checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vitscope.export.job.METHODS", (*METHODS, PatchSimilarity()))
+    monkeypatch.setattr("vitscope.export.job.METHODS", (Attention(), PatchSimilarity()))
     job = ExportJob(str(checkpoints["vit"]), tmp_path, "x", attention=False, certificate=False)
     manifest = export_checkpoint(job)[0].manifest
     assert manifest.methods == ("patch_similarity",) and list(manifest.graphs) == ["classify"]
     assert [output.name for output in manifest.graphs[CLASSIFY].outputs] == ["logits", "patch_similarity"]
+
+
+class Constant(PatchSimilarity):
+    """A method whose rows have no direction."""
+
+    def _products(self, forward: Forward) -> torch.Tensor:
+        return super()._products(forward) * 0
+
+
+def test_rows_of_zeros_do_not_pass(
+    checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitscope.export.job.METHODS", (Attention(), Constant()))
+    with pytest.raises(ExportError, match=r"the patch_similarity cosine falls to 0.00000, at least 0.9999 is accepted"):
+        export_checkpoint(ExportJob(str(checkpoints["vit"]), tmp_path / "models", "x", calibration=photos))

@@ -35,8 +35,8 @@ async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[
         yield request
 
 
-@pytest.fixture(params=[True, False], ids=["registered", "generic"])
-async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[aio.Channel, Metrics]]:
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[aio.Channel, Metrics]]:
     metrics = Metrics()
     server = aio.server()
     methods = {
@@ -44,10 +44,9 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[aio.Chan
         "Stream": grpc.stream_stream_rpc_method_handler(stream),
     }
     observed = ObservedServer(server, metrics.rpcs)
-    if request.param:
-        observed.add_registered_method_handlers("test.Service", methods)
-    else:
-        observed.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", methods),))
+    # As generated code does it.
+    observed.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", methods),))
+    observed.add_registered_method_handlers("test.Service", methods)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with aio.insecure_channel(f"127.0.0.1:{port}") as channel:
