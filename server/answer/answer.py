@@ -71,6 +71,10 @@ class Answer:
 
     def unwrap(self) -> Result:
         """Return the result, or raise the error."""
-        if self.result is None:
-            raise self.error or AssertionError(f"an answer that is {self.outcome} without an error")
-        return self.result
+        if self.result is not None:
+            return self.result
+        error = self.error or AssertionError(f"an answer that is {self.outcome} without an error")
+        try:
+            raise error
+        finally:
+            del self, error  # breaks a cycle: the error's traceback holds this frame

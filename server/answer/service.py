@@ -61,15 +61,13 @@ class Service:
 
     def invalid(self, model: str, version: int, error: InvalidRequest) -> Answer:
         """Answer a request that its transport cannot parse, and count it. An unknown model takes precedence."""
-        metrics = self._metrics.of_no_model
-        problem: Exception = error
         try:
             found = self._repository.ready(model, version)
-            metrics = self._metrics.of(found.name, found.version, found.identity)
         except Exception as other:
-            problem = other
-        metrics.ended(outcome_of(problem))
-        return Answer(outcome_of(problem), error=problem)
+            self._metrics.of_no_model.ended(outcome_of(other))
+            return Answer(outcome_of(other), error=other)
+        self._metrics.of(found.name, found.version, found.identity).ended(error.outcome)
+        return Answer(error.outcome, error=error)
 
     def _check_size(self, classification: Classification) -> None:
         """Raise InvalidRequest if the reply is too large to send: gRPC, for one, would end a whole stream over it."""

@@ -30,7 +30,11 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             caller = self._service.callers.find(context.peer(), bulk=False)
             answer = await self._answer(request, deadlines.current(), caller)
             if answer.error:
-                raise in_request(answer.error)
+                error = in_request(answer.error)
+                try:
+                    raise error
+                finally:
+                    del answer, error  # breaks a cycle: the error's traceback holds this frame, with the image in it
             return to_response(answer.unwrap())
 
     async def ClassifyStream(  # noqa: N802
