@@ -98,4 +98,6 @@ def test_progress_is_shown_on_a_terminal_and_an_interrupt_ends_the_call() -> Non
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert servicer.ended.wait(5)
+        assert process.stdout is not None
+        process.stdout.close()
     os.close(controller)

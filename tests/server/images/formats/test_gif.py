@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import sys
 import time
 import tracemalloc
 
@@ -84,7 +85,8 @@ def test_too_many_blocks_are_refused_early(body: bytes) -> None:
     start = time.thread_time()
     with pytest.raises(InvalidRequest, match=r"more than (1,000 frames|262,144 blocks); accepted: at most"):
         check(HEADER + body, ImageLimits())
-    assert time.thread_time() - start < 0.5
+    # Counting branches, as `make coverage` does, takes longer than reading them.
+    assert time.thread_time() - start < (0.5 if sys.gettrace() is None else 5)
 
 
 def test_truncated_files_pass() -> None:
