@@ -39,7 +39,7 @@ unit: $(VENV)/.dev  ## pytest, a few files at a time
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
-coverage: $(VENV)/.dev fashion-mnist c-compiler prometheus  ## unit, counting branches: about half as long again; fails below the floor in pyproject.toml
+coverage: $(VENV)/.dev fashion-mnist c-compiler prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/coverage combine --quiet

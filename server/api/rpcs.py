@@ -28,8 +28,8 @@ class ObservedServer:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Do nothing: the generic handler finds the same methods. Called by generated code.
 
-        For each registered method grpc.aio keeps a call of its own waiting, and looks at all of them for each RPC. With
-        the nine of this server that took as long as a fifth of a bare RPC (grpcio 1.85).
+        With registered methods grpc.aio waited for about ten futures per RPC instead of one or two: 12 % of the event
+        loop's time in a profile of a model that computes nothing (grpcio 1.85).
         """
 
     def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:

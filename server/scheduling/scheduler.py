@@ -165,8 +165,7 @@ class Scheduler:
             ended = self._clock()
             with self._changed:
                 self._dispatcher.finish(batch)
-                # A staged batch is this thread's next one: handing over its answers takes less time than waking another
-                # thread.
+                # A staged batch is this thread's next one, so that no other thread has to be woken for it.
                 if self._closed:
                     self._changed.notify_all()
                 self._finished.notify_all()
