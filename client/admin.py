@@ -4,7 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vitscope.client.channel import open_channel
+from vitscope.client.channel import open_channel, route_of
 from vitscope.client.errors import typed_errors
 from vitscope.client.fields import set_field
 from vitscope.client.model import ModelSummary
@@ -40,6 +40,7 @@ class Admin:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._channel = open_channel(server, root_certificates)
+        self._route = route_of(server)
         self._stub = admin_pb2_grpc.AdminServiceStub(self._channel)
         self._timeout = timeout
 
@@ -61,7 +62,7 @@ class Admin:
         Versions in the folder that are not loaded have the state "unloaded".
         """
         request = admin_pb2.ListVersionsRequest()
-        with typed_errors():
+        with typed_errors(self._route):
             models = self._stub.ListVersions(request, timeout=self._deadline(timeout)).models
         return list(map(ModelSummary.of, models))
 
@@ -73,7 +74,7 @@ class Admin:
         """
         request = admin_pb2.LoadModelRequest(model=name)
         set_field(request, "version", version)
-        with typed_errors():
+        with typed_errors(self._route):
             return ModelSummary.of(self._stub.LoadModel(request, timeout=self._deadline(timeout)).model)
 
     def unload(self, name: str, version: int = 0, *, timeout: float | None = None) -> list[ModelSummary]:
@@ -85,7 +86,7 @@ class Admin:
         """
         request = admin_pb2.UnloadModelRequest(model=name)
         set_field(request, "version", version)
-        with typed_errors():
+        with typed_errors(self._route):
             models = self._stub.UnloadModel(request, timeout=self._deadline(timeout)).models
         return list(map(ModelSummary.of, models))
 
@@ -97,7 +98,7 @@ class Admin:
         """
         request = admin_pb2.ReloadModelRequest(model=name)
         set_field(request, "version", version)
-        with typed_errors():
+        with typed_errors(self._route):
             models = self._stub.ReloadModel(request, timeout=self._deadline(timeout)).models
         return list(map(ModelSummary.of, models))
 

@@ -11,6 +11,7 @@ import grpc
 from grpc import aio
 
 from vitscope.client.errors import InvalidRequest
+from vitscope.client.proxy import proxy_options, proxy_route
 
 DEFAULT_SERVER = "localhost:8500"
 DEFAULT_PORT = 8500
@@ -65,24 +66,31 @@ def open_channel(server: str, root_certificates: Path | None = None) -> grpc.Cha
     No connection is made yet. Raises InvalidRequest when the address or the file cannot be used.
     """
     target = target_of(server)
+    options = [*_OPTIONS, *proxy_options(target)]
     if root_certificates is None:
-        return grpc.insecure_channel(target, _OPTIONS)
-    return grpc.secure_channel(target, _credentials(root_certificates), _OPTIONS)
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, _credentials(root_certificates), options)
 
 
 def open_async_channel(server: str, root_certificates: Path | None = None) -> aio.Channel:
     """Open a channel for asyncio, otherwise as `open_channel`. Call it in the event loop that uses the channel."""
     target = target_of(server)
+    options = [*_OPTIONS, *proxy_options(target)]
     if root_certificates is None:
-        return aio.insecure_channel(target, _OPTIONS)
-    return aio.secure_channel(target, _credentials(root_certificates), _OPTIONS)
+        return aio.insecure_channel(target, options)
+    return aio.secure_channel(target, _credentials(root_certificates), options)
+
+
+def route_of(server: str) -> str:
+    """Return through which proxy of the environment calls to `server` go, for messages; "" for none."""
+    return "" if "," in server else proxy_route(target_of(server))
 
 
 def target_of(server: str) -> str:
     """Return the gRPC target for "host", "host:port" or "a:1,b:2"; return a target ("dns:///name:8500") unchanged.
 
-    gRPC resolves a single name repeatedly and sends calls round-robin to all its addresses. The names of a list are
-    resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500. Raises InvalidRequest.
+    Calls go round-robin to all addresses of a single name, which gRPC resolves again when a connection ends. The names
+    of a list are resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500. Raises InvalidRequest.
     """
     if server.startswith(_SCHEMES):
         return server

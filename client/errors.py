@@ -10,6 +10,17 @@ import grpc
 # Trailer that the server sends with RESOURCE_EXHAUSTED; see classifier.proto.
 ESTIMATED_WAIT_TRAILER = "vitscope-estimated-wait-ms"
 
+# Prefixes of the server's own UNAVAILABLE messages; gRPC's, when no server answers, begin otherwise.
+SENT_BY_SERVER = ("model ", "the server ")
+
+# What gRPC reports when it reached no server, a proxy refused, or something else than gRPC answered.
+_NO_ANSWER = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNKNOWN,
+)
+
 # gRPC reports this with RESOURCE_EXHAUSTED too, but a retry cannot succeed.
 _TOO_LARGE = re.compile(
     r"(?:(?P<side>CLIENT|SERVER): )?(?P<verb>received|sent) message larger than max "
@@ -110,20 +121,26 @@ def from_number(number: int, message: str) -> ClientError:
     return from_status(_CODES.get(number, grpc.StatusCode.UNKNOWN), message)
 
 
-def from_rpc_error(error: grpc.RpcError) -> ClientError:
-    """Return the exception for a failed call, sync or asyncio."""
+def from_rpc_error(error: grpc.RpcError, route: str = "") -> ClientError:
+    """Return the exception for a failed call, sync or asyncio.
+
+    route: how calls get to the server when not directly. It is told where no server has answered.
+    """
     # Both libraries raise objects that have these methods; the declared base class has none.
     code: grpc.StatusCode = error.code()
-    return from_status(code, error.details() or "", _estimated_wait(error.trailing_metadata() or ()))
+    message = error.details() or ""
+    if route and code in _NO_ANSWER and not message.startswith(SENT_BY_SERVER):
+        message = f"{message} ({route})"
+    return from_status(code, message, _estimated_wait(error.trailing_metadata() or ()))
 
 
 @contextmanager
-def typed_errors() -> Iterator[None]:
-    """Turn a grpc.RpcError raised inside the block into the ClientError of its status."""
+def typed_errors(route: str = "") -> Iterator[None]:
+    """Turn a grpc.RpcError raised inside the block into the ClientError of its status; `route` as above."""
     try:
         yield
     except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
+        raise from_rpc_error(error, route) from error
 
 
 def _too_large(message: str) -> InvalidRequest | None:

@@ -93,22 +93,36 @@ def classify_request(image: ImageLike, **options: Unpack[Options]) -> classifier
 
 
 def _image(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
+    try:
+        return _checked(_message(image, preprocessed))
+    except InvalidRequest:
+        raise
+    except Exception as error:  # the caller's object may be closed, released, damaged or of a class of its own
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise InvalidImage(f"image: {_kind(image)} cannot be read: {reason}") from error
+
+
+def _message(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
     match image:
         case np.ndarray():
-            return _checked(image_pb2.Image(raw=_raw(image, preprocessed)))
+            return image_pb2.Image(raw=_raw(image, preprocessed))
         case PillowImage.Image():
-            return _checked(_pillow(image, preprocessed))
+            return _pillow(image, preprocessed)
     if preprocessed:
-        raise InvalidRequest("preprocessed: set for an image file; accepted: with arrays and Pillow images only")
+        raise InvalidImage("preprocessed: set for an image file; accepted: with arrays and Pillow images only")
     match image:
         case bytes() | bytearray() | memoryview():
-            return _checked(image_pb2.Image(encoded=bytes(image)))
+            return image_pb2.Image(encoded=bytes(image))
         case str() | os.PathLike():
-            return _checked(image_pb2.Image(encoded=_read(Path(image))))
+            return image_pb2.Image(encoded=_read(Path(image)))
     raise InvalidImage(
-        f"image: {type(image).__name__}; accepted: bytes of an image file, a path, a Pillow image, "
+        f"image: {_kind(image)}; accepted: bytes of an image file, a path, a Pillow image, "
         "a uint8 array [height, width, 3]"
     )
+
+
+def _kind(image: object) -> str:
+    return f"Pillow image of mode {image.mode}" if isinstance(image, PillowImage.Image) else type(image).__name__
 
 
 def _read(path: Path) -> bytes:
@@ -134,18 +148,30 @@ def _raw(pixels: NDArray[Any], preprocessed: bool) -> image_pb2.RawPixels:
 
 
 def _pillow(image: PillowImage.Image, preprocessed: bool) -> image_pb2.Image:
+    _load(image)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "RGB":
+        return image_pb2.Image(raw=_raw(np.asarray(upright), preprocessed))
+    if preprocessed:
+        raise InvalidImage(f"image: Pillow image of mode {upright.mode}; accepted with preprocessed: RGB")
+    # Only the server converts palettes, alpha, CMYK and deep grey to RGB, so the image is sent in its own mode.
+    file = io.BytesIO()
+    upright.save(file, "TIFF")
+    return image_pb2.Image(encoded=file.getvalue())
+
+
+def _load(image: PillowImage.Image) -> None:
+    """Read the pixels of a lazy image. Raises what Pillow raises for a damaged one, each time that it is tried.
+
+    After a failure Pillow has nothing left to read, and the next attempt would pass with the rest of the picture black.
+    """
+    unread = list(getattr(image, "tile", ()))
     try:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode == "RGB":
-            return image_pb2.Image(raw=_raw(np.asarray(upright), preprocessed))
-        if preprocessed:
-            raise InvalidImage(f"image: Pillow image of mode {upright.mode}; accepted with preprocessed: RGB")
-        # Only the server converts palettes, alpha, CMYK and deep grey to RGB, so the image is sent in its own mode.
-        file = io.BytesIO()
-        upright.save(file, "TIFF")
-        return image_pb2.Image(encoded=file.getvalue())
-    except (OSError, KeyError) as error:
-        raise InvalidImage(f"image: Pillow image of mode {image.mode} cannot be sent: {error}") from error
+        image.load()
+    except Exception:
+        if unread:
+            setattr(image, "tile", unread)  # noqa: B010 - only images of files have it
+        raise
 
 
 def _checked(image: image_pb2.Image) -> image_pb2.Image:

@@ -2,19 +2,23 @@
 
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import grpc
 
-from vitscope.client.channel import DEFAULT_SERVER, open_channel
+from vitscope.client.channel import DEFAULT_SERVER, open_channel, route_of
 from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error, typed_errors
 from vitscope.client.fields import set_field
+from vitscope.client.gevent import refuse_unprepared_gevent
 from vitscope.client.model import Model, ModelSummary
 from vitscope.client.request import ImageLike, Options, classify_request
 from vitscope.client.result import Result
+from vitscope.client.source import Drawn, End, Event, ThreadSource, accepted
 from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
@@ -45,6 +49,7 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._channel = open_channel(server, root_certificates)
+        self._route = route_of(server)
         self._stub = classifier_pb2_grpc.ClassifierServiceStub(self._channel)
         self._timeout = timeout
 
@@ -69,7 +74,7 @@ class Client:
         Raises InvalidImage, InvalidRequest, NotFound, Overloaded, DeadlineExceeded or Unavailable.
         """
         request = classify_request(image, **options)
-        with typed_errors():
+        with typed_errors(self._route):
             return Result.of(self._stub.Classify(request, timeout=self._deadline(timeout)))
 
     def classify_many(
@@ -82,44 +87,53 @@ class Client:
     ) -> Generator[Outcome, None, None]:
         """Classify any number of images over one stream; yield the outcomes as they finish.
 
-        An outcome is the index in `images` with a Result or a ClientError. Images are read one at a time, and at most
-        `window` of them are in memory. An image that fails yields its error and does not affect the others. `timeout`
-        is the longest time in seconds without any answer. When the stream breaks, a new one is opened and the images
-        in flight are sent again. One stream goes to one server: to use several servers, run as many loops.
+        An outcome is the index in `images` with a Result or a ClientError. Images are drawn one at a time, in a thread
+        of their own, so that an outcome does not wait for the next image; at most `window` of them are in memory. An
+        image that cannot be read, or fails on the server, yields its error and does not affect the others. `timeout`
+        is the longest time in seconds that this loop waits for an answer; the time that its body and the source take
+        does not count. When the stream breaks, a new one is opened and the images in flight are sent again. One stream
+        goes to one server: to use several servers, run as many loops.
 
         Raises InvalidRequest for an option that this client refuses, Unavailable when no server can be reached, and
-        DeadlineExceeded after the timeout. An option that the server refuses is the outcome of each image.
+        DeadlineExceeded after the timeout. An option that the server refuses is the outcome of each image. What
+        iterating `images` raises is raised here too, after the outcomes of the images before it.
         """
-        pending, source = Window(window, self._deadline(timeout)), enumerate(images)
-        stream, more = _Stream(self._stub), True
+        refuse_unprepared_gevent()
+        inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        pending = Window(window, self._deadline(timeout))
+        source, drawing, end = ThreadSource(images, options, inbox.put), 0, None
+        stream = _Stream(self._stub, inbox, self._route)
         try:
-            while more or pending:
-                if more and pending.has_room:
-                    entry = next(source, None)
-                    if entry is None:
-                        more = False
-                        continue
-                    index, image = entry
-                    try:
-                        pending.add(index, classify_request(image, **options))
-                    except InvalidImage as error:
-                        yield index, error
-                        continue
+            while pending or end is None:
+                if end is None and (room := pending.room - drawing) > 0:
+                    source.allow(room)
+                    drawing += room
                 stream.send(pending.take_due())
-                event = stream.receive(0 if more and pending.has_room else pending.wait_limit())
-                if isinstance(event, ClientError):
-                    stream.close()
-                    stream = _Stream(self._stub)
-                    yield from pending.stream_broke(event)
-                elif event is not None and (outcome := pending.settle(event)):
-                    yield outcome
+                match event := _next(inbox, pending):
+                    case Drawn(index, InvalidImage() as failed):
+                        drawing -= 1
+                        yield index, failed
+                    case Drawn(index, request):
+                        drawing -= 1
+                        pending.add(index, accepted(request))
+                    case End():
+                        end = event
+                    case ClientError():
+                        stream.close()
+                        stream = _Stream(self._stub, inbox, self._route)
+                        yield from pending.stream_broke(event)
+                    case classifier_pb2.ClassifyStreamResponse() if outcome := pending.settle(event):
+                        yield outcome
         finally:
+            source.stop()
             stream.close()
+        if end.error is not None:
+            raise end.error
 
     def list_models(self, *, timeout: float | None = None) -> list[ModelSummary]:
         """Return every version of every model on the server, ready or not, ordered by name, then version."""
         request = classifier_pb2.ListModelsRequest()
-        with typed_errors():
+        with typed_errors(self._route):
             models = self._stub.ListModels(request, timeout=self._deadline(timeout)).models
         return list(map(ModelSummary.of, models))
 
@@ -131,21 +145,36 @@ class Client:
         """
         request = classifier_pb2.GetModelRequest(model=name)
         set_field(request, "version", version)
-        with typed_errors():
+        with typed_errors(self._route):
             return Model.of(self._stub.GetModel(request, timeout=self._deadline(timeout)).model)
 
     def _deadline(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else timeout
 
 
+def _next(inbox: "queue.SimpleQueue[Event]", pending: Window) -> Event | None:
+    """Return the next event, or None when it is time to look at `pending` again. What has arrived comes first."""
+    with suppress(queue.Empty):
+        return inbox.get_nowait()
+    limit, began = pending.wait_limit(), time.monotonic()
+    if limit == 0:
+        return None
+    with suppress(queue.Empty):
+        return inbox.get(timeout=limit)
+    assert limit is not None
+    pending.waited(min(time.monotonic() - began, limit))
+    return None
+
+
 class _Stream:
     """One ClassifyStream call, opened by the first message. A thread reads the answers, because gRPC's own iterator
-    cannot wait with a timeout."""
+    cannot wait with a timeout. They go to `inbox`, and last the error that ended the stream."""
 
-    def __init__(self, stub: classifier_pb2_grpc.ClassifierServiceStub) -> None:
-        self._stub = stub
+    def __init__(
+        self, stub: classifier_pb2_grpc.ClassifierServiceStub, inbox: "queue.SimpleQueue[Event]", route: str
+    ) -> None:
+        self._stub, self._inbox, self._route = stub, inbox, route
         self._outgoing: queue.SimpleQueue[classifier_pb2.ClassifyStreamRequest | None] = queue.SimpleQueue()
-        self._incoming: queue.SimpleQueue[classifier_pb2.ClassifyStreamResponse | ClientError] = queue.SimpleQueue()
         self._call: Any = None
 
     def send(self, messages: list[classifier_pb2.ClassifyStreamRequest]) -> None:
@@ -155,13 +184,6 @@ class _Stream:
         for message in messages:
             self._outgoing.put(message)
 
-    def receive(self, timeout: float) -> classifier_pb2.ClassifyStreamResponse | ClientError | None:
-        """Return the next answer, the error that ended the stream, or None after `timeout` seconds."""
-        try:
-            return self._incoming.get(timeout > 0, timeout or None)
-        except queue.Empty:
-            return None
-
     def close(self) -> None:
         self._outgoing.put(None)
         if self._call is not None:
@@ -170,7 +192,7 @@ class _Stream:
     def _read(self) -> None:
         try:
             for answer in self._call:
-                self._incoming.put(answer)
-            self._incoming.put(Unavailable(grpc.StatusCode.UNAVAILABLE, "the server closed the stream"))
+                self._inbox.put(answer)
+            self._inbox.put(Unavailable(grpc.StatusCode.UNAVAILABLE, "the server closed the stream"))
         except grpc.RpcError as error:
-            self._incoming.put(from_rpc_error(error))
+            self._inbox.put(from_rpc_error(error, self._route))

@@ -21,6 +21,10 @@ DEFAULT_WINDOW = 64
 # INTERNAL is a broken connection too: grpc.aio reports failed writes with it, and proxies reset streams.
 _RECONNECTED = (*RETRIED, grpc.StatusCode.INTERNAL)
 
+# Waits during the timeout, each of which counts for no longer than it was meant to be: a process that was stopped, or
+# an event loop that was blocked, has not waited, and its answers may have come meanwhile.
+_LOOKS = 5
+
 Outcome = tuple[int, Result | ClientError]
 """The index of an image and its result, or the error that it failed with."""
 
@@ -39,7 +43,7 @@ class Window:
     The limit on items in flight adapts to the server: every refusal halves it, and one windowful of answers raises it
     by one, as in TCP congestion avoidance (RFC 5681). So a long job does not use up its attempts on a slow server.
 
-    `timeout` is the longest time without an answer. Times are seconds of `clock`.
+    `timeout` is the longest time that the caller waited without an answer. Times are seconds of `clock`.
     """
 
     def __init__(self, size: int, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,19 +53,20 @@ class Window:
         self._limit = float(size)
         self._waiting: list[_Item] = []
         self._sent: dict[int, _Item] = {}
-        self._last_answer = clock()
+        self._silence = 0.0  # seconds waited since the last answer
         self._answered, self._breaks, self._paused_until = False, 0, clock()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._sent)
 
     @property
-    def has_room(self) -> bool:
-        return len(self) < int(self._limit)
+    def room(self) -> int:
+        """How many items may be added."""
+        return max(int(self._limit) - len(self), 0)
 
     def add(self, index: int, request: classifier_pb2.ClassifyRequest) -> None:
         if not self:
-            self._last_answer = self._clock()
+            self._silence = 0.0
         heapq.heappush(self._waiting, _Item(self._clock(), index, request))
 
     def take_due(self) -> list[classifier_pb2.ClassifyStreamRequest]:
@@ -73,21 +78,28 @@ class Window:
             messages.append(_message(item))
         return messages
 
-    def wait_limit(self) -> float:
-        """Return how many seconds to wait for an answer before the next item is due or the timeout is reached.
+    def wait_limit(self) -> float | None:
+        """Return how many seconds to wait before the next item is due or the silence has to be looked at again.
 
-        Raises DeadlineExceeded when items were in flight for the timeout without an answer.
+        None when there are no items: then nothing is late. Raises DeadlineExceeded when the caller has waited for the
+        timeout without an answer; call it when all that has arrived is settled.
         """
-        now = self._clock()
-        silence = now - self._last_answer
-        if silence >= self._timeout:
+        if not self:
+            return None
+        if self._silence >= self._timeout:
             raise DeadlineExceeded(
-                grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer for {silence:.1f} s; {len(self)} items were in flight"
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"no answer for {self._silence:.1f} s; {len(self)} items were in flight",
             )
-        wait = self._timeout - silence
+        wait = min(self._timeout - self._silence, self._timeout / _LOOKS)
         if (due := self._next_due()) is not None:
-            wait = min(wait, due - now)
+            wait = min(wait, due - self._clock())
         return max(wait, 0.0)
+
+    def waited(self, seconds: float) -> None:
+        """Count time in which the caller waited for an answer, not time in which it did something else."""
+        if self:
+            self._silence += seconds
 
     def _next_due(self) -> float | None:
         """Return when the next item may be sent; None when none is waiting or an answer has to come first."""
@@ -97,7 +109,7 @@ class Window:
 
     def settle(self, answer: classifier_pb2.ClassifyStreamResponse) -> Outcome | None:
         """Return the outcome of the answered item, or None when it will be sent again."""
-        self._last_answer, self._answered, self._breaks = self._clock(), True, 0
+        self._silence, self._answered, self._breaks = 0.0, True, 0
         item = self._sent.pop(int(answer.request_id))
         if answer.WhichOneof("result") == "response":
             self._limit = min(self._limit + 1 / self._limit, self._size)
@@ -131,7 +143,7 @@ class Window:
         self._breaks += 1
         if error.code not in _RECONNECTED or not (self._answered or self._breaks < MAX_ATTEMPTS):
             raise error
-        if self._clock() - self._last_answer >= self._timeout:
+        if self._silence >= self._timeout:
             raise error
         self._paused_until = self._clock() + _backoff(self._breaks)
         self._queue_again()

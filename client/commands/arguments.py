@@ -8,7 +8,14 @@ from pathlib import Path
 from grpc import StatusCode
 
 from vitscope.client.channel import DEFAULT_SERVER
-from vitscope.client.errors import ClientError, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
+from vitscope.client.errors import (
+    SENT_BY_SERVER,
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+)
 from vitscope.client.sync import DEFAULT_TIMEOUT, Client
 
 MOST = 2**32 - 1  # versions and counts are uint32 fields
@@ -38,10 +45,6 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-# Prefixes of the server's own UNAVAILABLE messages; gRPC's, when no server answers, begin otherwise.
-_SENT_BY_SERVER = ("model ", "the server ")
-
-
 def connect(arguments: argparse.Namespace) -> Client:
     """Create a client; no server is contacted yet. Raises InvalidRequest for an unusable address or file."""
     try:
@@ -56,7 +59,7 @@ def explain(error: ClientError, server: str) -> str:
     match error:
         case InvalidRequest() | NotFound():
             return error.message
-        case Unavailable() if error.message.startswith(_SENT_BY_SERVER):
+        case Unavailable() if error.message.startswith(SENT_BY_SERVER):
             return error.message
         case Unavailable() | DeadlineExceeded():
             what = "does not answer" if isinstance(error, Unavailable) else "did not answer in time"

@@ -75,8 +75,70 @@ def test_other_pillow_modes_are_sent_losslessly_for_the_server_to_convert(mode: 
         classify_request(image, preprocessed=True)
 
 
-def test_preprocessed_is_refused_for_a_file() -> None:
-    with pytest.raises(InvalidRequest, match="preprocessed: set for an image file"):
+def damaged_png() -> Image.Image:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(file, "PNG")
+    content = bytearray(file.getvalue())
+    content[len(content) // 2 : len(content) // 2 + 40] = b"\xff" * 40
+    return Image.open(io.BytesIO(bytes(content)))
+
+
+def test_a_damaged_lazy_image_is_refused_each_time() -> None:
+    # Pillow fails once; the second attempt would pass with black from the damage on.
+    image = damaged_png()
+    for _ in range(3):
+        with pytest.raises(InvalidImage, match=r"image: Pillow image of mode RGB cannot be read: "):
+            classify_request(image)
+
+
+def closed_image() -> Image.Image:
+    image = Image.new("RGB", (2, 2))
+    image.close()
+    return image
+
+
+def image_of_a_closed_file() -> Image.Image:
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(file, "PNG")
+    image = Image.open(file)
+    file.close()
+    return image
+
+
+def image_with_a_broken_chunk() -> Image.Image:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(file, "PNG")
+    content = file.getvalue()
+    return Image.open(io.BytesIO(content[:45] + b"\0" * (len(content) - 45)))
+
+
+def released_view() -> memoryview:
+    view = memoryview(b"abc")
+    view.release()
+    return view
+
+
+class Unreadable(os.PathLike[str]):
+    def __fspath__(self) -> str:
+        raise RuntimeError("the archive is locked")
+
+
+class NoPath(os.PathLike[bytes]):
+    def __fspath__(self) -> bytes:
+        return b"photo.jpg"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [closed_image, image_of_a_closed_file, image_with_a_broken_chunk, released_view, Unreadable, NoPath, dict],
+)
+def test_any_object_that_cannot_be_read_is_an_invalid_image(make: Any) -> None:
+    with pytest.raises(InvalidImage, match=r"^INVALID_ARGUMENT: image: "):
+        classify_request(make())
+
+
+def test_preprocessed_is_refused_for_a_file_and_for_this_image_alone() -> None:
+    with pytest.raises(InvalidImage, match="preprocessed: set for an image file"):
         classify_request(FILE, preprocessed=True)
 
 
