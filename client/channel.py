@@ -55,6 +55,8 @@ _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # A call larger than this is not retried; the default of 256 KiB is smaller than most photos.
     ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
+    # A name is looked up again only when a connection ends, and by default no sooner than 30 s after the last time.
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 ]
@@ -90,7 +92,8 @@ def target_of(server: str) -> str:
     """Return the gRPC target for "host", "host:port" or "a:1,b:2"; return a target ("dns:///name:8500") unchanged.
 
     Calls go round-robin to all addresses of a single name, which gRPC resolves again when a connection ends. The names
-    of a list are resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500. Raises InvalidRequest.
+    of a list are resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500.
+    Raises InvalidRequest.
     """
     if server.startswith(_SCHEMES):
         return server

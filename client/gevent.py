@@ -1,9 +1,9 @@
 """gevent: gRPC waits outside Python, where a monkey-patched process stands still unless gRPC has been told."""
 
 import sys
+from importlib import import_module
 
 import grpc
-from grpc._cython import cygrpc
 
 from vitscope.client.errors import ClientError
 
@@ -11,7 +11,9 @@ from vitscope.client.errors import ClientError
 def refuse_unprepared_gevent() -> None:
     """Raise ClientError where gevent has patched threads and gRPC does not know: a stream would hang the process."""
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading") or getattr(cygrpc, "g_gevent_activated", True):
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return
+    if getattr(import_module("grpc._cython.cygrpc"), "g_gevent_activated", True):
         return
     raise ClientError(
         grpc.StatusCode.FAILED_PRECONDITION,

@@ -68,9 +68,12 @@ def test_the_timeout_applies_while_the_source_waits() -> None:
         yield PIXEL
         over.wait(PATIENCE)
 
-    with serving_in_thread(Servicer(dead_items=frozenset("0"))) as [address], Client(address) as client:
-        with pytest.raises(DeadlineExceeded, match="no answer for 0.5 s; 1 items"):
-            list(client.classify_many(source(), timeout=0.5))
+    with (
+        serving_in_thread(Servicer(dead_items=frozenset("0"))) as [address],
+        Client(address) as client,
+        pytest.raises(DeadlineExceeded, match=r"no answer for 0\.5 s; 1 items"),
+    ):
+        list(client.classify_many(source(), timeout=0.5))
     over.set()
 
 
@@ -85,7 +88,7 @@ async def test_the_timeout_applies_while_an_asynchronous_source_waits() -> None:
             ended.set()
 
     async with serving(Servicer(dead_items=frozenset("0"))) as address, AsyncClient(address) as client:
-        with pytest.raises(DeadlineExceeded, match="no answer for 0.5 s; 1 items"):
+        with pytest.raises(DeadlineExceeded, match=r"no answer for 0\.5 s; 1 items"):
             [_ async for _ in client.classify_many(source(), timeout=0.5)]
         await asyncio.wait_for(ended.wait(), PATIENCE)
 
@@ -118,11 +121,14 @@ def failing() -> Iterator[np.ndarray]:
 
 def test_the_error_of_a_source_comes_after_the_answers() -> None:
     seen = []
-    with serving_in_thread(Servicer(delay=0.1)) as [address], Client(address) as client:
-        with pytest.raises(RuntimeError, match="disk on fire") as caught:
-            for index, outcome in client.classify_many(failing()):
-                assert isinstance(outcome, Result)
-                seen.append(index)
+    with (
+        serving_in_thread(Servicer(delay=0.1)) as [address],
+        Client(address) as client,
+        pytest.raises(RuntimeError, match="disk on fire") as caught,
+    ):
+        for index, outcome in client.classify_many(failing()):
+            assert isinstance(outcome, Result)
+            seen.append(index)
     assert sorted(seen) == list(range(5))
     assert "in a thread of its own" in caught.value.__notes__[0]
 
