@@ -55,16 +55,16 @@ def load_split(
     unknown = sorted(set(label_names(folder)) - set(labels))
     if unknown:
         raise FinetuneError(f"{folder}: labels {unknown} are not among the training labels {labels}")
-    files = [
-        (path, index)
-        for index, label in enumerate(labels)
-        for path in sorted((folder / label).glob("*"))
-        if is_image_name(path)
-    ]
+    files = [(path, labels.index(path.parent.name)) for path in image_files(folder, labels)]
     if not files:
         raise FinetuneError(f"{folder}: no images; accepted suffixes are {', '.join(SUFFIXES)}")
     pixels = [_read(path, processor) for path, _ in track(files)]
     return Split(torch.from_numpy(np.stack(pixels)), torch.tensor([index for _, index in files]))
+
+
+def image_files(folder: Path, labels: list[str]) -> list[Path]:
+    """Return `<folder>/<label>/<image>` of all labels, sorted by label in their order, then by name."""
+    return [path for label in labels for path in sorted((folder / label).glob("*")) if is_image_name(path)]
 
 
 def _read(path: Path, processor: Any) -> np.ndarray:

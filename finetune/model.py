@@ -1,6 +1,5 @@
 """The initial weights: a pre-trained checkpoint with a new head, or a small ViT with random weights."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTConfig, ViTForImageClassification
@@ -9,19 +8,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Vi
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from vitscope.finetune.errors import FinetuneError
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """Shape of a ViT trained from random weights. Sizes are in pixels; `width` is the token dimension."""
-
-    image_size: int = 28
-    patch_size: int = 4
-    width: int = 192
-    depth: int = 6
-    heads: int = 6
-    mean: float = 0.5
-    std: float = 0.5
+from vitscope.finetune.recipe import Scratch
 
 
 def from_scratch(shape: Scratch, labels: list[str]) -> tuple[Any, Any]:

@@ -9,21 +9,7 @@ from typing import Any
 import torch
 
 from vitscope.finetune.data import Split, augment
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Hyper-parameters. `learning_rate` is the peak; `warmup` is a share of all steps; `shift` is in pixels."""
-
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    label_smoothing: float = 0.05
-    flip: bool = True
-    shift: int = 0
-    seed: int = 0
+from vitscope.finetune.recipe import Recipe
 
 
 @dataclass(frozen=True)

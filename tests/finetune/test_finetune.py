@@ -12,7 +12,9 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from vitscope.finetune.cli import main
 from vitscope.finetune.data import augment, label_names, load_split
 from vitscope.finetune.errors import FinetuneError
-from vitscope.finetune.model import Scratch, from_scratch
+from vitscope.finetune.model import from_scratch
+from vitscope.finetune.recipe import Scratch
+from vitscope.finetune.samples import write_samples
 
 SMALL = ["--image-size", "16", "--patch-size", "4", "--width", "32", "--depth", "2", "--heads", "2"]
 
@@ -50,6 +52,22 @@ def test_it_learns_and_writes_what_transformers_loads(checkpoint: Path, data: Pa
     with Image.open(data / "test/red/0.png") as image, torch.inference_mode():
         logits = model(**processor(image, return_tensors="pt")).logits
     assert model.config.id2label[int(logits.argmax())] == "red"
+
+
+def test_it_leaves_samples_that_an_export_certifies_on(checkpoint: Path, data: Path) -> None:
+    samples = sorted(path.relative_to(checkpoint / "samples") for path in (checkpoint / "samples").rglob("*.png"))
+    assert samples == sorted(path.relative_to(data / "test") for path in (data / "test").rglob("*.png"))
+
+
+def test_samples_are_spread_over_the_labels_and_bounded(tmp_path: Path) -> None:
+    files = [tmp_path / "data" / label / f"{number}.png" for label in ("a", "b", "c") for number in range(200)]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"pixels")
+    assert write_samples(tmp_path / "out", files, []) == 256
+    assert all(80 < len(list((tmp_path / "out/samples" / label).iterdir())) < 90 for label in ("a", "b", "c"))
+    assert write_samples(tmp_path / "out", files, []) == 0  # they are there: not touched
+    assert write_samples(tmp_path / "few", files[:3], files) == 8
 
 
 def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> None:

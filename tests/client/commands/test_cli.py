@@ -65,6 +65,11 @@ def test_a_subcommand_loads_its_stage_alone() -> None:
     assert {"grpc", "vitscope.client"} <= loaded
 
 
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_no_help_loads_a_heavy_library(name: str) -> None:
+    assert not imported_by(name, "--help") & (HEAVY | {"scipy", "skimage", "pandas", "locust", "huggingface_hub"})
+
+
 def test_classify_through_the_dispatcher(server: str, photos: Path, capsys: Capture) -> None:
     assert main(["classify", str(photos / "one.jpg"), "--json", "--server", server]) == 0
     assert '"model": "fashion"' in capsys.readouterr().out
@@ -72,6 +77,7 @@ def test_classify_through_the_dispatcher(server: str, photos: Path, capsys: Capt
 
 @pytest.mark.parametrize(("name", "missing"), [("classify", "rich"), ("finetune", "torch")])
 def test_a_stage_that_is_not_installed_says_what_to_install(name: str, missing: str) -> None:
+    arguments = [name, "x", "--out=y"] if name == "finetune" else [name, "--help"]
     blocked = (
         "import sys, importlib.abc\n"
         "class Absent(importlib.abc.MetaPathFinder):\n"
@@ -79,10 +85,10 @@ def test_a_stage_that_is_not_installed_says_what_to_install(name: str, missing: 
         f"        if name.partition('.')[0] == {missing!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        f"from vitscope.cli import main\nsys.exit(main([{name!r}, '--help']))"
+        f"from vitscope.cli import main\nsys.exit(main({arguments!r}))"
     )
     done = run(python=blocked)
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stdout
     extra = SUBCOMMANDS[name].extra
     assert done.stderr == f"vitscope {name} needs {missing}, which is not installed: pip install 'vitscope[{extra}]'\n"
 
