@@ -8,6 +8,7 @@ import grpc
 
 from vitscope.client.channel import MAX_MESSAGE_BYTES, target_of
 from vitscope.client.errors import InvalidRequest
+from vitscope.client.proxy import proxy_options
 from vitscope.loadtest.options import OptionError
 from vitscope.loadtest.tally import Outcome
 
@@ -34,13 +35,14 @@ def open_channel(server: str, tls_roots: Path | None) -> grpc.Channel:
         target = target_of(server)
     except InvalidRequest as error:
         raise OptionError(error.message) from error
+    options = [*CHANNEL_OPTIONS, *proxy_options(target)]
     if tls_roots is None:
-        return grpc.insecure_channel(target, CHANNEL_OPTIONS)
+        return grpc.insecure_channel(target, options)
     try:
         credentials = grpc.ssl_channel_credentials(tls_roots.read_bytes())
     except OSError as error:
         raise OptionError(f"--tls-roots: {tls_roots}: {error.strerror}") from error
-    return grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
+    return grpc.secure_channel(target, credentials, options)
 
 
 def failure(error: Any, seconds: float, lag: float) -> Outcome:

@@ -14,8 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vitscope.client.channel import DEFAULT_SERVER
-from vitscope.client.commands.arguments import explain, whole
+from vitscope.client.commands.arguments import add_server_option, explain, renamed, whole
 from vitscope.client.commands.output import Output
 from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError
@@ -49,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         fail("loadtest", str(error))
         return USAGE
     except ClientError as error:
-        fail("loadtest", explain(error, arguments.server))
+        fail("loadtest", renamed(explain(error, arguments.server), arguments.server))
         return USAGE
     except OSError as error:
         fail("loadtest", f"--report: {error.filename}: {error.strerror}")
@@ -147,9 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "four times the load for a while; overload, twice the load. Exit status: 0 the objectives were met, 1 they "
         "were not, 2 a wrong option or no server, 130 interrupted.",
     )
-    parser.add_argument(
-        "--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="server to test (default: %(default)s)"
-    )
+    add_server_option(parser)
     parser.add_argument(
         "--metrics",
         default="",

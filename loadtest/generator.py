@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from vitscope.client.proxy import proxy_options
 from vitscope.loadtest.arrivals import schedule
 from vitscope.loadtest.channels import CHANNEL_OPTIONS, CLASSIFY, CLASSIFY_STREAM
 from vitscope.loadtest.numbered import Numbered, numbers
@@ -82,7 +83,8 @@ class _Generator:
 
     async def run(self) -> LoadResult:
         load = self._load
-        channels = [aio.insecure_channel(load.address, options=CHANNEL_OPTIONS) for _ in range(load.connections)]
+        options = [*CHANNEL_OPTIONS, *proxy_options(load.address)]
+        channels = [aio.insecure_channel(load.address, options=options) for _ in range(load.connections)]
         for channel in channels:
             await asyncio.wait_for(channel.channel_ready(), _CONNECT_SECONDS)
         self._calls = itertools.cycle([channel.unary_unary(CLASSIFY, None, None) for channel in channels])

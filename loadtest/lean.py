@@ -9,7 +9,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from vitscope.client.channel import DEFAULT_SERVER, target_of
+from vitscope.client.channel import target_of
+from vitscope.client.commands.arguments import named_server
 from vitscope.loadtest.generator import Load, LoadResult, generate
 from vitscope.loadtest.judge import figures
 from vitscope.loadtest.mix import Mix
@@ -50,7 +51,7 @@ def _tally(result: LoadResult, deadline: float) -> Tally:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vitscope.loadtest.lean", description=__doc__)
-    parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT")
+    parser.add_argument("--server", default=named_server(), metavar="HOST:PORT")
     add_options(parser)
     arguments = parser.parse_args()
     print(json.dumps(send(arguments.server, Options.of(arguments))))

@@ -16,7 +16,7 @@ from rich.console import Console
 
 grpc.experimental.gevent.init_gevent()
 
-from vitscope.client.channel import DEFAULT_SERVER  # noqa: E402
+from vitscope.client.commands.arguments import named_server  # noqa: E402
 from vitscope.loadtest.objectives import ObjectivesError  # noqa: E402
 from vitscope.loadtest.options import OptionError, Options, add_options  # noqa: E402
 from vitscope.loadtest.report import table, write_report  # noqa: E402
@@ -70,7 +70,7 @@ def _prepare(runner: Any) -> None:
     if not isinstance(runner, runners.MasterRunner):
         if Sending.sender is not None:  # of an earlier test; a worker keeps it until its last report
             Sending.sender.connections.close()
-        Sending.sender = Sender(options, runner.environment.host or DEFAULT_SERVER)
+        Sending.sender = Sender(options, runner.environment.host or named_server())
 
 
 def _updated_judge() -> Judge:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.commands.arguments import named_server
 from vitscope.loadtest.report import JSON_NAME
 from vitscope.tables import text_table
 
@@ -54,7 +54,7 @@ def send_locust(server: str, load: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vitscope.loadtest.overhead", description=__doc__)
-    parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT")
+    parser.add_argument("--server", default=named_server(), metavar="HOST:PORT")
     parser.add_argument("--rates", default="50,100,200", help="arrivals a second")
     parser.add_argument("--clients", default="1,16", help="clients of a closed loop")
     parser.add_argument("--rounds", type=int, default=3)

@@ -6,12 +6,14 @@ import urllib.error
 import urllib.request
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from vitscope.client.proxy import goes_direct
 from vitscope.loadtest.options import Options
 
 _DEFAULT_PORT = 8501
@@ -79,13 +81,15 @@ class _Gauges(threading.Thread):
         self.url = (
             metrics if "://" in metrics else f"http://{metrics.rpartition(':')[0] or metrics}:{_DEFAULT_PORT}/metrics"
         )
+        direct = goes_direct(f"dns:///{urlsplit(self.url).netloc}")
+        self._opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if direct else []))
         self.text = ""
         self.stopped = threading.Event()
 
     def run(self) -> None:
         while not self.stopped.wait(_SCRAPE_SECONDS):
             try:
-                with urllib.request.urlopen(self.url, timeout=_SCRAPE_SECONDS) as response:
+                with self._opener.open(self.url, timeout=_SCRAPE_SECONDS) as response:
                     found = _gauges(response.read().decode())
             except (OSError, ValueError) as error:
                 reason = getattr(error, "reason", error)

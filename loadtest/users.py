@@ -8,7 +8,7 @@ from typing import ClassVar
 from gevent.pool import Group
 from locust import User, constant, task
 
-from vitscope.client.channel import DEFAULT_SERVER
+from vitscope.client.commands.arguments import named_server
 from vitscope.loadtest.arrivals import poisson
 from vitscope.loadtest.session import Sender
 from vitscope.loadtest.tally import OK, REFUSED, Outcome
@@ -18,7 +18,7 @@ class Sending(User):
     """Sends each request in a greenlet of its own, so that stopping a user waits for replies and cancels no calls."""
 
     abstract = True
-    host = DEFAULT_SERVER
+    host = named_server()
     sender: ClassVar[Sender | None] = None  # of this process; set before the first user starts
     _users = itertools.count()
 

@@ -10,7 +10,14 @@ from rich.console import Console
 
 from vitscope.client.admin import DEFAULT_SERVER, DEFAULT_TIMEOUT, Admin
 from vitscope.client.channel import open_channel
-from vitscope.client.commands.arguments import MOST, add_connection_options, explain
+from vitscope.client.commands.arguments import (
+    ADMIN_VARIABLE,
+    MOST,
+    SERVER_VARIABLE,
+    add_connection_options,
+    explain,
+    renamed,
+)
 from vitscope.client.commands.models import json_lines, listing
 from vitscope.client.commands.output import Output
 from vitscope.client.commands.streams import fail, printable
@@ -93,7 +100,7 @@ def _explain(error: ClientError, arguments: argparse.Namespace) -> str:
             return (
                 f"{where} does not answer: {error.message}\n"
                 "The admin service is off unless the server is started with --admin-address, "
-                "the address that --server has to name."
+                f"the address that --server or {ADMIN_VARIABLE} has to name."
             )
         case DeadlineExceeded():
             return (
@@ -104,11 +111,11 @@ def _explain(error: ClientError, arguments: argparse.Namespace) -> str:
         case grpc.StatusCode.UNIMPLEMENTED:
             return (
                 f"{where} has no admin service: it is off, or on an address of its own; start the server with "
-                "--admin-address, and name the same address with --server"
+                f"--admin-address, and name the same address with --server or {ADMIN_VARIABLE}"
             )
         case grpc.StatusCode.FAILED_PRECONDITION:
             return error.message
-    return explain(error, where)
+    return renamed(explain(error, where), where)
 
 
 def _model(text: str) -> tuple[str, int]:
@@ -137,6 +144,5 @@ def _parser() -> argparse.ArgumentParser:
         if without:
             sub.add_argument("model", type=_model, metavar="NAME[/VERSION]", help=f"without a version: {without}")
         sub.add_argument("--json", action="store_true", help="print the messages as JSON, one a line")
-        add_connection_options(sub)
-        sub.set_defaults(server=DEFAULT_SERVER, timeout=DEFAULT_TIMEOUT)
+        add_connection_options(sub, DEFAULT_SERVER, (ADMIN_VARIABLE, SERVER_VARIABLE), DEFAULT_TIMEOUT)
     return parser

@@ -1,8 +1,9 @@
 """Options and error messages shared by the subcommands that call a server."""
 
 import argparse
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grpc import StatusCode
@@ -21,25 +22,45 @@ from vitscope.client.sync import DEFAULT_TIMEOUT, Client
 MOST = 2**32 - 1  # versions and counts are uint32 fields
 LONGEST_TIMEOUT = 86_400  # seconds; a day
 
+# Environment variables that name the server where --server does not; empty ones count as not set.
+SERVER_VARIABLE, ADMIN_VARIABLE = "VITSCOPE_SERVER", "VITSCOPE_ADMIN_SERVER"
+
 # Arguments of `Client` by their name on the command line.
 _FLAGS = {"server": "--server", "root_certificates": "--tls-roots"}
 
 
-def add_connection_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("connection")
+def named_server(otherwise: str = DEFAULT_SERVER, variables: Sequence[str] = (SERVER_VARIABLE,)) -> str:
+    """Return the server that the first of the environment variables names, or `otherwise`."""
+    return next((os.environ[name] for name in variables if os.environ.get(name)), otherwise)
+
+
+def add_server_option(
+    group: argparse._ActionsContainer, otherwise: str = DEFAULT_SERVER, variables: Sequence[str] = (SERVER_VARIABLE,)
+) -> None:
+    """Add --server, whose default is that of `named_server`."""
     group.add_argument(
         "--server",
-        default=DEFAULT_SERVER,
+        default=named_server(otherwise, variables),
         metavar="HOST:PORT",
-        help="server, or several separated by commas (default: %(default)s)",
+        help=f"server, or several separated by commas (default: ${', $'.join(variables)} or {otherwise})",
     )
+
+
+def add_connection_options(
+    parser: argparse.ArgumentParser,
+    otherwise: str = DEFAULT_SERVER,
+    variables: Sequence[str] = (SERVER_VARIABLE,),
+    timeout: float = DEFAULT_TIMEOUT,
+) -> None:
+    group = parser.add_argument_group("connection")
+    add_server_option(group, otherwise, variables)
     group.add_argument(
         "--tls-roots", type=Path, metavar="FILE", help="use TLS, trusting the root certificates in FILE (PEM)"
     )
     group.add_argument(
         "--timeout",
         type=number(above=0, most=LONGEST_TIMEOUT),
-        default=DEFAULT_TIMEOUT,
+        default=timeout,
         metavar="SECONDS",
         help="longest wait for an answer, retries included (default: %(default)g)",
     )
@@ -50,8 +71,16 @@ def connect(arguments: argparse.Namespace) -> Client:
     try:
         return Client(arguments.server, root_certificates=arguments.tls_roots, timeout=arguments.timeout)
     except InvalidRequest as error:
-        field, colon, rest = error.message.partition(":")
-        raise InvalidRequest(f"{_FLAGS.get(field, field)}{colon}{rest}") from error
+        raise InvalidRequest(renamed(error.message, arguments.server)) from error
+
+
+def renamed(message: str, server: str) -> str:
+    """Return an error of the client with the flag or the variable in the place of the argument that it names."""
+    field, colon, rest = message.partition(":")
+    if field == "server":
+        variables = (name for name in (ADMIN_VARIABLE, SERVER_VARIABLE) if os.environ.get(name) == server)
+        return f"{next(variables, '--server')}{colon}{rest}"
+    return f"{_FLAGS.get(field, field)}{colon}{rest}"
 
 
 def explain(error: ClientError, server: str) -> str:
@@ -65,7 +94,8 @@ def explain(error: ClientError, server: str) -> str:
             what = "does not answer" if isinstance(error, Unavailable) else "did not answer in time"
             return (
                 f"{server} {what}: {error.message}\n"
-                "Is a server running there? `make serve` or `vitscope serve MODELS` starts one; --server names another."
+                "Is a server running there? `make serve` or `vitscope serve MODELS` starts one; --server or "
+                f"{SERVER_VARIABLE} names another."
             )
     if error.code is StatusCode.UNIMPLEMENTED:
         return f"{server} is not a vitscope server of this version: {error.message}"

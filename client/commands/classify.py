@@ -11,33 +11,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vitscope.client.commands.arguments import add_connection_options, connect, explain, number, whole
 from vitscope.client.commands.display import block, error_line, json_line, summary
+from vitscope.client.commands.drawing import add_map_options, check_map_options, map_options
 from vitscope.client.commands.inputs import Source, find_sources
 from vitscope.client.commands.output import Output
 from vitscope.client.commands.overlays import OverlayWriter, overlay_writer
 from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError, InvalidImage, Overloaded
-from vitscope.client.fields import enum_names
-from vitscope.client.request import Options, RenderingOptions
+from vitscope.client.request import Options
 from vitscope.client.result import Result
 from vitscope.client.sync import Client
 from vitscope.client.window import DEFAULT_WINDOW, Outcome
-from vitscope.v1 import maps_pb2
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-MOST_SIGNED = 2**31 - 1  # layers and heads are int32 fields
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if (arguments.layer or arguments.head) and arguments.attention is None and not arguments.maps:
-        parser.error("--layer and --head say which maps to return; add --attention OUT, or --json --maps")
-    if arguments.maps and not arguments.json:
-        parser.error("--maps adds map values to JSON; add --json")
+    check_map_options(arguments, parser)
     try:
         sources = find_sources(arguments.images)
-        writer = None if arguments.attention is None else overlay_writer(arguments.attention, len(sources))
+        writer = _writer(arguments, len(sources))
         with connect(arguments) as client:
             return _run(arguments, client, sources, writer)
     except ClientError as error:
@@ -61,7 +56,7 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
     try:
         with _progress(live, len(sources)) as progress:
             task = progress.add_task("classifying", total=len(sources))
-            for index, outcome in _in_order(_outcomes(arguments, client, sources)):
+            for index, outcome in _in_order(_outcomes(client, sources, _options(arguments, writer), arguments.window)):
                 source, overlays = sources[index], []
                 if isinstance(outcome, ClientError):
                     if not _is_about_one_image(outcome):
@@ -85,10 +80,9 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
     return FAILED if failed else 0
 
 
-def _outcomes(arguments: argparse.Namespace, client: Client, sources: list[Source]) -> Iterator[Outcome]:
-    options = _options(arguments)
+def _outcomes(client: Client, sources: list[Source], options: Options, window: int) -> Iterator[Outcome]:
     if len(sources) > 1:
-        yield from client.classify_many((source.image for source in sources), window=arguments.window, **options)
+        yield from client.classify_many((source.image for source in sources), window=window, **options)
         return
     # A unary call sends its deadline to the server and honours the pushback that the server returns.
     try:
@@ -113,18 +107,18 @@ def _is_about_one_image(error: ClientError) -> bool:
     return isinstance(error, InvalidImage | Overloaded) or error.code in (StatusCode.INTERNAL, StatusCode.UNKNOWN)
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _writer(arguments: argparse.Namespace, images: int) -> OverlayWriter | None:
+    return None if arguments.attention is None else overlay_writer(arguments.attention, images, arguments.format)
+
+
+def _options(arguments: argparse.Namespace, writer: OverlayWriter | None) -> Options:
     options = Options(
         model=arguments.model,
         version=arguments.version,
         top_k=arguments.top,
         min_probability=arguments.min_probability,
     )
-    if arguments.attention is not None or arguments.maps:
-        options["attention"] = arguments.layer or "last"
-        options["heads"] = arguments.head
-    if arguments.attention is not None:
-        options["rendering"] = RenderingOptions(color_map=arguments.colormap, opacity=arguments.opacity)
+    options.update(map_options(arguments, writer.format if writer else ""))
     return options
 
 
@@ -159,7 +153,6 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out classes less probable, 0 to 1 (default: 0)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of tables")
-    parser.add_argument("--maps", action="store_true", help="with --json: add the values of the attention maps")
     parser.add_argument(
         "--window",
         type=whole(1),
@@ -167,40 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="images in flight when there are several (default: %(default)s)",
     )
-    maps = parser.add_argument_group("attention")
-    maps.add_argument(
-        "--attention",
-        metavar="OUT",
-        help="write the attention over the photo: to the PNG file OUT, or into the folder OUT when there are several "
-        "images or there is such a folder",
-    )
-    maps.add_argument(
-        "--layer",
-        type=whole(-MOST_SIGNED, MOST_SIGNED),
-        action="append",
-        metavar="N",
-        help="encoder layer, from 0, or -1 for the last; may be repeated (default: the last)",
-    )
-    maps.add_argument(
-        "--head",
-        type=whole(0, MOST_SIGNED),
-        action="append",
-        metavar="N",
-        help="head, from 0; may be repeated (default: their mean)",
-    )
-    maps.add_argument(
-        "--colormap",
-        choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"),
-        default="viridis",
-        help="colours (default: %(default)s)",
-    )
-    maps.add_argument(
-        "--opacity",
-        type=number(above=0, most=1),
-        default=0.5,
-        metavar="X",
-        help="of the heat map, above 0 and up to 1 (default: %(default)s)",
-    )
+    add_map_options(parser)
     add_connection_options(parser)
     return parser
 

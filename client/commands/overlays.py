@@ -8,17 +8,22 @@ from vitscope.client.commands.inputs import Source
 from vitscope.client.result import AttentionMap, Result
 from vitscope.image_files import is_image_name
 
-SUFFIX = ".png"
+# The suffix of each format's files, and other names of it that are accepted.
+_SUFFIXES = {"png": (".png",), "jpeg": (".jpg", ".jpeg")}
 
 
 class OverlayWriter:
     """Writes to the file `out` or, with `into_folder`, into the folder `out`, to files named after the images.
 
-    With several maps per image, layer and head are added to the name. No file is written twice in one run.
+    With several maps per image, layer and head are added to the name. No file is written twice in one run. `format` is
+    that of the files: "png" or "jpeg".
     """
 
-    def __init__(self, out: Path, into_folder: bool) -> None:
-        self._out, self._into_folder = out, into_folder
+    def __init__(self, out: Path, into_folder: bool, picture_format: str = "png") -> None:
+        self._out, self._into_folder, self.format = out, into_folder, picture_format
+        accepted = _SUFFIXES[picture_format]
+        keeps_its_own = not into_folder and out.suffix.lower() in accepted
+        self._suffix = out.suffix if keeps_its_own else accepted[0]
         self._taken: set[Path] = set()
 
     def write(self, source: Source, result: Result) -> list[Path]:
@@ -35,31 +40,28 @@ class OverlayWriter:
 
     def _path(self, source: Source, part: str) -> Path:
         path = self._out / source.relative if self._into_folder else self._out
-        return path.with_name(f"{path.stem}{part}{SUFFIX}")
+        return path.with_name(f"{path.stem}{part}{self._suffix}")
 
     def _free(self, path: Path) -> Path:
         free, number = path, 2
         while free in self._taken:
-            free, number = path.with_name(f"{path.stem}-{number}{SUFFIX}"), number + 1
+            free, number = path.with_name(f"{path.stem}-{number}{self._suffix}"), number + 1
         self._taken.add(free)
         return free
 
 
-def overlay_writer(out: str, images: int) -> OverlayWriter:
-    """Return the writer for `--attention OUT`.
+def overlay_writer(out: str, images: int, picture_format: str | None = None) -> OverlayWriter:
+    """Return the writer for `--attention OUT` and `--format`, whose default goes by the name of OUT.
 
     OUT is a folder when there are several images, when such a folder exists, or with a slash at the end; otherwise it
-    is a PNG file. Raises ValueError when OUT cannot be used or written: better now than after classifying the images.
+    is a file. Raises ValueError when OUT cannot be used or written: better now than after classifying the images.
     """
     if not out or "\0" in out:
-        raise ValueError(f"--attention: {out!r}; accepted: a {SUFFIX} file for one image, a folder for several")
+        raise ValueError(f"--attention: {out!r}; accepted: a picture file for one image, a folder for several")
     path = Path(out)
     into_folder = images > 1 or path.is_dir() or out.endswith(os.sep)
     if not into_folder:
-        if path.suffix.lower() not in ("", SUFFIX):
-            raise ValueError(
-                f"--attention {out}: pictures are PNG files; accepted: a name ending in {SUFFIX}, or a folder"
-            )
+        picture_format = _format(path, picture_format)
     elif path.exists() and not path.is_dir():
         raise ValueError(f"--attention {out}: a file; accepted: a folder, for {images:,} images")
     elif is_image_name(path) and not path.is_dir() and not out.endswith(os.sep):
@@ -70,7 +72,22 @@ def overlay_writer(out: str, images: int) -> OverlayWriter:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ValueError(f"--attention {out}: cannot be written: {folder}: {error.strerror}") from error
-    return OverlayWriter(path, into_folder)
+    return OverlayWriter(path, into_folder, picture_format or "png")
+
+
+def _format(path: Path, wanted: str | None) -> str:
+    """Return the format of the file `path`: by its name, which has to agree with the one that is wanted."""
+    suffix = path.suffix.lower()
+    named = next((name for name, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
+    if suffix and named is None:
+        raise ValueError(
+            f"--attention {path}: pictures are PNG or JPEG files; accepted: a name ending in .png or .jpg, or a folder"
+        )
+    if wanted and named and wanted != named:
+        raise ValueError(
+            f"--attention {path}: named like a {named} file; accepted with --format {wanted}: another name"
+        )
+    return wanted or named or "png"
 
 
 def _part(one: AttentionMap) -> str:

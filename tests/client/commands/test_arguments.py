@@ -2,13 +2,25 @@
 
 import argparse
 import contextlib
+from importlib import import_module
 
 import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitscope.client.commands.arguments import MOST, add_connection_options, connect, explain, number, whole
+from vitscope.cli import SUBCOMMANDS
+from vitscope.client.commands.arguments import (
+    ADMIN_VARIABLE,
+    MOST,
+    SERVER_VARIABLE,
+    add_connection_options,
+    connect,
+    explain,
+    named_server,
+    number,
+    whole,
+)
 from vitscope.client.errors import InvalidRequest, from_status
 
 Code = grpc.StatusCode
@@ -23,6 +35,27 @@ def parse(*argv: str) -> argparse.Namespace:
 def test_defaults_and_options() -> None:
     assert (parse().server, parse().timeout, parse().tls_roots) == ("localhost:8500", 10, None)
     assert parse("--timeout", "0.5").timeout == 0.5
+
+
+def test_the_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_VARIABLE, "models.internal")
+    assert parse().server == "models.internal"
+    assert parse("--server", "other").server == "other"
+    admin = ("localhost:8502", (ADMIN_VARIABLE, SERVER_VARIABLE))
+    assert named_server(*admin) == "models.internal"
+    monkeypatch.setenv(ADMIN_VARIABLE, "models.internal:8502")
+    assert named_server(*admin) == "models.internal:8502"
+    for name in admin[1]:
+        monkeypatch.setenv(name, "")
+    assert (parse().server, named_server(*admin)) == ("localhost:8500", "localhost:8502")
+
+
+@pytest.mark.parametrize("name", ["classify", "models", "admin list", "loadtest"])
+def test_every_client_command_reads_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_VARIABLE, "models.internal:1")
+    command, *argv = name.split()
+    module = import_module(SUBCOMMANDS[command].module)
+    assert module._parser().parse_args([*argv, *(["x"] if command == "classify" else [])]).server == "models.internal:1"
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "nan", "inf", "soon", "86401"])

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.client.servicer import Servicer, serving_in_thread
-from vitscope.client.commands.classify import main
+from vitscope.client.commands.classify import _options, _parser, _writer, main
+from vitscope.client.request import RenderingOptions, classify_request
+from vitscope.v1 import maps_pb2
 
 Capture = pytest.CaptureFixture[str]
 
@@ -86,6 +88,40 @@ def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> 
     assert found == ["more/three.png", "one.png", "two.png"]
 
 
+def test_every_option_of_the_api_has_its_option_here(tmp_path: Path) -> None:
+    arguments = _parser().parse_args(
+        f"photo.jpg --attention {tmp_path}/map.jpg --layer all --head all --method attention --dtype float16 "
+        "--kind heat_map --colormap grey --opacity 0.25 --size 512 --upsampling nearest".split()
+    )
+    message = classify_request(b"photo", **_options(arguments, _writer(arguments, 1))).maps
+    for part in (message, message.rendering):
+        numbers = {field.name for field in part.DESCRIPTOR.fields} - {"layers", "heads"}
+        assert numbers == {field.name for field, _ in part.ListFields()}
+    assert message.rendering.format == maps_pb2.PICTURE_FORMAT_JPEG
+    assert message.rendering.upsampling == maps_pb2.UPSAMPLING_NEAREST
+
+
+def test_options_that_are_not_given_are_the_defaults_of_the_library(tmp_path: Path) -> None:
+    arguments = _parser().parse_args(["photo.jpg", "--attention", f"{tmp_path}/map.png"])
+    options = _options(arguments, _writer(arguments, 1))
+    assert options["rendering"] == RenderingOptions()
+    assert classify_request(b"photo", **options) == classify_request(
+        b"photo", attention="last", rendering=RenderingOptions()
+    )
+
+
+def test_the_server_may_be_named_by_a_variable(
+    server: str, photos: Path, unused_address: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITSCOPE_SERVER", server)
+    assert main([str(photos / "one.jpg")]) == 0
+    assert main([str(photos / "one.jpg"), "--server", unused_address]) == 2  # the option wins
+    monkeypatch.setenv("VITSCOPE_SERVER", "x:y")
+    capsys.readouterr()
+    assert main([str(photos / "one.jpg")]) == 2
+    assert capsys.readouterr().err.startswith("vitscope classify: VITSCOPE_SERVER: 'x:y' is not an address")
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_of_every_image_stops_the_run(server: str, photos: Path, count: int, capsys: Capture) -> None:
     assert main([str(photos / "one.jpg")] * count + ["--model", "none", "--server", server]) == 2
@@ -117,6 +153,10 @@ def test_a_host_that_does_not_answer_fails_at_the_timeout(photos: Path, count: i
         (["--layer", "1"], "add --attention OUT, or --json --maps"),
         (["--head", "1"], "add --attention OUT, or --json --maps"),
         (["--maps"], "add --json"),
+        (["--size", "512", "--kind", "heat_map"], "--kind and --size say how pictures are drawn; add --attention OUT"),
+        (["--method", "attention"], "--method says which maps to return; add --attention OUT"),
+        (["--size", "31"], "--size: '31'; accepted: a whole number from 32 to 2048"),
+        (["--attention", "x", "--head", "all", "--head", "1"], "--head: all, and 1 more; accepted: all alone"),
         (["--colormap", "jet", "--attention", "x"], "invalid choice: 'jet'"),
         (["--top", "0"], "--top: '0'; accepted: a whole number from 1 to 4294967295"),
         (["--version", "-1"], "--version: '-1'; accepted: a whole number from 1"),

@@ -69,8 +69,8 @@ def test_one_image_into_a_folder_is_named_after_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("out", "images", "message"),
     [
-        ("", 1, "--attention: ''; accepted: a .png file"),
-        ("{0}/map.jpg", 1, r"map\.jpg: pictures are PNG files; accepted: a name ending in \.png"),
+        ("", 1, "--attention: ''; accepted: a picture file"),
+        ("{0}/map.gif", 1, r"map\.gif: pictures are PNG or JPEG files; accepted: a name ending in \.png or \.jpg"),
         ("{0}/map.jpg", 3, r"map\.jpg: named like a file"),
         ("{0}/map.png", 3, r"map\.png: named like a file; accepted: a folder, for 3 images"),
         ("{0}/file", 2, "file: a file; accepted: a folder, for 2 images"),
@@ -83,3 +83,27 @@ def test_an_output_that_cannot_be_used_is_refused_at_once(tmp_path: Path, out: s
     with pytest.raises(ValueError, match=message):
         overlay_writer(out.format(tmp_path), images)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("out", "wanted", "file", "picture_format"),
+    [
+        ("map.jpg", None, "map.jpg", "jpeg"),
+        ("map.JPEG", "jpeg", "map.JPEG", "jpeg"),
+        ("map", "jpeg", "map.jpg", "jpeg"),
+        ("map.png", None, "map.png", "png"),
+        ("maps/", "jpeg", "maps/a.jpg", "jpeg"),
+        ("maps/", None, "maps/a.png", "png"),
+    ],
+)
+def test_the_format_goes_by_the_option_or_the_name(
+    out: str, wanted: str | None, file: str, picture_format: str, tmp_path: Path
+) -> None:
+    writer = overlay_writer(f"{tmp_path}/{out}", 1, wanted)
+    assert writer.format == picture_format
+    assert writer.write(source("a.png"), result()) == [tmp_path / file]
+
+
+def test_a_format_and_a_name_that_disagree(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"named like a png file; accepted with --format jpeg: another name"):
+        overlay_writer(f"{tmp_path}/map.png", 1, "jpeg")
