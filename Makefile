@@ -11,8 +11,8 @@ MODELS ?= models
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/.export  ## export the bundled ViT, serve it, classify its samples over gRPC, show where the pictures are
-	@$(BIN)/python examples/demo.py
+demo: $(VENV)/.export $(MODELS)/fashion  ## export the bundled ViT, serve it, classify its samples over gRPC, show where the pictures are
+	@$(BIN)/python examples/demo.py $(MODELS)/fashion
 
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vitscope.bundle import Bundle, BundleError
 from vitscope.export.errors import ExportError
+from vitscope.help import Help
 
 if TYPE_CHECKING:
     from vitscope.export.job import ExportJob
@@ -85,6 +86,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope export",
+        formatter_class=Help,
         description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2; Hugging Face format) into a bundle that "
         "`vitscope serve` takes, and certify every engine and precision against the checkpoint on real images.",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from vitscope.finetune.errors import FinetuneError
 from vitscope.finetune.recipe import Recipe, Scratch
+from vitscope.help import Help
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     shape, recipe = Scratch(), Recipe()
     parser = argparse.ArgumentParser(
         prog="vitscope finetune",
+        formatter_class=Help,
         description="Fine-tune a Vision Transformer on DATA/train/<label>/<image>, measure it on "
         "DATA/test/<label>/<image>, and write a Hugging Face checkpoint that `vitscope export` takes.",
     )

@@ -19,6 +19,7 @@ from vitscope.client.commands.output import Output
 from vitscope.client.commands.streams import fail
 from vitscope.client.errors import ClientError
 from vitscope.client.sync import Client
+from vitscope.help import Help
 from vitscope.loadtest.objectives import ObjectivesError, load_objectives
 from vitscope.loadtest.options import OptionError, Options, add_options
 from vitscope.loadtest.photos import own_photos
@@ -141,6 +142,7 @@ def _interruptible() -> Iterator[None]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope loadtest",
+        formatter_class=Help,
         description="Send a load to a vitscope server and judge its latency, errors, refusals and goodput.",
         epilog="Scenarios: constant; ramp, which finds the largest load at which the objectives hold; soak; spike, "
         "four times the load for a while; overload, twice the load. Exit status: 0 the objectives were met, 1 they "

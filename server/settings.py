@@ -17,12 +17,14 @@ from pydantic_settings import (
     CliApp,
     CliImplicitFlag,
     CliPositionalArg,
+    CliSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
 )
 
+from vitscope.help import Help
 from vitscope.server.engines.ladder import ENGINES, PRECISIONS
 
 # Type checkers need literals; the ladder alone knows which.
@@ -45,6 +47,8 @@ def _admin_address(value: str) -> str:
 Port = Annotated[int, Field(ge=0, le=65535)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]
 PREFIX = "VITSCOPE_"
+# Variables with the prefix that the client's commands read.
+_OF_CLIENTS = {"VITSCOPE_SERVER", "VITSCOPE_ADMIN_SERVER"}
 
 
 class SettingsInvalid(Exception):
@@ -191,7 +195,8 @@ def read_settings(argv: list[str]) -> Settings:
     Raises SettingsInvalid. Exits for --help and unknown flags.
     """
     try:
-        return CliApp.run(Settings, cli_args=argv)
+        source: CliSettingsSource[Any] = CliSettingsSource(Settings, formatter_class=Help)
+        return CliApp.run(Settings, cli_args=argv, cli_settings_source=source)
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_line(e) for e in error.errors())) from error
     except SettingsError as error:
@@ -203,7 +208,7 @@ def unknown_variables() -> list[str]:
 
     They are not an error: Kubernetes sets such variables for a service that is called vitscope.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _OF_CLIENTS
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 

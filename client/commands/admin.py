@@ -23,6 +23,7 @@ from vitscope.client.commands.output import Output
 from vitscope.client.commands.streams import fail, printable
 from vitscope.client.errors import ClientError, DeadlineExceeded, Unavailable
 from vitscope.client.model import ModelSummary
+from vitscope.help import Help
 
 FAILED, USAGE = 1, 2
 _POLL_SECONDS = 0.5
@@ -131,6 +132,7 @@ def _model(text: str) -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope admin",
+        formatter_class=Help,
         description="Load and unload the models of a vitscope server that was started with --admin-address.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -140,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         ("unload", "serve a version no more, until it is loaded or its files change", "all of the model"),
         ("reload", "load a version anew, in the place of the one that serves", "all of the model that serve"),
     ):
-        sub = actions.add_parser(action, help=text, description=text[0].upper() + text[1:] + ".")
+        sub = actions.add_parser(action, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=Help)
         if without:
             sub.add_argument("model", type=_model, metavar="NAME[/VERSION]", help=f"without a version: {without}")
         sub.add_argument("--json", action="store_true", help="print the messages as JSON, one a line")

@@ -4,13 +4,14 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from grpc import StatusCode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitscope.client.commands.arguments import add_connection_options, connect, explain, number, whole
-from vitscope.client.commands.display import block, error_line, json_line, summary
+from vitscope.client.commands.display import block, error_line, json_line, name_line, overlay_line, summary
 from vitscope.client.commands.drawing import add_map_options, check_map_options, map_options
 from vitscope.client.commands.inputs import Source, find_sources
 from vitscope.client.commands.output import Output
@@ -21,6 +22,7 @@ from vitscope.client.request import Options
 from vitscope.client.result import Result
 from vitscope.client.sync import Client
 from vitscope.client.window import DEFAULT_WINDOW, Outcome
+from vitscope.help import Help
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -67,7 +69,7 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
                 if arguments.json:
                     out.print(json_line(source, outcome, overlays, arguments.maps), soft_wrap=True)
                 elif isinstance(outcome, Result):
-                    out.print(block(source, outcome, overlays))
+                    _show(out, source, outcome, overlays)
                 else:
                     errors.print(error_line(source, outcome), style="red", soft_wrap=True)
                 done += 1
@@ -78,6 +80,14 @@ def _run(arguments: argparse.Namespace, client: Client, sources: list[Source], w
     if len(sources) > 1:
         err.print(summary(len(sources), failed, time.monotonic() - began))
     return FAILED if failed else 0
+
+
+def _show(out: Output, source: Source, result: Result, overlays: list[Path]) -> None:
+    out.print(name_line(source), soft_wrap=True)
+    out.print(block(result))
+    for path in overlays:
+        out.print(overlay_line(path), soft_wrap=True)
+    out.print("")
 
 
 def _outcomes(client: Client, sources: list[Source], options: Options, window: int) -> Iterator[Outcome]:
@@ -133,6 +143,7 @@ def _progress(console: Console, images: int) -> Progress:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope classify",
+        formatter_class=Help,
         description="Classify images on a vitscope server and, when asked, write what the model looked at.",
         epilog="Exit status: 0 all classified, 1 some images failed, 2 a wrong option, no such model or no server, 130 "
         "interrupted.",

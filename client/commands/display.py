@@ -19,18 +19,26 @@ from vitscope.client.result import Result, Timing
 _SHOWN_SECONDS = 0.00005
 
 
-def block(source: Source, result: Result, overlays: list[Path]) -> RenderableType:
-    """Lay out one image: name, classes with bars, timing, model, engine and overlay files. Fits 80 columns."""
+def block(result: Result) -> RenderableType:
+    """Lay out one answer: classes with bars, timing, model and engine. Fits the width of the terminal."""
     width, height = result.geometry.image_size
     answered = f"{result.model} v{result.version} · {result.timing.engine} · batch {result.timing.batch_size}"
     lines: list[RenderableType] = [
         _bars(result),
         Text(timing_line(result.timing), style="dim"),
         Text(f"{width} × {height} px · {answered}", style="dim"),
-        *(Text.assemble(("attention ", "dim"), printable(str(path)), overflow="fold") for path in overlays),
     ]
-    name = Text(printable(source.name), style="bold", overflow="fold")
-    return Group(name, *(Padding(line, (0, 0, 0, 2)) for line in lines), "")
+    return Group(*(Padding(line, (0, 0, 0, 2)) for line in lines))
+
+
+def name_line(source: Source) -> Text:
+    """Return the heading of a block: the image. To be printed unbroken, as a path is copied from a terminal."""
+    return Text(printable(source.name), style="bold")
+
+
+def overlay_line(path: Path) -> Text:
+    """Return the line of a file that was written; to be printed unbroken."""
+    return Text.assemble("  ", ("attention ", "dim"), printable(str(path)))
 
 
 def _bars(result: Result) -> RenderableType:

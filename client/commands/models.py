@@ -16,6 +16,7 @@ from vitscope.client.commands.streams import fail, json_text
 from vitscope.client.engine import CertificateEntry, EngineInfo
 from vitscope.client.errors import ClientError
 from vitscope.client.model import Model, ModelSummary
+from vitscope.help import Help
 
 USAGE = 2
 
@@ -138,7 +139,9 @@ def as_json(message: Message) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vitscope models", description="List the models of a vitscope server, or describe one."
+        prog="vitscope models",
+        formatter_class=Help,
+        description="List the models of a vitscope server, or describe one.",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="model to describe (default: list all)")
     parser.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
+from vitscope.help import Help
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.ladder import ENGINES, PRECISIONS
 from vitscope.server.errors import NotReady
@@ -21,7 +22,7 @@ OK, FAILED, USAGE = 0, 1, 2
 
 def main(argv: Sequence[str]) -> int:
     """Return 0 when everything that a server would need for the bundle is in the cache."""
-    parser = argparse.ArgumentParser(prog="vitscope build-engine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vitscope build-engine", description=__doc__, formatter_class=Help)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
     parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
     parser.add_argument("--precision", default="auto", choices=["auto", *sorted(PRECISIONS)])

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vitscope.bundle import BundleError, open_bundle
+from vitscope.help import Help
 from vitscope.server.engines.choose import NoEngine, Wanted, choose, objections
-from vitscope.tables import text_table
+from vitscope.tables import terminal_width, text_table
 
 OK, NONE = 0, 1
 
 
 def main(argv: Sequence[str]) -> int:
     """Print a line for each engine and precision, best first; return 1 when none of them can serve."""
-    parser = argparse.ArgumentParser(prog="vitscope engines", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vitscope engines", description=__doc__, formatter_class=Help)
     parser.add_argument("bundle", nargs="?", type=Path, help="<models>/<name>/<version>: also say what would serve it")
     arguments = parser.parse_args(argv)
     found = list(objections())
@@ -21,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     for rung, why in found:
         grouped.setdefault((rung.kind.name, why or "yes"), []).append(rung.precision)
     rows = ((engine, ", ".join(precisions), here) for (engine, here), precisions in grouped.items())
-    print(text_table(("engine", "precisions", "here"), rows))
+    print(text_table(("engine", "precisions", "here"), rows, terminal_width()))
     if arguments.bundle:
         print()
         return _print_choice(arguments.bundle)

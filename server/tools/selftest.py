@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
+from vitscope.help import Help
 from vitscope.server.engines.choose import Choice, Wanted, choice_of, objections
 from vitscope.server.engines.contract import Engine, status_of
 from vitscope.server.engines.gate import compare, made_up_images
@@ -21,7 +22,7 @@ from vitscope.server.host.cpu import available_cpus
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.tools.images import HELP, UnusableImages, read_images
 from vitscope.server.tools.limit import OPERATIONS, limit_bundle
-from vitscope.tables import text_table
+from vitscope.tables import terminal_width, text_table
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -49,7 +50,7 @@ class Tested:
 
 def main(argv: Sequence[str]) -> int:
     """Return 0 when every engine that was asked for and can run here agrees with the reference, otherwise 1."""
-    parser = argparse.ArgumentParser(prog="vitscope selftest", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vitscope selftest", description=__doc__, formatter_class=Help)
     parser.add_argument("bundle", type=Path, help="<models>/<name>/<version>")
     parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
     parser.add_argument("--max-batch", type=int, default=16, metavar="N", help="largest batch (default: %(default)s)")
@@ -165,8 +166,10 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
         [
             f"{manifest.name}/{manifest.version}: {operations / 1e9:.2f} GFLOP per image. "
             "Limit: what the same engine makes of large matrix products.",
-            text_table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates),
-            text_table(("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates),
+            text_table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates, terminal_width()),
+            text_table(
+                ("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates, terminal_width()
+            ),
             *fused,
             *failures,
         ]

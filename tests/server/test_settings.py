@@ -94,6 +94,7 @@ def test_sizes_are_finite_and_positive(value: str) -> None:
 def test_variables_that_name_no_setting_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITSCOPE_MAX_BATCHH", "3")
     monkeypatch.setenv("VITSCOPE_MAX_BATCH", "3")
+    monkeypatch.setenv("VITSCOPE_SERVER", "models.internal")  # read by the client's commands
     assert unknown_variables() == ["VITSCOPE_MAX_BATCHH"]
 
 

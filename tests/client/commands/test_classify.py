@@ -82,6 +82,17 @@ def test_the_overlay_of_one_photo(
     assert "map.png" in capsys.readouterr().out
 
 
+def test_a_path_is_not_broken_so_that_it_can_be_copied(
+    server: str, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = tmp_path / "a-folder-with-a-rather-long-name" / "map.png"
+    assert main([str(photos / "one.jpg"), "--attention", str(out), "--server", server]) == 0
+    shown = capsys.readouterr().out
+    assert str(photos / "one.jpg") in shown
+    assert f"  attention {out}\n" in shown
+
+
 def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "--attention", str(tmp_path / "maps"), "--colormap", "inferno", "--server", server]) == 1
     found = sorted(str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.png"))

@@ -46,6 +46,18 @@ def test_help_lists_every_subcommand(capsys: Capture) -> None:
         assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("name", [*SUBCOMMANDS, "admin load"])
+def test_help_breaks_between_words(name: str, width: int, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(columns: int) -> set[str]:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with pytest.raises(SystemExit):
+            main([*name.split(), "--help"])
+        return set(capsys.readouterr().out.split())
+
+    assert words(width) == words(1000)
+
+
 def test_version(capsys: Capture) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("vitscope ")

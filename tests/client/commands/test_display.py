@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.client.servicer import COLS, ROWS, answer, map_of
 from vitscope import Overloaded
-from vitscope.client.commands.display import block, json_line, summary, timing_line
+from vitscope.client.commands.display import block, json_line, name_line, overlay_line, summary, timing_line
 from vitscope.client.commands.inputs import Source
 from vitscope.client.request import classify_request
 from vitscope.client.result import Result, Timing
@@ -23,16 +23,17 @@ def result(**options: Any) -> Result:
     return Result.of(answer(classify_request(np.zeros((480, 640, 3), np.uint8), **options)))
 
 
-def printed(shown: Result, overlays: list[Path], width: int = 80) -> list[str]:
+def printed(shown: Result, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(block(SOURCE, shown, overlays))
+    console.print(name_line(SOURCE), soft_wrap=True)
+    console.print(block(shown))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_table_fits_and_its_bars_are_as_long_as_the_probabilities(width: int) -> None:
     shown = result(top_k=10)
-    lines = printed(shown, [], width)
+    lines = printed(shown, width)
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip() == "holiday/photo [1].jpg"
     assert lines[12].strip() == "640 × 480 px · fashion v1 · openvino/bf16 · batch 4"
@@ -47,24 +48,25 @@ def test_the_table_fits_and_its_bars_are_as_long_as_the_probabilities(width: int
 
 
 def test_without_a_terminal_there_is_no_colour() -> None:
-    assert not any("\x1b" in line for line in printed(result(), []))
+    assert not any("\x1b" in line for line in printed(result()))
 
 
 def test_a_long_label_is_cut_and_the_bar_stays() -> None:
     message = answer(classify_request(np.zeros((8, 8, 3), np.uint8), top_k=1))
     message.classes[0].label = "a very long label indeed, " * 8
     message.classes[0].probability = 1
-    lines = printed(Result.of(message), [])
+    lines = printed(Result.of(message))
     assert "…" in lines[1]
     assert lines[1].count("█") > 20
 
 
 def test_no_class_left() -> None:
-    assert any("no class is as probable" in line for line in printed(result(min_probability=1.0), []))
+    assert any("no class is as probable" in line for line in printed(result(min_probability=1.0)))
 
 
 def test_overlays_are_named() -> None:
-    assert any(line.strip() == "attention out/photo.png" for line in printed(result(), [Path("out/photo.png")]))
+    assert overlay_line(Path("out/photo.png")).plain == "  attention out/photo.png"
+    assert overlay_line(Path("out/\x1b.png")).plain == "  attention out/\\x1b.png"
 
 
 def test_timing_line() -> None:
