@@ -40,3 +40,14 @@ def busy_seconds() -> float:
 
 def has_amx(machine: dict[str, Any]) -> bool:
     return "amx_bf16" in machine["instructions"]
+
+
+def processor_class(machine: dict[str, Any]) -> str:
+    """Return what decides how fast an engine is: the best instructions for products of matrices."""
+    found = machine["instructions"]
+    if has_amx(machine):
+        return "with AMX"
+    for flag, name in (("avx512_bf16", "AVX-512 with bf16"), ("avx512f", "AVX-512"), ("avx2", "AVX2")):
+        if flag in found:
+            return f"{name}, no AMX"
+    return "no vector instructions of note"

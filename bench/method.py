@@ -13,8 +13,7 @@ class About:
 
 INTRODUCTION = """\
 Written by `make bench` (`python -m bench`); not edited by hand. Speed differs between machines and drifts over time,
-so the results are ratios between things that were measured in turn within the same minutes. A bar is met if the
-median of the rounds keeps to it; the least and the greatest value stand beside it."""
+so what counts are ratios between things that were measured in turn within the same minutes."""
 
 SECTIONS = {
     "served": About(

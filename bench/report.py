@@ -1,13 +1,14 @@
-"""The page docs/benchmarks.md: bars, ratios, absolute figures, drawings, method, machine."""
+"""The page docs/benchmarks.md: what one gets, bars, ratios, absolute figures, drawings, method, machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.bars import bars, shown
-from bench.machine import has_amx
+from bench.machine import has_amx, processor_class
 from bench.method import INTRODUCTION, METHOD, SECTIONS
 from bench.models import TITLES
+from bench.opening import opening
 from bench.results import Results, Spread, ratios
 from bench.sections.served import COMPARED, CURVE, clients_title
 from vitscope.tables import markdown_table as table
@@ -50,8 +51,10 @@ def render(results: Results, drawings: Sequence[str]) -> str:
     parts = [
         "# Benchmarks",
         INTRODUCTION,
+        "## What you get",
+        opening(results, machines[-1]) if machines else "",
         "## The bars",
-        _amx_note(machines[-1]) if machines else "",
+        _class_note(machines[-1]) if machines else "",
         _bars(results),
         REMARKS.read_text().strip() if REMARKS.exists() else "",
         "## Ratios",
@@ -120,10 +123,14 @@ def _circumstances(results: Results) -> str:
     return table(("section", "measured", "effort"), rows)
 
 
-def _amx_note(machine: dict[str, Any]) -> str:
+_MET = "A bar is met if the median of the rounds keeps to it; the least and the greatest value stand beside it."
+
+
+def _class_note(machine: dict[str, Any]) -> str:
     if has_amx(machine):
-        return ""
+        return f"{_MET} All bars are for processors with AMX, such as this one, or for every processor."
     return (
-        "The bars were set for a processor with AMX, where the engine is several times faster; this one has none, so "
-        "that ratios to a float32 server are lower here and everything beside the engine weighs less."
+        f"{_MET} Some bars are for processors with AMX, whose engines are several times faster than float32 on the "
+        f"same cores. This one has none ({processor_class(machine)}): what was measured stands beside them, and they "
+        "are not judged."
     )

@@ -41,7 +41,7 @@ def results() -> Results:
             figures = {"p50_ms": 1.0 + share, "p95_ms": 2.0 + share, "p99_ms": 3.0 + share, "refused": 0}
             results.add(Record("poisson", "vit-ti", "vitscope", f"{share} %", round_, figures))
         results.add(Record("poisson", "vit-ti", "engine", "one image", round_, {"run_ms": 10.0}))
-    machine = {"processor": "a processor", "instructions": "avx2"}
+    machine = {"processor": "a processor", "instructions": "avx2", "cores": "2 (of the machine)"}
     for section in ("served", "poisson"):
         results.circumstances[section] = {"when": "2026-01-02 03:04 UTC", "effort": "quick", "machine": machine}
     return results

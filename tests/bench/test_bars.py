@@ -21,6 +21,9 @@ def test_a_bar_is_judged_by_the_median_of_its_rounds(results: Results) -> None:
 def test_a_bar_can_be_missed(results: Results) -> None:
     for round_ in range(3):
         results.add(Record("served", "vit-ti", "plain", "32 clients", round_, {"rate": 100.0}))
+    assert bar("served ÷ the plain server, 32 clients").judge(results).word == "for AMX"
+    for found in results.circumstances.values():
+        found["machine"]["instructions"] = "amx_bf16"
     assert bar("served ÷ the plain server, 32 clients").judge(results).met is False
     verdict = bar("Poisson at 80 % of capacity: p99 ÷ T(1 image)").judge(results)
     assert verdict.figure is not None and verdict.figure.median == pytest.approx(8.3)

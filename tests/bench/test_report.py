@@ -7,13 +7,13 @@ import pytest
 from bench import report
 from bench.cli import main
 from bench.drawings import THROUGHPUT, draw
-from bench.results import Results
+from bench.results import Record, Results
 
 
-def test_the_page_begins_with_the_bars(results: Results) -> None:
+def test_the_page_begins_with_what_the_reader_gets(results: Results) -> None:
     page = report.render(results, [])
     headings = [line for line in page.splitlines() if line.startswith("## ")]
-    assert headings == ["## The bars", "## Ratios", "## Figures", "## Method", "## Machine"]
+    assert headings == ["## What you get", "## The bars", "## Ratios", "## Figures", "## Method", "## Machine"]
     assert "| served ÷ the combined limit, 32 clients | ViT-Ti/16 | ≥ 0.90 | 0.95 | 0.80 – 1.00 | met |" in page
     assert "| Poisson at 80 % of capacity: refusals | ViT-Ti/16 | ≤ 0.00 | 0.00 | 0.00 – 0.00 | met |" in page
     assert "a processor" in page and "2026-01-02 03:04 UTC" in page
@@ -31,11 +31,24 @@ def test_ratios_come_before_figures_and_leave_gaps_where_nothing_was_measured(re
     assert "| ViT-Ti/16 | 8 clients | – | – | – |" in ratios
 
 
-def test_the_machine_without_amx_is_named(results: Results) -> None:
-    assert "this one has none" in report.render(results, [])
+def test_the_opening_has_the_figures_of_a_user(results: Results) -> None:
+    opening = report.render(results, []).split("## The bars")[0]
+    assert "On a processor, 2 cores (AVX2, no AMX):" in opening
+    assert "| ViT-Ti/16 | 2.0 ms | 95.0 | – | – | – |" in opening
+
+
+def test_bars_are_by_class_of_processor(results: Results) -> None:
+    for round_ in range(3):
+        results.add(Record("served", "vit-ti", "plain", "32 clients", round_, {"rate": 100.0}))
+    line = "| served ÷ the plain server, 32 clients | ViT-Ti/16 | ≥ 3.50 | 0.95 | 0.40 – 2.00 | "
+    page = report.render(results, [])
+    assert f"{line}for AMX |" in page
+    assert "This one has none (AVX2, no AMX)" in page
     for circumstances in results.circumstances.values():
         circumstances["machine"]["instructions"] = "amx_tile, amx_bf16"
-    assert "this one has none" not in report.render(results, [])
+    page = report.render(results, [])
+    assert f"{line}**missed** |" in page
+    assert "has none" not in page
 
 
 def test_remarks_stand_below_the_verdicts(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
