@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 NAVIGATION = {
     "Start": ["client", "finetune", "export", "../examples/fashion/README"],
     "Operate": ["operate", "serve", "images", "gpu", "envoy", "dashboard", "loadtest"],
-    "Reference": ["python", "protos", "metrics", "bundle", "benchmarks", "../CHANGELOG"],
+    "Reference": ["python", "protos", "metrics", "bundle", "benchmarks", "compare", "../CHANGELOG"],
     "Internals": ["architecture", "../CONTRIBUTING"],
 }
 PAGES = {caption: [f"docs/{page}".replace("docs/../", "") for page in pages] for caption, pages in NAVIGATION.items()}
