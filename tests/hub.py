@@ -68,7 +68,9 @@ def serve(models: Mapping[str, Path], closed: frozenset[str] = frozenset()) -> I
 @contextmanager
 def client_of(hub: Hub, cache: Path, monkeypatch: Any) -> Iterator[Hub]:
     """Point the hub's client in this process at a stand-in, with a cache of its own."""
+    template = "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", hub.url + template)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
@@ -79,9 +81,8 @@ def client_of(hub: Hub, cache: Path, monkeypatch: Any) -> Iterator[Hub]:
 def _answer(hub: Hub, path: str) -> tuple[int, bytes, dict[str, str]]:
     for name, folder in hub.models.items():
         files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-        if path.startswith((f"/api/models/{name}/", f"/{name}/resolve/")) or path == f"/api/models/{name}":
-            if name in hub.closed:
-                return 403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted."}
+        if name in hub.closed and path.startswith((f"/api/models/{name}", f"/{name}/resolve/")):
+            return 403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted."}
         if path == f"/api/models/{name}" or path.startswith(f"/api/models/{name}/revision/"):
             listing = [{"rfilename": file} for file in files]
             return 200, json.dumps({"id": name, "sha": COMMIT, "siblings": listing}).encode(), {}

@@ -40,7 +40,9 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
             processor = AutoImageProcessor.from_pretrained(scratch, backend="pil", trust_remote_code=False)
         except Exception as error:  # whatever its constructor makes of settings that it does not understand
             if code := _code(settings):
-                raise ExportError(f"{option}: its image processor is {custom_code(code)}") from error
+                raise ExportError(
+                    f"{option}: its image processor is {custom_code(code)} (give one with --processor FOLDER_OR_ID)"
+                ) from error
             reason = one_line(error).replace(scratch, folder.name)
             raise ExportError(
                 f"{option}: its image processor cannot be loaded by transformers: {type(error).__name__}: {reason}"

@@ -1,12 +1,15 @@
 """The weight files of a checkpoint: which ones transformers loads, and whether they are what they say."""
 
 import json
+import pickle
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vitscope.export.checkpoint.files import read_json, refuse_pointer
+import torch
+
+from vitscope.export.checkpoint.files import one_line, read_json, refuse_pointer
 from vitscope.export.errors import ExportError
 
 # In the order in which transformers looks for them: whole, then in shards that the index names; safetensors first.
@@ -72,17 +75,40 @@ def shards(index: Mapping[str, Any], name: str, option: str) -> list[str]:
 
 
 def check_file(path: Path, option: str) -> None:
-    """Raise ExportError for a pointer, a safetensors file that is cut short, and weights that are quantised."""
+    """Raise ExportError for a pointer, a file that is cut short or holds objects, and weights that are quantised."""
     refuse_pointer(path, option)
-    if path.suffix != ".safetensors":
-        return
-    for name, tensor in _header(path, option).items():
-        kind = tensor.get("dtype") if isinstance(tensor, dict) else None
-        if name != "__metadata__" and kind not in _FLOATS | _COUNTERS:
+    kinds: Mapping[str, str] = {}
+    if path.suffix == ".safetensors":
+        kinds = {name: str(t.get("dtype")) for name, t in _header(path, option).items() if name != "__metadata__"}
+    elif path.suffix == ".bin":
+        kinds = _pickled(path, option)
+    for name, kind in kinds.items():
+        if kind not in _FLOATS | _COUNTERS:
             raise ExportError(
                 f"{option}: {name} in {path.name} is {kind}: quantised weights, whose scales export does not know; "
                 "accepted: float32, float16 or bfloat16 (dequantise first, or export the checkpoint it was made from)"
             )
+
+
+def _pickled(path: Path, option: str) -> dict[str, str]:
+    """Return the kinds of the tensors of a pickle. Nothing in it is run, and no tensor read."""
+    try:
+        found = torch.load(path, map_location="meta", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ExportError(
+            f"{option}: {path.name} holds more than tensors, and export never runs what a file holds "
+            f"({one_line(error)[:160]}); accepted: a state_dict, best as safetensors"
+        ) from error
+    except Exception as error:  # whatever torch makes of a file that is damaged or of another format
+        raise ExportError(
+            f"{option}: {path.name} is damaged, cut short or of another format: {type(error).__name__}: "
+            f"{one_line(error)[:160]}"
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        raise ExportError(f"{option}: {path.name} is not a dictionary of tensors; accepted: a state_dict")
+    names = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+    names |= {torch.int64: "I64", torch.int32: "I32", torch.bool: "BOOL"}
+    return {name: names.get(t.dtype, str(t.dtype).removeprefix("torch.")) for name, t in found.items()}
 
 
 def _header(path: Path, option: str) -> dict[str, Any]:
