@@ -22,6 +22,7 @@ from vitscope.export.certificate.images import ImageSet, check_images, find_imag
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
+from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import (
     check_multiple,
     freeze_positions,
@@ -29,7 +30,7 @@ from vitscope.export.checkpoint.positions import (
     patch_size,
     token_geometry,
 )
-from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size, prepare
+from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
@@ -75,6 +76,7 @@ class Export:
             check_multiple(job.size, patch_size(model, family))
             self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
+        check_contract(self.processor)
         self.tokens = token_geometry(model, family, self.size)
         self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
 
