@@ -50,7 +50,7 @@ def test_steps_that_are_switched_off_are_neutral() -> None:
     ("processor", "named"),
     [
         (BitImageProcessorPil(do_center_crop=False), "size"),
-        (BitImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 64}), "size"),
+        (ViTImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 64}), "size"),
         (ViTImageProcessorPil(do_resize=False), "do_resize"),
         (ViTImageProcessorPil(resample=4), "resample"),
         (ViTImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean .*one value, or three"),
