@@ -156,10 +156,15 @@ class Graph(Strict):
 
 
 class Provenance(Strict):
-    """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine."""
+    """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine.
+
+    processor: the class of the image processor that prepared images in training, and its backend as far as the
+    checkpoint tells: pil, torchvision, or either. The server resizes as Pillow does. Empty in older bundles.
+    """
 
     source: str
     weights_sha256: Sha256
+    processor: str = ""
     tools: dict[str, str]
 
 

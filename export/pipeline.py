@@ -169,6 +169,7 @@ class Export:
             provenance=Provenance(
                 source=self.checkpoint.source,
                 weights_sha256=self.checkpoint.weights_sha256,
+                processor=self.checkpoint.trained_with,
                 tools={tool: version(tool) for tool in (*TOOLS, *(["nncf"] if self.job.int8 else []))},
             ),
             files=self.writer.files(),

@@ -37,7 +37,7 @@ class Checkpoint:
 
     folder: holds the files (for a hub id, in the local cache). source: folder name or hub id, for the manifest.
     weights_sha256: of configuration and weights together, those of an adapter and its base among them. labels: class
-    names in the order of the logits. notes: what the user should know of how it was read.
+    names in the order of the logits. trained_with: class and backend of the image processor in training. notes: what the user should know of how it was read.
     """
 
     model: Any
@@ -47,6 +47,7 @@ class Checkpoint:
     source: str
     weights_sha256: str
     labels: tuple[str, ...]
+    trained_with: str
     notes: tuple[str, ...] = ()
 
     @property
@@ -84,14 +85,14 @@ def load_checkpoint(
             (view / file.name).symlink_to(file.resolve())
         model, family, others = _load(view, adapter, given is not None)
         image = _processor_place(processor, place, model_place)
-        loaded, processor_notes = load_processor(
+        loaded, trained_with, processor_notes = load_processor(
             image.folder, view / CONFIG, "--processor" if processor else _OPTION, _hint(config)
         )
     _check_finite(model)
     names = config_labels(model.config)
     notes = (*notes, *_left_over(files, unused, others, place, model_place, adapter), *processor_notes)
     digest = _digest(place, model_place, image, files, adapter, given)
-    return Checkpoint(model, loaded, family, place.folder, place.name, digest, names, notes)
+    return Checkpoint(model, loaded, family, place.folder, place.name, digest, names, trained_with, notes)
 
 
 def _load(view: Path, adapter: Adapter | None, labels_given: bool) -> tuple[Any, Family, tuple[str, ...]]:

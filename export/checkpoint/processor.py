@@ -19,8 +19,10 @@ def processor_files(folder: Path) -> list[Path]:
     return [folder / name for name in (PROCESSORS[1], PROCESSORS[0]) if (folder / name).is_file()]
 
 
-def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> tuple[Any, tuple[str, ...]]:
-    """Load the image processor with Pillow as its backend, and return notes on how it is read.
+def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> tuple[Any, str, tuple[str, ...]]:
+    """Load the image processor with Pillow as its backend.
+
+    Returns it, the class and backend that images had in training, and notes on how it is read.
 
     config: a config.json that transformers can read; it names the processor where its own file does not. hint: where
     to take it from if the folder has none. Raises ExportError if there is none, or if it is not of transformers.
@@ -47,7 +49,16 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
             raise ExportError(
                 f"{option}: its image processor cannot be loaded by transformers: {type(error).__name__}: {reason}"
             ) from error
-    return processor, _notes(settings, processor, option)
+    return processor, _trained_with(settings, processor), _notes(settings, processor, option)
+
+
+def _trained_with(settings: Mapping[str, Any], processor: Any) -> str:
+    kind = settings.get("image_processor_type")
+    if not kind and (former := settings.get("feature_extractor_type")):
+        return f"{former} (pil)"
+    kind = str(kind or type(processor).__name__.removesuffix("Pil"))
+    # Transformers 4 said Fast where it used torchvision; transformers 5 uses what is installed, and does not say.
+    return f"{kind} ({'torchvision' if kind.endswith('Fast') else 'torchvision or pil'})"
 
 
 def _settings(folder: Path, option: str) -> dict[str, Any] | None:

@@ -81,14 +81,20 @@ def _deeper(text: str, folder: Path, needed: str | None) -> str:
         return ""
     found = [
         path
-        for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+        for path in sorted(folder.iterdir(), key=_step)
         if path.is_dir() and (has_weights(path) or (path / ADAPTER).is_file()) and (not needed or _is_model(path))
     ]
     if not found:
         return ""
     names = ", ".join(f"{path.name}/" for path in found[-_NAMED:])
-    has = "has one" if needed else "has them"
+    has = f"{'has' if len(found) == 1 else 'have'} {'one' if needed else 'them'}"
     return f", but {names} {has}: give {text.rstrip('/')}/{found[-1].name}"
+
+
+def _step(path: Path) -> tuple[int, str]:
+    """Return what a Trainer's folders are sorted by: their number of steps."""
+    number = path.name.rpartition("-")[2]
+    return (int(number) if number.isdecimal() else 0, path.name)
 
 
 def _is_model(path: Path) -> bool:

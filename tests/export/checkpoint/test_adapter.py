@@ -183,5 +183,5 @@ def test_several_adapters(base: Any, copied: Path, checkpoints: dict[str, Path])
     ]
     for name in ("config.json", "model.safetensors"):
         (copied / name).unlink()
-    with pytest.raises(ExportError, match=r"no config.json, but .*summer/.* has one: give .*"):
+    with pytest.raises(ExportError, match=r"no config.json, but .*summer/.* have one: give .*"):
         load_checkpoint(str(copied))
