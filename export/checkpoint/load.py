@@ -37,7 +37,8 @@ class Checkpoint:
 
     folder: holds the files (for a hub id, in the local cache). source: folder name or hub id, for the manifest.
     weights_sha256: of configuration and weights together, those of an adapter and its base among them. labels: class
-    names in the order of the logits. trained_with: class and backend of the image processor in training. notes: what the user should know of how it was read.
+    names in the order of the logits. trained_with: class and backend of the image processor in training. notes: what
+    the user should know of how it was read.
     """
 
     model: Any

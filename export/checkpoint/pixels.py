@@ -94,7 +94,8 @@ def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
 
 
 def _normalised(pixels: np.ndarray, contract: InputContract) -> np.ndarray:
-    return (pixels * contract.rescale - np.array(contract.mean)) / np.array(contract.std)
+    normalised: np.ndarray = (pixels * contract.rescale - np.array(contract.mean)) / np.array(contract.std)
+    return normalised
 
 
 def _apart(pixels: np.ndarray, expected: np.ndarray, found: np.ndarray, contract: InputContract) -> float:

@@ -1,10 +1,7 @@
 """The image processor is the one that transformers takes, from wherever it is."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from tests.export.checkpoint.edits import edit
 from tests.hub import client_of, serve
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.pixels import prepare
+from vitscope.export.cli import main
 from vitscope.export.errors import ExportError
 
 NOISE = Image.fromarray(np.random.default_rng(4).integers(0, 256, (70, 90, 3), np.uint8))
@@ -122,24 +120,21 @@ def test_settings_that_make_no_sense_are_explained(copied: Path, changes: Any, m
     refused(copied, message)
 
 
-def test_the_command_says_what_it_is_made_of(copied: Path, tmp_path: Path) -> None:
+def test_the_command_says_what_it_is_made_of(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another size than the position table's, names of a file, and sides as lists with --size."""
+    monkeypatch.setenv("COLUMNS", "200")
     edit(copied / "preprocessor_config.json", size={"height": 48, "width": 48}, image_mean=0.5)
     edit(copied / "config.json", patch_size=[8, 8], image_size=[32, 32])
     (tmp_path / "names.json").write_text(json.dumps(["a", "b", "c", "d", "e"]))
-    script = """if True:
-        import sys
-        from vitscope.export.cli import main
-        for more in ([], ["--size", "40"]):
-            print(main([*sys.argv[1:], *more]))
-    """
-    arguments = [str(copied), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments, "--labels", str(tmp_path / "names.json")],
-        capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-    assert done.stdout.split() == ["0", "0"], done.stderr
-    assert done.stderr.count("its image processor makes 48x48, and config.json says 32x32") == 1
+    arguments = [str(copied), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate", "--no-attention"]
+    arguments += ["--labels", str(tmp_path / "names.json")]
+    assert main(arguments) == 0
+    warning = "warning: CHECKPOINT: its image processor makes 48x48, and config.json says 32x32"
+    assert warning in capsys.readouterr().err
+    assert main([*arguments, "--size", "40"]) == 0
+    assert "warning" not in capsys.readouterr().err
     first, second = (json.loads((tmp_path / f"models/x/{n}/manifest.json").read_text()) for n in (1, 2))
     assert (first["input"]["height"], second["input"]["height"]) == (48, 40)
     assert first["provenance"]["processor"] == "ViTImageProcessor (torchvision or pil)"
