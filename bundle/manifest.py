@@ -14,6 +14,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]  # of an output or an explanation method
 Three = tuple[float, float, float]
+Grey = Annotated[int, Field(ge=0, le=255)]
 
 # The two graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last.
 GraphName = Literal["classify", "attention"]
@@ -33,13 +34,15 @@ class Strict(BaseModel):
 
 
 class Resize(Strict):
-    """The resize of an image to the model's input, before the centre crop.
+    """The resize of an image, before it is cropped or padded to the model's input. Antialiased, as in Pillow.
 
     squash: to `height` x `width`. shortest_edge: the shorter side to `edge`, the longer one to
-    floor(edge * longer / shorter). Antialiased, as in Pillow.
+    floor(edge * longer / shorter). letterbox: into `height` x `width` with its aspect ratio, sides rounded down; with
+    `edge` the shorter side to `edge`, but where the longer one would then exceed `height` (= `width`) it becomes that,
+    and the shorter one is rounded to the nearest pixel. none: not at all.
     """
 
-    mode: Literal["squash", "shortest_edge"]
+    mode: Literal["squash", "shortest_edge", "letterbox", "none"]
     height: Positive | None = None
     width: Positive | None = None
     edge: Positive | None = None
@@ -47,32 +50,58 @@ class Resize(Strict):
 
     @model_validator(mode="after")
     def _sizes_of_the_mode(self) -> Self:
-        squash = self.mode == "squash"
-        if squash != (self.height is not None and self.width is not None) or squash == (self.edge is not None):
-            raise ValueError("squash needs height and width, shortest_edge needs edge, and neither takes the other's")
+        sides = (self.height is not None) + (self.width is not None)
+        if sides != (2 if self.mode in ("squash", "letterbox") else 0):
+            raise ValueError("squash and letterbox need height and width, the others take neither")
+        if self.mode != "letterbox" and (self.edge is not None) != (self.mode == "shortest_edge"):
+            raise ValueError("shortest_edge needs edge, and of the others only letterbox takes it")
+        if self.mode == "letterbox" and self.edge is not None and self.height != self.width:
+            raise ValueError("letterbox with edge needs a height that equals its width")
         return self
 
 
-class InputContract(Strict):
-    """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and centre-cropped.
+class Padding(Strict):
+    """What surrounds an image that is smaller than the model's input.
 
-    Resize and crop are those of the checkpoint's own processor. `rescale`, `mean` and `std` (0..1) are applied inside
-    the graphs; they are here for information.
+    place: of the image, in the centre (rounded down and to the right), or at the start, with all padding below and to
+    the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour is
+    the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
+    """
+
+    place: Literal["centre", "start"]
+    fill: tuple[Grey, Grey, Grey] = (0, 0, 0)
+
+
+class InputContract(Strict):
+    """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and then cropped at the centre or padded.
+
+    Resize, crop and padding are those of the checkpoint's own processor. `rescale`, `mean` and `std` (0..1) are applied
+    inside the graphs; they are here for information. padding: None if no image is ever smaller than the input.
     """
 
     height: Positive
     width: Positive
     colour: Literal["RGB"] = "RGB"
     resize: Resize
+    padding: Padding | None = None
     rescale: float = 1 / 255
     mean: Three
     std: Three
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
-        smallest = (self.resize.height, self.resize.width) if self.resize.edge is None else (self.resize.edge,) * 2
-        if any(crop > (side or 0) for crop, side in zip((self.height, self.width), smallest, strict=True)):
-            raise ValueError(f"a crop of {self.height}x{self.width} does not fit in a resize to {smallest}")
+        resize, size = self.resize, (self.height, self.width)
+        largest = (resize.height, resize.width) if resize.mode in ("squash", "letterbox") else (resize.edge,) * 2
+        if self.padding is None:
+            if resize.mode in ("letterbox", "none"):
+                raise ValueError(f"resize {resize.mode} needs padding")
+            if any(crop > (side or 0) for crop, side in zip(size, largest, strict=True)):
+                raise ValueError(f"a crop of {self.height}x{self.width} does not fit in a resize to {largest}")
+        elif self.padding.place == "start" and (
+            resize.mode in ("shortest_edge", "none")
+            or any((side or 0) > given for side, given in zip(largest, size, strict=True))
+        ):
+            raise ValueError(f"a resize to {largest} may exceed {self.height}x{self.width}, and is not cropped")
         return self
 
 
@@ -127,10 +156,15 @@ class Graph(Strict):
 
 
 class Provenance(Strict):
-    """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine."""
+    """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine.
+
+    processor: the class of the image processor that prepared images in training, and its backend as far as the
+    checkpoint tells: pil, torchvision, or either. The server resizes as Pillow does. Empty in older bundles.
+    """
 
     source: str
     weights_sha256: Sha256
+    processor: str = ""
     tools: dict[str, str]
 
 

@@ -48,11 +48,13 @@ class InputContract:
     height: int
     """Height of the input in pixels."""
     resize_mode: str
-    """One of "squash" and "shortest_edge". "squash": both sides are scaled to the input size and the aspect ratio is
-    lost. "shortest_edge": the shorter side is scaled to a fixed length, the aspect ratio is kept and a centre crop
-    follows."""
+    """One of "squash", "shortest_edge", "letterbox" and "none". "squash": both sides are scaled to the input size and
+    the aspect ratio is lost. "shortest_edge": the shorter side is scaled to a fixed length, the aspect ratio is kept
+    and a centre crop follows. "letterbox": the whole image is scaled into a size, its aspect ratio is kept and padding
+    follows. "none": the image is cropped or padded as it is."""
     resize_to: tuple[int, ...]
-    """Size before the crop in pixels: (width, height) for "squash", (shortest edge,) for "shortest_edge"."""
+    """Size before crop and padding in pixels: (width, height) for "squash" and, as the most, for "letterbox", (shortest
+    edge,) for "shortest_edge", empty for "none"."""
     interpolation: str
     """Resampling filter: "nearest", "bilinear", "bicubic" or "lanczos"; all but "nearest" are antialiased."""
     mean: tuple[float, ...]

@@ -1,5 +1,6 @@
 """One export from start to end: load, compare, trace, check, publish."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,8 +22,15 @@ from vitscope.export.certificate.images import ImageSet, check_images, find_imag
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
-from vitscope.export.checkpoint.positions import check_multiple, freeze_positions, patch_size, token_geometry
-from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size, prepare
+from vitscope.export.checkpoint.pixels import check_contract, prepare
+from vitscope.export.checkpoint.positions import (
+    check_multiple,
+    freeze_positions,
+    native_size,
+    patch_size,
+    token_geometry,
+)
+from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
@@ -49,7 +57,7 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     # The writer comes first, so that a destination that cannot be written fails before the long stages.
     with BundleWriter(job.models, job.name, job.version) as writer:
         with reporter.stage("loading the checkpoint"):
-            checkpoint = load_checkpoint(job.checkpoint)
+            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels)
         path, images = Export(job, checkpoint, writer, reporter).run()
     return open_bundle(path), images
 
@@ -68,12 +76,15 @@ class Export:
             check_multiple(job.size, patch_size(model, family))
             self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
+        check_contract(self.processor)
         self.tokens = token_geometry(model, family, self.size)
         self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
         model, family = self.checkpoint.model, self.checkpoint.family
+        for note in (*self.checkpoint.notes, *self._size_note()):
+            self.reporter.warn(note)
         for label in self.checkpoint.repeated_labels:
             self.reporter.warn(
                 f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
@@ -89,6 +100,16 @@ class Export:
         self.writer.save_explain(explain_arrays(model, family))
         self.writer.save_certificate(certificate)
         return self.writer.publish(self._manifest()), images
+
+    def _size_note(self) -> Iterable[str]:
+        """Return a warning if the processor's size, which nobody asked for, is not that of the position table."""
+        family = self.checkpoint.family
+        native = native_size(self.checkpoint.model, family)
+        if not self.job.size and self.size != native and not family.always_interpolates:
+            yield (
+                f"CHECKPOINT: its image processor makes {self.size}, and config.json says {native}: the position table "
+                f"is interpolated, where transformers would refuse; --size {native} exports at the other size"
+            )
 
     def _images(self) -> ImageSet:
         images = find_images(self.job.calibration, self.checkpoint.folder, self.job.variants)
@@ -148,6 +169,7 @@ class Export:
             provenance=Provenance(
                 source=self.checkpoint.source,
                 weights_sha256=self.checkpoint.weights_sha256,
+                processor=self.checkpoint.trained_with,
                 tools={tool: version(tool) for tool in (*TOOLS, *(["nncf"] if self.job.int8 else []))},
             ),
             files=self.writer.files(),

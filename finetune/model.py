@@ -54,4 +54,6 @@ def _label_maps(labels: list[str]) -> dict[str, Any]:
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),
         "label2id": {name: index for index, name in enumerate(labels)},
+        # What cross-entropy trains, whatever the base was: its activation is softmax.
+        "problem_type": "single_label_classification",
     }

@@ -63,14 +63,14 @@ def description(model: Model) -> RenderableType:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     tokens, box, source = model.tokens, model.input, model.provenance
-    mode = box.resize_mode.replace("_", " ")
+    mode = " ".join((box.resize_mode.replace("_", " "), *(["to"] if box.resize_to else [])))
     rows: list[tuple[str, RenderableType]] = [
         ("model", Text.assemble((model.name, "bold"), f" v{model.version}, ", _state(model))),
         ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
         ("labels", f"{len(model.labels)}: {_some(model.labels)}"),
         (
             "input",
-            f"{box.width} × {box.height}, {mode} to {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
+            f"{box.width} × {box.height}, {mode} {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
             f"mean {_numbers(box.mean)}, std {_numbers(box.std)}",
         ),
         (

@@ -10,8 +10,9 @@ import torch
 
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import Checkpoint
+from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.positions import native_size, token_geometry
-from vitscope.export.checkpoint.preprocess import output_size, prepare
+from vitscope.export.checkpoint.preprocess import output_size
 from vitscope.export.methods import Kept, Method, observe
 from vitscope.export.progress import Reporter
 

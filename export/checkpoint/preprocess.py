@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from PIL import Image
 from pydantic import ValidationError
 from transformers.image_processing_backends import PilBackend
 
-from vitscope.bundle import InputContract, Resize
+from vitscope.bundle import InputContract, Padding, Resize
+from vitscope.export.checkpoint.fitting import fit_to as _fit_to
+from vitscope.export.checkpoint.size import Size, cropped_size, output_size, padded_size, plain, setting_error
 from vitscope.export.errors import ExportError
+
+__all__ = ["Size", "fit_to", "input_contract", "output_size"]
 
 MAX_SIDE = 4096  # pixels
 
@@ -25,136 +27,115 @@ _INTERPOLATIONS: dict[int, Interpolation] = {
 }
 
 
-@dataclass(frozen=True)
-class Size:
-    """Input size in pixels."""
-
-    height: int
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.height}x{self.width}"
-
-
 def input_contract(processor: Any) -> InputContract:
     """Translate the processor's settings into the preprocessing that the server has to apply.
 
     Raises ExportError for steps that the contract cannot express: preprocessing must equal that of the training.
     """
     _refuse_own_steps(processor)
-    if not processor.do_resize:
-        raise _error("do_resize", False, "true: the server takes images of any size")
     mean = _channels(processor, "image_mean", 0.0, "finite numbers", math.isfinite)
     std = _channels(processor, "image_std", 1.0, "finite numbers above 0", _is_scale)
     if processor.do_rescale and not _is_scale(processor.rescale_factor):
-        raise _error("rescale_factor", processor.rescale_factor, "a finite number above 0")
-    if processor.resample not in _INTERPOLATIONS:
-        raise _error("resample", processor.resample, ", ".join(f"{int(n)} ({t})" for n, t in _INTERPOLATIONS.items()))
-    resized, size = _resize(processor), output_size(processor)
+        raise setting_error("rescale_factor", processor.rescale_factor, "a finite number above 0")
+    size, resized = output_size(processor), _resize(processor)
     if (side := max(size.height, size.width, resized.height or 0, resized.width or 0, resized.edge or 0)) > MAX_SIDE:
         raise ExportError(
             f"input size: a side of {side:,} pixels, by preprocessor_config.json or --size; "
             f"accepted: up to {MAX_SIDE:,}"
         )
+    rescale = processor.rescale_factor if processor.do_rescale else 1.0
     try:
         return InputContract(
             height=size.height,
             width=size.width,
             resize=resized,
-            rescale=processor.rescale_factor if processor.do_rescale else 1.0,
+            padding=_padding(processor, resized, size, [value / rescale for value in mean]),
+            rescale=rescale,
             mean=mean,
             std=std,
         )
     except ValidationError as error:
-        raise ExportError(f"CHECKPOINT: preprocessor_config.json: {error.errors()[0]['msg']}") from error
-
-
-def output_size(processor: Any) -> Size:
-    """Return the processor's output size. Raises ExportError if it depends on the image."""
-    given = processor.crop_size if _crops(processor) else processor.size
-    if not given.height or not given.width:
-        raise _error("size", _plain(given), "height and width, or shortest_edge followed by a centre crop")
-    return Size(given.height, given.width)
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ExportError(f"CHECKPOINT: preprocessor_config.json: {reason}") from error
 
 
 def fit_to(processor: Any, size: Size) -> Any:
-    """Return the same processor for another input size. The crop keeps its share of the resized image."""
+    """Return the same processor for another input size. Raises ExportError as `input_contract` does."""
     _refuse_own_steps(processor)
-    before = output_size(processor)
-    if size == before:
-        return processor
-    target = {"height": size.height, "width": size.width}
-    if not _crops(processor):
-        changes = {"size": target}
-    elif processor.size.shortest_edge:
-        zoom = max(size.height / before.height, size.width / before.width)
-        edge = max(round(processor.size.shortest_edge * zoom), size.height, size.width)
-        changes = {"size": {"shortest_edge": edge}, "crop_size": target}
-    else:
-        resized = {
-            "height": round(processor.size.height * size.height / before.height),
-            "width": round(processor.size.width * size.width / before.width),
-        }
-        changes = {"size": resized, "crop_size": target}
-    return type(processor)(**{**processor.to_dict(), **changes})
-
-
-def prepare(processor: Any, image: Image.Image) -> tuple[np.ndarray, torch.Tensor]:
-    """Prepare one RGB image for both sides of the comparison.
-
-    Returns uint8 [H, W, 3], resized and cropped, for the graphs; and float32 [3, H, W], also rescaled and normalised by
-    the processor, for the checkpoint.
-    """
-    pixels = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
-    tensor = processor(image, return_tensors="pt")["pixel_values"][0]
-    return np.ascontiguousarray(pixels.transpose(1, 2, 0)), tensor
+    return _fit_to(processor, size)
 
 
 def _resize(processor: Any) -> Resize:
-    size, interpolation = processor.size, _INTERPOLATIONS[processor.resample]
-    if size.shortest_edge and not size.longest_edge and _crops(processor):
+    """Translate `size`, whose keys transformers looks at in this order."""
+    if not processor.do_resize:
+        return Resize(mode="none", interpolation="nearest")
+    size, interpolation = processor.size, _interpolation(processor)
+    if size.shortest_edge and size.longest_edge:
+        longest = size.longest_edge
+        return Resize(
+            mode="letterbox", height=longest, width=longest, edge=size.shortest_edge, interpolation=interpolation
+        )
+    if size.shortest_edge:
         return Resize(mode="shortest_edge", edge=size.shortest_edge, interpolation=interpolation)
+    if size.max_height and size.max_width:
+        return Resize(mode="letterbox", height=size.max_height, width=size.max_width, interpolation=interpolation)
     if size.height and size.width:
         return Resize(mode="squash", height=size.height, width=size.width, interpolation=interpolation)
-    raise _error("size", _plain(size), "height and width, or shortest_edge followed by a centre crop")
+    raise setting_error("size", plain(size), "height and width, max_height and max_width, or shortest_edge")
+
+
+def _interpolation(processor: Any) -> Interpolation:
+    resample = processor.resample
+    if resample is None or isinstance(resample, str):
+        return "bilinear"  # so transformers reads text with Pillow
+    if resample not in _INTERPOLATIONS:
+        raise setting_error("resample", resample, ", ".join(f"{int(n)} ({t})" for n, t in _INTERPOLATIONS.items()))
+    return _INTERPOLATIONS[resample]
+
+
+def _padding(processor: Any, resize: Resize, size: Size, zero: list[float]) -> Padding | None:
+    """Return what surrounds an image that is smaller than the input, or None if none ever is.
+
+    A crop that is larger than the image pads it with black, all around. `do_pad` pads with zeros after normalisation.
+    zero: the grey level that becomes zero, for each channel.
+    """
+    if cropped_size(processor):
+        smallest = (resize.height, resize.width) if resize.mode == "squash" else (resize.edge,) * 2
+        bounded = resize.mode in ("squash", "shortest_edge")
+        fits = bounded and (smallest[0] or 0) >= size.height and (smallest[1] or 0) >= size.width
+        return None if fits else Padding(place="centre")
+    if not padded_size(processor) or (resize.mode == "squash" and (resize.height, resize.width) == astuple(size)):
+        return None
+    if not all(0 <= value <= 255 for value in zero):
+        raise setting_error("image_mean", zero, "grey levels of 0 to 255 where images are padded")
+    red, green, blue = (min(255, int(value + 0.5)) for value in zero)
+    return Padding(place="start", fill=(red, green, blue))
 
 
 def _refuse_own_steps(processor: Any) -> None:
     """Raise ExportError for a processor whose settings alone do not say what it does."""
     kind = type(processor)
-    standard = ("_preprocess", "resize", "center_crop", "rescale", "normalize")
+    standard = ("_preprocess", "resize", "center_crop", "pad", "rescale", "normalize")
     if not isinstance(processor, PilBackend) or any(getattr(kind, f) is not getattr(PilBackend, f) for f in standard):
         raise ExportError(
             f"CHECKPOINT: its image processor {kind.__name__} has steps of its own; supported are those with plain "
-            "resize, centre crop, rescale and normalise (ViT, DeiT, Bit, CLIP image processors and the like)"
+            "resize, centre crop, padding, rescale and normalise (ViT, DeiT, Bit, CLIP image processors and the like)"
         )
-    if getattr(processor, "do_pad", None):
-        raise _error("do_pad", True, "false")
 
 
 def _channels(
     processor: Any, name: str, neutral: float, accepted: str, accepts: Callable[[float], bool]
 ) -> tuple[float, float, float]:
     values = getattr(processor, name) if processor.do_normalize else [neutral] * 3
+    if isinstance(values, int | float):
+        values = [values] * 3
     if not isinstance(values, list | tuple) or len(values) != 3:
-        raise _error(name, values, "three values, one for each of red, green and blue")
+        raise setting_error(name, values, "one value, or three for red, green and blue")
     if not all(isinstance(value, int | float) and accepts(value) for value in values):
-        raise _error(name, values, accepted)
+        raise setting_error(name, values, accepted)
     red, green, blue = map(float, values)
     return red, green, blue
 
 
 def _is_scale(value: Any) -> bool:
     return isinstance(value, int | float) and 0 < value < math.inf
-
-
-def _crops(processor: Any) -> bool:
-    return bool(getattr(processor, "do_center_crop", False))
-
-
-def _plain(size: Any) -> dict[str, int]:
-    return {name: value for name, value in dict(size).items() if value is not None}
-
-
-def _error(name: str, found: object, accepted: str) -> ExportError:
-    return ExportError(f"CHECKPOINT: {name} in preprocessor_config.json is {found}; accepted: {accepted}")

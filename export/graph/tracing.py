@@ -13,6 +13,7 @@ from vitscope.bundle import Graph, GraphName, InputContract
 from vitscope.export.checkpoint.families import Family
 from vitscope.export.graph.attention import register
 from vitscope.export.graph.describe import GRAPHS
+from vitscope.export.graph.padding import exact_padding
 from vitscope.export.methods import Method, observe
 
 OPSET = 20
@@ -32,13 +33,15 @@ class PixelClassifier(torch.nn.Module):
         super().__init__()
         model.set_attn_implementation(register(methods))
         self.model, self.family, self.methods = model, family, tuple(methods)
+        self.padding = exact_padding(contract)
         mean, std = np.array(contract.mean), np.array(contract.std)
         self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))
         self.register_buffer("offset", torch.tensor(-mean / std, dtype=torch.float32))
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         # The cast comes first: TensorRT moves no uint8 around.
-        normalised = (pixels.to(torch.float32) * self.scale + self.offset).permute(0, 3, 1, 2)
+        levels = self.padding(pixels.to(torch.float32))
+        normalised = (levels * self.scale + self.offset).permute(0, 3, 1, 2)
         forward = observe(self.model, self.family, normalised, keep=lambda kept: kept)
         added = [method.trace(forward) for method in self.methods]
         return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))

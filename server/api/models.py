@@ -9,6 +9,7 @@ from vitscope.v1 import image_pb2, model_pb2
 RESIZE_MODES = {
     "squash": image_pb2.RESIZE_MODE_SQUASH,
     "shortest_edge": image_pb2.RESIZE_MODE_SHORTEST_EDGE,
+    "letterbox": image_pb2.RESIZE_MODE_LETTERBOX,
     "none": image_pb2.RESIZE_MODE_NONE,
 }
 _STATES = {
@@ -57,12 +58,12 @@ def to_model(model: ServedModel) -> model_pb2.Model:
 
 def _to_input(contract: InputContract) -> model_pb2.InputContract:
     resize = contract.resize
-    to = [resize.edge] if resize.edge is not None else [resize.width or 0, resize.height or 0]
+    to = [resize.edge] if resize.mode == "shortest_edge" else [resize.width, resize.height]
     return model_pb2.InputContract(
         width=contract.width,
         height=contract.height,
         resize_mode=RESIZE_MODES[resize.mode],
-        resize_to=to,
+        resize_to=[side for side in to if side is not None],
         interpolation=resize.interpolation,
         mean=contract.mean,
         std=contract.std,

@@ -13,7 +13,7 @@ class Geometry:
 
     Edge coordinates: x runs from 0 at the left edge of the upright image to image_width at its right edge.
     grid_to_image: (m0..m5), x = m0*c + m1*r + m2, y = m3*c + m4*r + m5 for continuous grid coordinates (c, r).
-    seen: (x0, y0, x1, y1), the part of the image under the grid.
+    seen: (x0, y0, x1, y1), the part of the image under the grid; the grid may reach beyond the image, over padding.
     """
 
     image_width: int
@@ -27,7 +27,7 @@ class Geometry:
     grid_cols: int
     grid_to_image: tuple[float, float, float, float, float, float]
     seen: tuple[float, float, float, float]
-    resize_mode: Literal["squash", "shortest_edge", "none"]
+    resize_mode: Literal["squash", "shortest_edge", "letterbox", "none"]
 
 
 def locate(
@@ -42,6 +42,8 @@ def locate(
     # Image pixels per model pixel. They differ between the axes, by rounding or by squashing.
     x_scale, y_scale = width / used.width, height / used.height
     x0, y0 = used.left * x_scale, used.top * y_scale
+    x1 = (used.left + tokens.grid_cols * tokens.patch_width) * x_scale
+    y1 = (used.top + tokens.grid_rows * tokens.patch_height) * y_scale
     return Geometry(
         image_width=width,
         image_height=height,
@@ -54,10 +56,10 @@ def locate(
         grid_cols=tokens.grid_cols,
         grid_to_image=(tokens.patch_width * x_scale, 0.0, x0, 0.0, tokens.patch_height * y_scale, y0),
         seen=(
-            x0,
-            y0,
-            (used.left + tokens.grid_cols * tokens.patch_width) * x_scale,
-            (used.top + tokens.grid_rows * tokens.patch_height) * y_scale,
+            max(0.0, x0),
+            max(0.0, y0),
+            min(float(width), x1) if contract.padding else x1,
+            min(float(height), y1) if contract.padding else y1,
         ),
         resize_mode="none" if fit is None else contract.resize.mode,
     )

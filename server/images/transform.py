@@ -1,17 +1,20 @@
-"""Resize and centre crop, as in the checkpoint's own processor."""
+"""Resize, centre crop and padding, as in the checkpoint's own processor."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from vitscope.bundle import InputContract
+from vitscope.bundle import InputContract, Resize
 from vitscope.server.images.resample import FILTERS
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The resize and crop of one image: to width x height, then to the model's input at (left, top). In pixels."""
+    """The resize and crop of one image: to width x height, then to the model's input at (left, top). In pixels.
+
+    left, top: negative where the image is padded on that side.
+    """
 
     width: int
     height: int
@@ -22,17 +25,37 @@ class Fit:
 def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
     """Compute the fit of an image of `size` (width, height) to the contract.
 
-    Rounding is that of the Pillow processors of transformers: the longer side of shortest_edge and the offsets of the
-    crop are rounded down.
+    Rounding is that of the Pillow processors of transformers. No side becomes less than 1.
     """
-    resize = contract.resize
-    if resize.edge is not None:
-        shorter = min(size)
-        width, height = (resize.edge * side // shorter for side in size)
-    else:
-        assert resize.width is not None and resize.height is not None  # ensured by the contract's validator
-        width, height = resize.width, resize.height
+    width, height = (max(1, side) for side in _resized(size, contract.resize))
+    if contract.padding and contract.padding.place == "start":
+        return Fit(width, height, 0, 0)
     return Fit(width, height, (width - contract.width) // 2, (height - contract.height) // 2)
+
+
+def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
+    """Return (width, height) after the resize."""
+    width, height = size
+    if resize.mode == "none":
+        return size
+    if resize.mode == "shortest_edge" and resize.edge is not None:
+        return resize.edge * width // min(size), resize.edge * height // min(size)
+    assert resize.width is not None and resize.height is not None  # ensured by the contract's validator
+    if resize.mode == "squash":
+        return resize.width, resize.height
+    # Floating point in the order of transformers, whose last digit decides where a side is rounded down.
+    if resize.edge is None:
+        scale = min(resize.height / height, resize.width / width)
+        return int(width * scale), int(height * scale)
+    longest, shorter, longer = resize.width, min(size), max(size)
+    edge, exact = resize.edge, float(resize.edge)
+    if float(longer) / float(shorter) * edge > longest:
+        exact = longest * float(shorter) / float(longer)
+        edge = round(exact)
+    if shorter == edge:
+        return size
+    other = int(exact * longer / shorter)
+    return (edge, other) if width < height else (other, edge)
 
 
 def transform(image: Image.Image, fit: Fit, contract: InputContract) -> np.ndarray:
@@ -45,8 +68,18 @@ def transform(image: Image.Image, fit: Fit, contract: InputContract) -> np.ndarr
 
 
 def crop(resized: np.ndarray, fit: Fit, contract: InputContract) -> np.ndarray:
-    """Crop uint8 [fit.height, fit.width, 3] to the model's input: C-contiguous, read-only, copied only if necessary."""
-    rows, columns = slice(fit.top, fit.top + contract.height), slice(fit.left, fit.left + contract.width)
-    pixels = np.ascontiguousarray(resized[rows, columns])
+    """Crop and pad uint8 [fit.height, fit.width, 3] to the model's input.
+
+    Returns it C-contiguous and read-only, copied only if necessary.
+    """
+    bottom, right = fit.top + contract.height, fit.left + contract.width
+    pixels = resized[max(0, fit.top) : bottom, max(0, fit.left) : right]
+    if contract.padding and pixels.shape[:2] != (contract.height, contract.width):
+        canvas = np.empty((contract.height, contract.width, 3), np.uint8)
+        canvas[:] = contract.padding.fill
+        top, left = max(0, -fit.top), max(0, -fit.left)
+        canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        pixels = canvas
+    pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False
     return pixels

@@ -24,7 +24,7 @@ def test_an_unknown_enum_value_is_unspecified(number: int) -> None:
 
 @pytest.mark.parametrize("name", ["stretch", "unspecified", "SQUASH"])
 def test_an_unknown_enum_name_is_refused(name: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"mode: '{name}'; accepted: squash, shortest_edge, none"):
+    with pytest.raises(InvalidRequest, match=f"mode: '{name}'; accepted: squash, shortest_edge, none, letterbox"):
         enum_value(image_pb2.ResizeMode, "RESIZE_MODE", "mode", name)
 
 

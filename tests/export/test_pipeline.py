@@ -14,7 +14,8 @@ from vitscope.bundle import Bundle, BundleError, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import Size, fit_to, prepare
+from vitscope.export.checkpoint.pixels import prepare
+from vitscope.export.checkpoint.preprocess import Size, fit_to
 from vitscope.export.errors import ExportError
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 

@@ -1,6 +1,7 @@
 """The whole stage on a data set of two colours, which a small ViT learns in seconds."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +77,19 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
-def test_a_checkpoint_can_be_the_base_of_the_next(checkpoint: Path, data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "next"
+@pytest.mark.parametrize("problem", [None, "multi_label_classification", "regression"])
+def test_a_checkpoint_can_be_the_base_of_the_next(
+    problem: str | None, checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    checkpoint, out = shutil.copytree(checkpoint, tmp_path / "checkpoint"), tmp_path / "next"
+    config = json.loads((checkpoint / "config.json").read_text())
+    assert config["problem_type"] == "single_label_classification"
+    (checkpoint / "config.json").write_text(json.dumps({**config, "problem_type": problem}))
     assert main([str(data), "--out", str(out), "--base", str(checkpoint), "--epochs", "1"]) == 0
     record = json.loads((out / "finetune.json").read_text())
     assert record["test_accuracy"] >= 0.95
     assert record["base"] == "checkpoint"  # its name, not its path
+    assert json.loads((out / "config.json").read_text())["problem_type"] == "single_label_classification"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ class _ResizeModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResizeMode
     RESIZE_MODE_SHORTEST_EDGE: _ResizeMode.ValueType  # 2
     """The shorter side is scaled to a fixed length, keeping the aspect ratio; a centre crop follows."""
     RESIZE_MODE_NONE: _ResizeMode.ValueType  # 3
-    """No resizing: the caller sent preprocessed pixels."""
+    """No resizing: the caller sent preprocessed pixels, or the model takes a crop of the image as it is."""
+    RESIZE_MODE_LETTERBOX: _ResizeMode.ValueType  # 4
+    """Scaled as a whole, keeping the aspect ratio, and padded to the input size. The grid then reaches beyond the image."""
 
 class ResizeMode(_ResizeMode, metaclass=_ResizeModeEnumTypeWrapper):
     """How an image is fitted to the model's input."""
@@ -44,7 +46,9 @@ RESIZE_MODE_SQUASH: ResizeMode.ValueType  # 1
 RESIZE_MODE_SHORTEST_EDGE: ResizeMode.ValueType  # 2
 """The shorter side is scaled to a fixed length, keeping the aspect ratio; a centre crop follows."""
 RESIZE_MODE_NONE: ResizeMode.ValueType  # 3
-"""No resizing: the caller sent preprocessed pixels."""
+"""No resizing: the caller sent preprocessed pixels, or the model takes a crop of the image as it is."""
+RESIZE_MODE_LETTERBOX: ResizeMode.ValueType  # 4
+"""Scaled as a whole, keeping the aspect ratio, and padded to the input size. The grid then reaches beyond the image."""
 Global___ResizeMode: _TypeAlias = ResizeMode  # noqa: Y015
 
 @_typing.final
@@ -165,7 +169,7 @@ class Geometry(_message.Message):
 
     @_builtins.property
     def seen(self) -> Global___Box:
-        """The part of the image that the model saw; the rest was cropped away."""
+        """The part of the image that the model saw; the rest was cropped away. Padding around the image is no part of it."""
 
     def __init__(
         self,

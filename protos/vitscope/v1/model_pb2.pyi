@@ -205,7 +205,9 @@ class InputContract(_message.Message):
     """Resampling filter: "nearest", "bilinear", "bicubic" or "lanczos"; always antialiased but for "nearest"."""
     @_builtins.property
     def resize_to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Size resized to before the crop: {width, height} when squashed, {shortest edge} otherwise."""
+        """Size resized to before the crop: {width, height} when squashed; the same, as the most, with a letterbox; {shortest
+        edge} with that; empty without a resize.
+        """
 
     @_builtins.property
     def mean(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

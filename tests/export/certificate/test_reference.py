@@ -8,7 +8,7 @@ import torch
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.certificate.reference import run_reference
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import prepare
+from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.methods import Attention
 from vitscope.export.progress import Silent
 

@@ -12,9 +12,12 @@ from transformers.models.convnext.image_processing_pil_convnext import ConvNextI
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from vitscope.export.checkpoint.preprocess import Size, fit_to, input_contract, prepare
+from vitscope.export.checkpoint.pixels import check_contract, prepare
+from vitscope.export.checkpoint.preprocess import Size, fit_to, input_contract
 from vitscope.export.errors import ExportError
 
+SQUARE = {"height": 32, "width": 32}
+BOX = {"shortest_edge": 32, "longest_edge": 32}
 CROPPED = {"size": {"height": 40, "width": 40}, "crop_size": {"height": 32, "width": 32}}
 
 
@@ -47,17 +50,22 @@ def test_steps_that_are_switched_off_are_neutral() -> None:
     ("processor", "named"),
     [
         (BitImageProcessorPil(do_center_crop=False), "size"),
-        (BitImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 64}), "size"),
+        (ViTImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 64}), "size"),
         (ViTImageProcessorPil(do_resize=False), "do_resize"),
         (ViTImageProcessorPil(resample=4), "resample"),
-        (ViTImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean"),
+        (ViTImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean .*one value, or three"),
+        (ViTImageProcessorPil(do_resize=False, do_pad=True, pad_size={"height": 64, "width": 64}), "do_resize"),
+        (ViTImageProcessorPil(size={"longest_edge": 32}), "size"),
+        (ViTImageProcessorPil(size=BOX, do_pad=True), "size"),  # as large as the largest photo of a batch
+        (ViTImageProcessorPil(size={"shortest_edge": 32}, do_pad=True, pad_size=SQUARE), "may exceed 32x32"),
+        (ViTImageProcessorPil(size={"height": 40, "width": 30}, do_pad=True, pad_size=SQUARE), "may exceed 32x32"),
+        (ViTImageProcessorPil(size=BOX, do_pad=True, pad_size=SQUARE, image_mean=2.0), "image_mean .*grey levels of 0"),
+        (BitImageProcessorPil(do_pad=True, pad_size=SQUARE), "pad_size .*the size of its centre crop, 224x224"),
         (ViTImageProcessorPil(image_std=[0.5, 0.0, 0.5]), r"image_std in preprocessor_config\.json is .*above 0"),
         (ViTImageProcessorPil(image_mean=[float("nan"), 0.0, 0.5]), "image_mean in .*finite"),
         (ViTImageProcessorPil(rescale_factor=0), "rescale_factor"),
         (ViTImageProcessorPil(size={"height": 10**6, "width": 32}), "a side of 1,000,000 pixels.*up to 4,096"),
         (BitImageProcessorPil(size={"shortest_edge": 10**6}), "a side of 1,000,000 pixels"),
-        (ViTImageProcessorPil(do_pad=True), "do_pad"),
-        (BitImageProcessorPil(size={"shortest_edge": 200}), "a crop of 224x224 does not fit"),
         (ConvNextImageProcessorPil(), "ConvNextImageProcessorPil"),
     ],
 )
@@ -86,6 +94,70 @@ def test_any_size_can_be_asked_for(processor: Any, height: int, width: int) -> N
     contract = input_contract(fitted)
     assert (contract.height, contract.width) == (height, width)
     assert fitted.image_mean == processor.image_mean and fitted.resample == processor.resample
+
+
+LETTERBOX = {"size": BOX, "do_pad": True, "pad_size": SQUARE}
+
+
+@pytest.mark.parametrize(
+    ("processor", "resized", "padding"),
+    [
+        (ViTImageProcessorPil(**LETTERBOX), ("letterbox", 32, 32, 32), ("start", (128, 128, 128))),
+        (ViTImageProcessorPil(**LETTERBOX, do_normalize=False), ("letterbox", 32, 32, 32), ("start", (0, 0, 0))),
+        (
+            ViTImageProcessorPil(size={"shortest_edge": 24, "longest_edge": 32}, do_pad=True, pad_size=SQUARE,
+                                 image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]),
+            ("letterbox", 32, 32, 24), ("start", (124, 116, 104)),
+        ),
+        (
+            ViTImageProcessorPil(size={"max_height": 30, "max_width": 32}, do_pad=True, pad_size=SQUARE),
+            ("letterbox", 30, 32, None), ("start", (128, 128, 128)),
+        ),
+        (
+            ViTImageProcessorPil(size={"height": 30, "width": 20}, do_pad=True, pad_size=SQUARE),
+            ("squash", 30, 20, None), ("start", (128, 128, 128)),
+        ),
+        (ViTImageProcessorPil(size=SQUARE, do_pad=True, pad_size=SQUARE), ("squash", 32, 32, None), None),
+        (ViTImageProcessorPil(size=SQUARE, do_pad=True), ("squash", 32, 32, None), None),
+        (
+            ViTImageProcessorPil(size=BOX, do_center_crop=True, crop_size=SQUARE),
+            ("letterbox", 32, 32, 32), ("centre", (0, 0, 0)),
+        ),
+        (
+            BitImageProcessorPil(size={"shortest_edge": 27}, crop_size=SQUARE),
+            ("shortest_edge", None, None, 27), ("centre", (0, 0, 0)),
+        ),
+        (
+            ViTImageProcessorPil(do_resize=False, do_center_crop=True, crop_size=SQUARE),
+            ("none", None, None, None), ("centre", (0, 0, 0)),
+        ),
+        (ViTImageProcessorPil(size=SQUARE, resample="bicubic"), ("squash", 32, 32, None), None),
+        (ViTImageProcessorPil(size=32, image_mean=0.4, image_std=0.2), ("squash", 32, 32, None), None),
+        (ViTImageProcessorPil(size=SQUARE, do_rescale=False), ("squash", 32, 32, None), None),
+        (ViTImageProcessorPil(size=SQUARE, rescale_factor=1 / 127.5, resample=0), ("squash", 32, 32, None), None),
+    ],
+)  # fmt: skip
+def test_what_the_contract_says_is_what_transformers_does(processor: Any, resized: Any, padding: Any) -> None:
+    contract = input_contract(processor)
+    resize = contract.resize
+    assert (resize.mode, resize.height, resize.width, resize.edge) == resized
+    assert (contract.padding and (contract.padding.place, contract.padding.fill)) == padding
+    check_contract(processor)
+    check_contract(fit_to(processor, Size(40, 56)))
+
+
+def test_a_processor_that_does_not_as_its_settings_say_is_found() -> None:
+    class Mirrored(ViTImageProcessorPil):
+        def process_image(self, *arguments: Any, **options: Any) -> np.ndarray:
+            return super().process_image(*arguments, **options)[..., ::-1]
+
+    with pytest.raises(ExportError, match=r"its image processor Mirrored makes 224x224 values .* do not explain \("):
+        check_contract(Mirrored())
+
+
+def test_a_processor_for_images_of_its_own_size_gets_a_resize() -> None:
+    contract = input_contract(fit_to(ViTImageProcessorPil(do_resize=False), Size(48, 48)))
+    assert (contract.resize.mode, contract.height) == ("squash", 48)
 
 
 def test_both_sides_of_the_comparison_are_the_same_image() -> None:

@@ -14,7 +14,7 @@ from vitscope.bundle import CLASSIFY, Bundle, GraphName, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import prepare
+from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.errors import ExportError
 from vitscope.export.methods import Attention, Forward, Method
 from vitscope.export.pipeline import ExportJob, export_checkpoint

@@ -10,7 +10,7 @@ import torch
 from tests.export.tracing import traced
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import prepare
+from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.variants.ranges import BATCH, largest
 
 COUNT = 2 * BATCH + 3

@@ -10,7 +10,7 @@ import skimage.data
 import sklearn.datasets
 from PIL import Image
 
-from vitscope.bundle import InputContract, Resize, TokenGeometry
+from vitscope.bundle import InputContract, Padding, Resize, TokenGeometry
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -22,6 +22,18 @@ def contract(size: int = 224, **resize: Any) -> InputContract:
 VIT = contract(mode="squash", height=224, width=224, interpolation="bilinear")
 DEIT = contract(mode="squash", height=256, width=256, interpolation="bicubic")
 DINOV2 = contract(mode="shortest_edge", edge=256, interpolation="bicubic")
+LETTERBOX = InputContract(
+    height=224, width=224, mean=HALF, std=HALF, padding=Padding(place="start", fill=(128, 128, 128)),
+    resize=Resize(mode="letterbox", height=224, width=224, edge=224, interpolation="bilinear"),
+)  # fmt: skip
+CROPPED_LETTERBOX = InputContract(
+    height=224, width=224, mean=HALF, std=HALF, padding=Padding(place="centre"),
+    resize=Resize(mode="letterbox", height=224, width=224, interpolation="bicubic"),
+)  # fmt: skip
+UNRESIZED = InputContract(
+    height=224, width=224, mean=HALF, std=HALF, padding=Padding(place="centre"),
+    resize=Resize(mode="none", interpolation="nearest"),
+)  # fmt: skip
 TOKENS = TokenGeometry(patch_height=16, patch_width=16, grid_rows=14, grid_cols=14, pooling="cls")
 
 

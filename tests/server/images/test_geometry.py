@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, oriented
+from tests.server.images.samples import (
+    CROPPED_LETTERBOX,
+    DEIT,
+    DINOV2,
+    LETTERBOX,
+    TOKENS,
+    UNRESIZED,
+    VIT,
+    contract,
+    oriented,
+)
 from vitscope.bundle import InputContract, TokenGeometry
 from vitscope.server.images import Geometry, ImageLimits, prepare_encoded, prepare_raw
 
@@ -64,6 +74,34 @@ def test_a_checkerboard_on_the_photo_fills_the_cells(size: tuple[int, int], mode
     assert abs(cells[odd].mean() - (255 - cells[~odd].mean())) < 2
 
 
+PADDED = {"letterbox": LETTERBOX, "cropped letterbox": CROPPED_LETTERBOX, "not resized": UNRESIZED}
+
+
+@pytest.mark.parametrize("size", [(701, 467), (333, 901), (512, 512), (218, 190)])
+@pytest.mark.parametrize("model", PADDED)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_checkerboard_fills_the_cells_that_lie_on_the_photo(
+    size: tuple[int, int], model: str, orientation: int
+) -> None:
+    contract = PADDED[model]
+    assert contract.padding is not None
+    photo = _checkerboard(size, _geometry(size, contract, TOKENS))
+    prepared = prepare_encoded(oriented(photo, "PNG", orientation), contract, TOKENS, LIMITS, keep_photo=False)
+    geometry, cells = prepared.geometry, _cells(prepared.pixels, TOKENS)
+    corners = [[(*_corner(geometry, c, r), *_corner(geometry, c + 1, r + 1)) for c in range(14)] for r in range(14)]
+    x0, y0, x1, y1 = np.moveaxis(np.array(corners), -1, 0)
+    inside = (x0 >= 0) & (y0 >= 0) & (x1 <= size[0]) & (y1 <= size[1])
+    outside = (x1 <= 0) | (y1 <= 0) | (x0 >= size[0]) | (y0 >= size[1])
+    odd = np.indices(cells.shape).sum(axis=0) % 2 == 1
+    assert inside.sum() > 30 and (cells[inside & odd] > 255 - 25).all() and (cells[inside & ~odd] < 25).all()
+    assert (cells[outside] == contract.padding.fill[0]).all()
+    seen = np.array(geometry.seen)
+    assert (seen[:2] >= 0).all() and (seen[2:] <= size).all()
+    if contract.resize.mode == "letterbox":
+        assert geometry.seen == (0, 0, *size) and (outside.any() or size in ((512, 512), (218, 190)))
+    assert geometry.resize_mode == contract.resize.mode
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("cell", [(0, 0), (3, 11), (13, 13)])
@@ -116,4 +154,4 @@ def test_the_grid_ends_where_seen_ends() -> None:
 
 def test_modes_are_those_of_the_contract_and_none() -> None:
     annotation = Geometry.__annotations__["resize_mode"]
-    assert set(get_args(annotation)) == {"squash", "shortest_edge", "none"}
+    assert set(get_args(annotation)) == {"squash", "shortest_edge", "letterbox", "none"}

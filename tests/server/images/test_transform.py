@@ -11,13 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from transformers.image_transforms import get_resize_output_image_size
+from transformers.image_transforms import get_resize_output_image_size, get_size_with_aspect_ratio
+from transformers.image_utils import get_image_size_for_max_height_width
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from tests.server.images.samples import DEIT, DINOV2, TOKENS, VIT, contract, difference, encoded, photos
-from vitscope.bundle import InputContract
+from tests.server.images.samples import (
+    CROPPED_LETTERBOX,
+    DEIT,
+    DINOV2,
+    LETTERBOX,
+    TOKENS,
+    UNRESIZED,
+    VIT,
+    contract,
+    difference,
+    encoded,
+    photos,
+)
+from vitscope.bundle import InputContract, Resize
 from vitscope.server.images import ImageLimits, prepare_encoded
 from vitscope.server.images.transform import plan_fit, transform
 
@@ -111,3 +124,45 @@ def test_a_crop_need_not_be_square() -> None:
 def test_an_image_of_the_right_size_is_not_resampled() -> None:
     image = photos()["coffee.png"].resize((224, 224))
     assert difference(transform(image, plan_fit(image.size, VIT), VIT), image) == 0
+
+
+SQUARE = {"height": 224, "width": 224}
+PADDED = {
+    "letterbox": (
+        ViTImageProcessorPil(size={"shortest_edge": 224, "longest_edge": 224}, do_pad=True, pad_size=SQUARE),
+        LETTERBOX,
+    ),
+    "centre crop": (
+        ViTImageProcessorPil(size={"max_height": 224, "max_width": 224}, resample=3, do_center_crop=True,
+                             crop_size=SQUARE),
+        CROPPED_LETTERBOX,
+    ),
+    "no resize": (ViTImageProcessorPil(do_resize=False, do_center_crop=True, crop_size=SQUARE), UNRESIZED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(601, 400), (211, 333), (97, 500), (224, 224), (100, 99), (1000, 30)])
+@pytest.mark.parametrize("kind", PADDED)
+def test_padding_equals_the_processors(kind: str, size: tuple[int, int]) -> None:
+    processor, padded = PADDED[kind]
+    image = photos()["coffee.png"].resize(size)
+    pixels = prepare_encoded(encoded(image, "PNG"), padded, TOKENS, ImageLimits(decoding="exact"), False).pixels
+    assert pixels.flags.c_contiguous and not pixels.flags.writeable
+    reference = _reference(processor, image)  # without normalisation it pads with black
+    if padded.padding and padded.padding.place == "start":
+        fit = plan_fit(image.size, padded)
+        assert (pixels[fit.height :] == 128).all() and (pixels[:, fit.width :] == 128).all()
+        pixels, reference = pixels[: fit.height, : fit.width], reference[: fit.height, : fit.width]
+    assert difference(pixels, reference) == 0
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600), st.integers(1, 600), st.booleans())
+def test_letterboxes_round_as_the_processors_do(width: int, height: int, one: int, other: int, edges: bool) -> None:
+    box = {"edge": one, "height": other, "width": other} if edges else {"height": one, "width": other}
+    resize = Resize(mode="letterbox", interpolation="bicubic", **box)
+    fit = plan_fit((width, height), LETTERBOX.model_copy(update={"resize": resize}))
+    if edges:
+        expected = get_size_with_aspect_ratio((height, width), one, other)
+    else:
+        expected = get_image_size_for_max_height_width((height, width), one, other)
+    assert (fit.height, fit.width) == tuple(max(1, side) for side in expected)
