@@ -9,6 +9,7 @@
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
+from vitscope.bundle.activation import Activation, probabilities
 from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
@@ -26,14 +27,17 @@ from vitscope.bundle.manifest import (
     TokenGeometry,
     Variant,
 )
+from vitscope.bundle.parity import F32_SHARE, LogitBars, Parity, Scale
 from vitscope.bundle.reader import Bundle, discover, open_bundle
 from vitscope.bundle.writer import BundleWriter
 
 __all__ = [
     "ATTENTION",
     "CLASSIFY",
+    "F32_SHARE",
     "FP8",
     "INT8",
+    "Activation",
     "Bundle",
     "BundleError",
     "BundleWriter",
@@ -43,12 +47,16 @@ __all__ = [
     "Graph",
     "GraphName",
     "InputContract",
+    "LogitBars",
     "Manifest",
     "Output",
+    "Parity",
     "Provenance",
     "Resize",
+    "Scale",
     "TokenGeometry",
     "Variant",
     "discover",
     "open_bundle",
+    "probabilities",
 ]

@@ -26,11 +26,13 @@ def _of_attention(entry: dict[str, Any]) -> dict[str, Cosines]:
 class CertificateEntry(Strict):
     """One engine and precision against the source checkpoint in PyTorch float32, on real images.
 
-    top1_agreement: share of images with the same most probable class, 0..1. max_logit_error: largest absolute
-    difference. cosines: by explanation method. min_attention_cosine, mean_attention_cosine: those of attention, None
-    without it. non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, as text.
-    float_layers: for int8 and fp8, the encoder blocks or halves of them that stayed in floating point, because 8 bits
-    hurt them most.
+    top1_agreement: share of images with the same answer, 0..1: the most probable class; of a head with sigmoid the set
+    of labels at 0.5; 1 where there are only values. max_logit_error: largest absolute difference. logit_spread:
+    standard deviation of the checkpoint's logits. max_probability_error: largest difference of a probability; None
+    without probabilities. Both are None in a certificate of an earlier vitscope. cosines: by explanation method.
+    min_attention_cosine, mean_attention_cosine: those of attention, None without it. non_finite: output values that are
+    NaN or infinite. shortfalls: the bars that were missed, as text. float_layers: for int8 and fp8, the encoder blocks
+    or halves of them that stayed in floating point, because 8 bits hurt them most.
     """
 
     engine: str
@@ -43,6 +45,8 @@ class CertificateEntry(Strict):
     min_attention_cosine: float | None
     mean_attention_cosine: float | None
     cosines: dict[Identifier, Cosines] = Field(default_factory=_of_attention)
+    logit_spread: float | None = None
+    max_probability_error: float | None = None
     non_finite: Natural
     shortfalls: tuple[str, ...] = ()
     float_layers: tuple[str, ...] = ()

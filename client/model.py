@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from vitscope.client.engine import CertificateEntry, EngineInfo
-from vitscope.client.fields import enum_name
+from vitscope.client.fields import activation_name, enum_name
 from vitscope.v1 import image_pb2, model_pb2
 
 
@@ -165,6 +165,8 @@ class Model:
     """Explanation methods that the bundle can return maps of, such as "attention"."""
     raw: model_pb2.Model = field(repr=False, compare=False)
     """The message as received."""
+    activation: str = "softmax"
+    """What the probabilities of its answers are, as in `Result.activation`."""
 
     @classmethod
     def of(cls, message: model_pb2.Model) -> Self:
@@ -188,6 +190,7 @@ class Model:
             has_attention=message.has_attention,
             methods=tuple(message.methods),
             raw=message,
+            activation=activation_name(message.activation),
         )
 
 

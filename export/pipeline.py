@@ -21,6 +21,7 @@ from vitscope.export.certificate.images import ImageSet, check_images, find_imag
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
+from vitscope.export.checkpoint.head import activation_of, check_head
 from vitscope.export.checkpoint.positions import check_multiple, freeze_positions, patch_size, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size, prepare
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
@@ -57,7 +58,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 class Export:
     """One export in progress: the values that its steps share.
 
-    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest.
+    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest. activation:
+    of the head.
     """
 
     def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:
@@ -69,6 +71,8 @@ class Export:
             self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
         self.tokens = token_geometry(model, family, self.size)
+        self.activation = job.head or activation_of(model.config)
+        check_head(self.activation, len(checkpoint.labels))
         self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
@@ -97,7 +101,9 @@ class Export:
         return images
 
     def _reference(self, images: ImageSet) -> Reference:
-        return run_reference(self.checkpoint, self.processor, images.files, self.job.methods, self.reporter)
+        return run_reference(
+            self.checkpoint, self.processor, images.files, self.job.methods, self.reporter, self.activation
+        )
 
     def _write_graphs(self) -> ir.Model:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
@@ -145,6 +151,7 @@ class Export:
             width=config.hidden_size,
             graphs=self.graphs,
             methods=tuple(method.name for method in self.job.methods),
+            activation=self.activation,
             provenance=Provenance(
                 source=self.checkpoint.source,
                 weights_sha256=self.checkpoint.weights_sha256,

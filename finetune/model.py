@@ -67,4 +67,6 @@ def _label_maps(labels: list[str]) -> dict[str, Any]:
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),
         "label2id": {name: index for index, name in enumerate(labels)},
+        # What it is trained for. A base may have been trained for something else, and readers go by this.
+        "problem_type": "single_label_classification",
     }

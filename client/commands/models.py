@@ -19,6 +19,11 @@ from vitscope.client.model import Model, ModelSummary
 
 USAGE = 2
 
+_ANSWERS = {
+    "softmax": "one class of these (softmax)",
+    "sigmoid": "each label by itself, from 0.5 (sigmoid)",
+    "none": "values without probabilities (no activation)",
+}
 _STATE_STYLES = {"ready": "green", "loading": "yellow", "draining": "yellow", "failed": "red"}
 
 
@@ -67,6 +72,7 @@ def description(model: Model) -> RenderableType:
         ("model", Text.assemble((model.name, "bold"), f" v{model.version}, ", _state(model))),
         ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
         ("labels", f"{len(model.labels)}: {_some(model.labels)}"),
+        ("answers", _ANSWERS.get(model.activation, model.activation)),
         (
             "input",
             f"{box.width} × {box.height}, {mode} to {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
@@ -83,7 +89,10 @@ def description(model: Model) -> RenderableType:
     ]
     if model.engine is not None:
         rows += _engine(model.engine)
-    rows += [("certificate" if at == 0 else "", _certificate(entry)) for at, entry in enumerate(model.certificate)]
+    rows += [
+        ("certificate" if at == 0 else "", _certificate(entry, model.activation))
+        for at, entry in enumerate(model.certificate)
+    ]
     for name, value in rows:
         table.add_row(name, value)
     return table
@@ -101,15 +110,27 @@ def _engine(engine: EngineInfo) -> list[tuple[str, RenderableType]]:
     ]
 
 
-def _certificate(entry: CertificateEntry) -> RenderableType:
+def _certificate(entry: CertificateEntry, activation: str) -> RenderableType:
     return Text.assemble(
         f"{entry.engine}/{entry.precision} ",
         ("passed", "green") if entry.passed else ("failed", "red"),
-        f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, "
-        f"logits within {entry.max_logit_error:.2g}, "
+        f": {_agreement(entry.top1_agreement, entry.images, activation)}, "
+        f"logits within {entry.max_logit_error:.2g}{_spread(entry)}, "
         f"attention cosine {entry.mean_attention_cosine:.4f} on average, {entry.min_attention_cosine:.4f} at the lowest"
         + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
     )
+
+
+def _agreement(share: float, images: int, activation: str) -> str:
+    """Say on how many images two answers are the same, by what an answer is."""
+    if activation == "none":
+        return f"{images:,} images"
+    return f"{share:.2%} same {'labels' if activation == 'sigmoid' else 'top class'} on {images:,} images"
+
+
+def _spread(entry: CertificateEntry) -> str:
+    probability = f", probabilities within {entry.max_probability_error:.2g}" if entry.max_probability_error else ""
+    return (f" (spread {entry.logit_spread:.2g})" if entry.logit_spread else "") + probability
 
 
 def _state(model: Model | ModelSummary) -> Text:

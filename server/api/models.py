@@ -11,6 +11,11 @@ RESIZE_MODES = {
     "shortest_edge": image_pb2.RESIZE_MODE_SHORTEST_EDGE,
     "none": image_pb2.RESIZE_MODE_NONE,
 }
+ACTIVATIONS = {
+    "softmax": model_pb2.ACTIVATION_SOFTMAX,
+    "sigmoid": model_pb2.ACTIVATION_SIGMOID,
+    "none": model_pb2.ACTIVATION_NONE,
+}
 _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
     State.READY: model_pb2.MODEL_STATE_READY,
@@ -52,6 +57,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
         ],
         has_attention=manifest.has_attention,
         methods=[name for name in manifest.methods if name in METHODS],
+        activation=ACTIVATIONS[manifest.activation],
     )
 
 
@@ -109,4 +115,7 @@ def _to_certificate_entry(entry: CertificateEntry) -> model_pb2.CertificateEntry
         min_attention_cosine=1.0 if entry.min_attention_cosine is None else entry.min_attention_cosine,
         non_finite=entry.non_finite,
         mean_attention_cosine=1.0 if entry.mean_attention_cosine is None else entry.mean_attention_cosine,
+        logit_spread=entry.logit_spread or 0.0,
+        max_probability_error=entry.max_probability_error or 0.0,
+        mean_logit_error=entry.mean_logit_error or 0.0,
     )

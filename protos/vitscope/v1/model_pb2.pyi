@@ -56,6 +56,34 @@ MODEL_STATE_UNLOADED: ModelState.ValueType  # 5
 """Is in the models folder, but not loaded; only AdminService tells of it."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
+class _Activation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActivationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Activation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACTIVATION_UNSPECIFIED: _Activation.ValueType  # 0
+    """Not set: the server is older than this field, and took every head for softmax."""
+    ACTIVATION_SOFTMAX: _Activation.ValueType  # 1
+    """The classes exclude one another: their probabilities sum to 1."""
+    ACTIVATION_SIGMOID: _Activation.ValueType  # 2
+    """The labels are independent: each has a probability of its own, and applies from 0.5."""
+    ACTIVATION_NONE: _Activation.ValueType  # 3
+    """The outputs are the answer, as in regression. There are no probabilities."""
+
+class Activation(_Activation, metaclass=_ActivationEnumTypeWrapper):
+    """What turns the outputs of a model's head, its logits, into the scores of an answer."""
+
+ACTIVATION_UNSPECIFIED: Activation.ValueType  # 0
+"""Not set: the server is older than this field, and took every head for softmax."""
+ACTIVATION_SOFTMAX: Activation.ValueType  # 1
+"""The classes exclude one another: their probabilities sum to 1."""
+ACTIVATION_SIGMOID: Activation.ValueType  # 2
+"""The labels are independent: each has a probability of its own, and applies from 0.5."""
+ACTIVATION_NONE: Activation.ValueType  # 3
+"""The outputs are the answer, as in regression. There are no probabilities."""
+Global___Activation: _TypeAlias = Activation  # noqa: Y015
+
 @_typing.final
 class ModelSummary(_message.Message):
     """One line of ListModels."""
@@ -113,6 +141,7 @@ class Model(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     HAS_ATTENTION_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
+    ACTIVATION_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -123,6 +152,8 @@ class Model(_message.Message):
     """Token dimension."""
     has_attention: _builtins.bool
     """Whether this bundle can answer with attention maps."""
+    activation: Global___Activation.ValueType
+    """What turns the logits into the scores of an answer."""
     @_builtins.property
     def summary(self) -> Global___ModelSummary:
         """Name, version, state and engine."""
@@ -173,10 +204,11 @@ class Model(_message.Message):
         certificate: _abc.Iterable[Global___CertificateEntry] | None = ...,
         has_attention: _builtins.bool = ...,
         methods: _abc.Iterable[_builtins.str] | None = ...,
+        activation: Global___Activation.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,6 +459,9 @@ class CertificateEntry(_message.Message):
     MIN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
     NON_FINITE_FIELD_NUMBER: _builtins.int
     MEAN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
+    LOGIT_SPREAD_FIELD_NUMBER: _builtins.int
+    MAX_PROBABILITY_ERROR_FIELD_NUMBER: _builtins.int
+    MEAN_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """"openvino" or "onnxruntime"."""
     precision: _builtins.str
@@ -436,7 +471,9 @@ class CertificateEntry(_message.Message):
     images: _builtins.int
     """Images compared."""
     top1_agreement: _builtins.float
-    """Share of images with the same most probable class, 0 to 1."""
+    """Share of images with the same answer, 0 to 1: the most probable class; with ACTIVATION_SIGMOID the set of labels at
+    0.5; with ACTIVATION_NONE there is none to compare, and it is 1.
+    """
     max_logit_error: _builtins.float
     """Largest absolute difference of a logit."""
     min_attention_cosine: _builtins.float
@@ -445,6 +482,12 @@ class CertificateEntry(_message.Message):
     """Outputs that are not finite numbers."""
     mean_attention_cosine: _builtins.float
     """Mean cosine between attention rows, of the layer where it is lowest; 1 when the bundle has no attention."""
+    logit_spread: _builtins.float
+    """Standard deviation of the logits themselves, which their differences are held against; 0 if it was not recorded."""
+    max_probability_error: _builtins.float
+    """Largest difference of a probability, 0 to 1; 0 if it was not recorded, or with ACTIVATION_NONE."""
+    mean_logit_error: _builtins.float
+    """Mean absolute difference of a logit."""
     def __init__(
         self,
         *,
@@ -457,10 +500,13 @@ class CertificateEntry(_message.Message):
         min_attention_cosine: _builtins.float = ...,
         non_finite: _builtins.int = ...,
         mean_attention_cosine: _builtins.float = ...,
+        logit_spread: _builtins.float = ...,
+        max_probability_error: _builtins.float = ...,
+        mean_logit_error: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "max_logit_error", b"max_logit_error", "mean_attention_cosine", b"mean_attention_cosine", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "logit_spread", b"logit_spread", "max_logit_error", b"max_logit_error", "max_probability_error", b"max_probability_error", "mean_attention_cosine", b"mean_attention_cosine", "mean_logit_error", b"mean_logit_error", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
