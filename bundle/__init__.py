@@ -5,12 +5,12 @@
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
     graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
     file of its own explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
-    certificate.json  parity of each engine and precision with the source checkpoint
+    certificate.json  parity of each engine and precision, and of the server's pixels, with the source checkpoint
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
 from vitscope.bundle.activation import Activation, probabilities
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines
+from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -51,6 +51,7 @@ __all__ = [
     "Manifest",
     "Output",
     "Parity",
+    "PixelEntry",
     "Provenance",
     "Resize",
     "Scale",

@@ -5,6 +5,7 @@ from typing import Self
 
 from vitscope.client.engine import CertificateEntry, EngineInfo
 from vitscope.client.fields import activation_name, enum_name
+from vitscope.client.pixels import ImageDecoding
 from vitscope.v1 import image_pb2, model_pb2
 
 
@@ -167,6 +168,8 @@ class Model:
     """The message as received."""
     activation: str = "softmax"
     """What the probabilities of its answers are, as in `Result.activation`."""
+    decoding: ImageDecoding = field(default_factory=ImageDecoding)
+    """How images become its pixels on this server."""
 
     @classmethod
     def of(cls, message: model_pb2.Model) -> Self:
@@ -191,6 +194,7 @@ class Model:
             methods=tuple(message.methods),
             raw=message,
             activation=activation_name(message.activation),
+            decoding=ImageDecoding.of(message.decoding),
         )
 
 

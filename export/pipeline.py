@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from vitscope.bundle import (
+    CLASSIFY,
     FP8,
     Bundle,
     BundleWriter,
@@ -18,6 +19,7 @@ from vitscope.bundle import (
 )
 from vitscope.export.certificate.certify import certify, require
 from vitscope.export.certificate.images import ImageSet, check_images, find_images, read_image
+from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
@@ -128,6 +130,9 @@ class Export:
         paths = {name: self.writer.path / graph.file for name, graph in self.graphs.items()}
         certificate = certify(paths, reference, images.sha256, self.reporter)
         require(certificate, self.job.allow_uncertified)
+        certificate = certify_pixels(
+            certificate, paths[CLASSIFY], self.contract, self.tokens, reference, images.files, self.reporter
+        )
         if self.job.variants:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
             source = Source(traced, self.graphs, self.writer.path, pixels)

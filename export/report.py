@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitscope.bundle import FP8, INT8, Activation, Bundle, Certificate, CertificateEntry, Cosines, Manifest
+from vitscope.bundle import FP8, INT8, Activation, Bundle, Certificate, CertificateEntry, Cosines, Manifest, PixelEntry
 from vitscope.export.certificate.images import ImageSet
 
 # What is compared beside the logits, by the activation of the head.
@@ -35,6 +35,7 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
         parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
     else:
         parts += [_images(images), _certificate(bundle.certificate, manifest)]
+        parts += [_pixels(entry, manifest.activation) for entry in bundle.certificate.pixels]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
         failed = [entry for entry in bundle.certificate.entries if not entry.passed]
@@ -114,6 +115,27 @@ def _agreement(activation: Activation, share: float, probability: float | None) 
     """Return the cells below the titles in `_AGREEMENTS`."""
     cells = (f"{share:.1%}", "-" if probability is None else f"{probability:.1e}")
     return cells[: len(_AGREEMENTS[activation])]
+
+
+def _pixels(entry: PixelEntry, activation: Activation) -> Text:
+    titles = _AGREEMENTS[activation]
+    figures = [
+        f"{title} {cell}"
+        for title, cell in zip(
+            titles, _agreement(activation, entry.agreement, entry.max_probability_error), strict=True
+        )
+    ]
+    relative = f" of a spread of {entry.logit_spread:.2g}" if entry.logit_spread else ""
+    figures.append(f"logits within {entry.max_logit_error:.1e}{relative}, {entry.mean_logit_error:.1e} on average")
+    copies = f" ({entry.enlarged} of them enlarged)" if entry.enlarged else ""
+    against = "the processor's own" if entry.decoding == "exact" else "exact ones"
+    text = (
+        f"The server's {entry.decoding} pixels against {against}, {entry.images} images{copies}: {', '.join(figures)}"
+    )
+    if entry.passed:
+        return Text(f"{text}.")
+    used = " The server will use exact ones." if entry.decoding == "scaled" else ""
+    return Text(f"{text}; below the bar: {', '.join(entry.shortfalls)}.{used}", style="yellow")
 
 
 def _cosines(found: Cosines | None) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from vitscope.client.commands.streams import fail, json_text
 from vitscope.client.engine import CertificateEntry, EngineInfo
 from vitscope.client.errors import ClientError
 from vitscope.client.model import Model, ModelSummary
+from vitscope.client.pixels import PixelEntry
 
 USAGE = 2
 
@@ -93,6 +94,9 @@ def description(model: Model) -> RenderableType:
         ("certificate" if at == 0 else "", _certificate(entry, model.activation))
         for at, entry in enumerate(model.certificate)
     ]
+    if model.decoding.decoding:
+        rows.append(("pixels", f"{model.decoding.decoding}: {model.decoding.reason}"))
+        rows += [("", _pixels(entry, model.activation)) for entry in model.decoding.certificate]
     for name, value in rows:
         table.add_row(name, value)
     return table
@@ -118,6 +122,17 @@ def _certificate(entry: CertificateEntry, activation: str) -> RenderableType:
         f"logits within {entry.max_logit_error:.2g}{_spread(entry)}, "
         f"attention cosine {entry.mean_attention_cosine:.4f} on average, {entry.min_attention_cosine:.4f} at the lowest"
         + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
+    )
+
+
+def _pixels(entry: PixelEntry, activation: str) -> RenderableType:
+    relative = f" (spread {entry.logit_spread:.2g})" if entry.logit_spread else ""
+    copies = f" ({entry.enlarged:,} enlarged)" if entry.enlarged else ""
+    return Text.assemble(
+        f"{entry.decoding} ",
+        ("passed", "green") if entry.passed else ("failed", "red"),
+        f": {_agreement(entry.agreement, entry.images, activation)}{copies}, "
+        f"logits within {entry.max_logit_error:.2g}{relative}, {entry.mean_logit_error:.2g} on average",
     )
 
 

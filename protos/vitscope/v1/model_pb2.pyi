@@ -142,6 +142,7 @@ class Model(_message.Message):
     HAS_ATTENTION_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
     ACTIVATION_FIELD_NUMBER: _builtins.int
+    DECODING_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -188,6 +189,10 @@ class Model(_message.Message):
         prefix, in lower case. Empty where it was exported without any.
         """
 
+    @_builtins.property
+    def decoding(self) -> Global___ImageDecoding:
+        """How images become the model's pixels on this server."""
+
     def __init__(
         self,
         *,
@@ -205,10 +210,11 @@ class Model(_message.Message):
         has_attention: _builtins.bool = ...,
         methods: _abc.Iterable[_builtins.str] | None = ...,
         activation: Global___Activation.ValueType = ...,
+        decoding: Global___ImageDecoding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decoding", b"decoding", "engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,6 +423,96 @@ class EngineInfo(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EngineInfo: _TypeAlias = EngineInfo  # noqa: Y015
+
+@_typing.final
+class ImageDecoding(_message.Message):
+    """How images become the model's pixels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECODING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    decoding: _builtins.str
+    """"exact": the pixels of the model's own processor. "scaled": faster ones that differ a little, where the image is larger
+    than the model's input.
+    """
+    reason: _builtins.str
+    """Why, in one sentence."""
+    @_builtins.property
+    def certificate(self) -> _containers.RepeatedCompositeFieldContainer[Global___PixelEntry]:
+        """What each of them changes, measured at export; empty where it was not."""
+
+    def __init__(
+        self,
+        *,
+        decoding: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        certificate: _abc.Iterable[Global___PixelEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "decoding", b"decoding", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImageDecoding: _TypeAlias = ImageDecoding  # noqa: Y015
+
+@_typing.final
+class PixelEntry(_message.Message):
+    """What one way from an image file to pixels changes in the answers, measured at export in float32: "exact" against the
+    source checkpoint with its own processor, "scaled" against "exact".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECODING_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    ENLARGED_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    MAX_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
+    MEAN_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
+    LOGIT_SPREAD_FIELD_NUMBER: _builtins.int
+    MAX_PROBABILITY_ERROR_FIELD_NUMBER: _builtins.int
+    decoding: _builtins.str
+    """"exact" or "scaled"."""
+    passed: _builtins.bool
+    """Whether every bar was met. "scaled" is used only then."""
+    images: _builtins.int
+    """Images compared."""
+    enlarged: _builtins.int
+    """How many of them are enlarged copies, since the images at hand were too small for "scaled"."""
+    agreement: _builtins.float
+    """Share of images with the same answer, 0 to 1, as CertificateEntry.top1_agreement."""
+    max_logit_error: _builtins.float
+    """Largest absolute difference of a logit."""
+    mean_logit_error: _builtins.float
+    """Mean absolute difference of a logit."""
+    logit_spread: _builtins.float
+    """Standard deviation of the logits themselves."""
+    max_probability_error: _builtins.float
+    """Largest difference of a probability, 0 to 1; 0 with ACTIVATION_NONE."""
+    def __init__(
+        self,
+        *,
+        decoding: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        images: _builtins.int = ...,
+        enlarged: _builtins.int = ...,
+        agreement: _builtins.float = ...,
+        max_logit_error: _builtins.float = ...,
+        mean_logit_error: _builtins.float = ...,
+        logit_spread: _builtins.float = ...,
+        max_probability_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "decoding", b"decoding", "enlarged", b"enlarged", "images", b"images", "logit_spread", b"logit_spread", "max_logit_error", b"max_logit_error", "max_probability_error", b"max_probability_error", "mean_logit_error", b"mean_logit_error", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PixelEntry: _TypeAlias = PixelEntry  # noqa: Y015
 
 @_typing.final
 class BatchCost(_message.Message):
