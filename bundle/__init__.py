@@ -9,7 +9,7 @@
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
-from vitscope.bundle.activation import Activation, probabilities
+from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
 from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
@@ -32,6 +32,7 @@ from vitscope.bundle.reader import Bundle, discover, open_bundle
 from vitscope.bundle.writer import BundleWriter
 
 __all__ = [
+    "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
     "F32_SHARE",

@@ -1,5 +1,6 @@
 """The activation of a model's head: what turns its logits into the scores of an answer."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 # softmax: one class of several. sigmoid: independent labels, each with a probability of its own. none: the logits are
 # the answer, as in regression.
 Activation = Literal["softmax", "sigmoid", "none"]
+
+# What two answers have in common where they agree.
+AGREEMENT: Mapping[Activation, str] = {"softmax": "top-1", "sigmoid": "same labels", "none": "values"}
 
 
 def probabilities(logits: np.ndarray, activation: Activation) -> np.ndarray | None:

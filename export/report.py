@@ -34,7 +34,7 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
     if images is None:
         parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
     else:
-        parts += [_images(images), _certificate(bundle.certificate, manifest)]
+        parts += [_images(images, bundle.certificate), _certificate(bundle.certificate, manifest)]
         parts += [_pixels(entry, manifest.activation) for entry in bundle.certificate.pixels]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
@@ -86,10 +86,14 @@ def _graphs(bundle: Bundle) -> Table:
     return table
 
 
-def _images(images: ImageSet) -> Text:
+def _images(images: ImageSet, certificate: Certificate) -> Text:
+    found = next((entry.logit_spread for entry in certificate.entries if entry.logit_spread), None)
+    spread = f"; its logits have a spread of {found:.2g}" if found else ""
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
     ranges = f"; 8-bit ranges come from {len(images.ranges)} others" if images.ranges and images.apart else ""
-    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}:")
+    return Text(
+        f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}{spread}:"
+    )
 
 
 def _certificate(certificate: Certificate, manifest: Manifest) -> Table:

@@ -1,6 +1,7 @@
 """The whole stage on a data set of two colours, which a small ViT learns in seconds."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,13 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
 
 
 def test_a_checkpoint_can_be_the_base_of_the_next(checkpoint: Path, data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "next"
-    assert main([str(data), "--out", str(out), "--base", str(checkpoint), "--epochs", "1"]) == 0
+    out, base = tmp_path / "next", tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "problem_type": "multi_label_classification"}))
+    assert main([str(data), "--out", str(out), "--base", str(base), "--epochs", "1"]) == 0
+    # What was trained now, not what the base was trained for.
+    assert json.loads((out / "config.json").read_text())["problem_type"] == "single_label_classification"
     record = json.loads((out / "finetune.json").read_text())
     assert record["test_accuracy"] >= 0.95
     assert record["base"] == "checkpoint"  # its name, not its path
