@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from transformers import pipeline
 
@@ -18,20 +19,27 @@ from vitscope.client.commands.models import main as models_command
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 LABELS = ("cat", "dog", "grass", "sky", "water", "sand", "snow")
+POSE = ("x", "y", "angle")
 # name: labels, problem_type, the activation
 HEADS: dict[str, tuple[tuple[str, ...], str | None, str]] = {
     "classes": (LABELS, None, "softmax"),
     "tags": (LABELS, "multi_label_classification", "sigmoid"),
     "binary": (("defect",), None, "sigmoid"),
     "age": (("age",), "regression", "none"),
-    "pose": (("x", "y", "angle"), "regression", "none"),
+    "pose": (POSE, "regression", "none"),
 }
 
 
 def checkpoint(folder: Path, labels: tuple[str, ...], problem: str | None) -> Path:
     names = dict(enumerate(labels))
     label2id = {label: index for index, label in names.items()}
-    return save(folder, vit(id2label=names, label2id=label2id, problem_type=problem))
+    model, processor = vit(id2label=names, label2id=label2id, problem_type=problem)
+    save(folder, (model, processor))
+    if labels == POSE:  # in pixels: values of thousands, beside an angle in radians
+        with torch.no_grad():
+            model.classifier.weight *= torch.tensor([[3000.0], [3000.0], [0.3]])
+        model.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
