@@ -5,11 +5,12 @@
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
     graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
     file of its own explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
-    certificate.json  parity of each engine and precision with the source checkpoint
+    certificate.json  parity of each engine and precision, and of the server's pixels, with the source checkpoint
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines
+from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
+from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -27,14 +28,18 @@ from vitscope.bundle.manifest import (
     TokenGeometry,
     Variant,
 )
+from vitscope.bundle.parity import F32_SHARE, LogitBars, Parity, Scale
 from vitscope.bundle.reader import Bundle, discover, open_bundle
 from vitscope.bundle.writer import BundleWriter
 
 __all__ = [
+    "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
+    "F32_SHARE",
     "FP8",
     "INT8",
+    "Activation",
     "Bundle",
     "BundleError",
     "BundleWriter",
@@ -44,13 +49,18 @@ __all__ = [
     "Graph",
     "GraphName",
     "InputContract",
+    "LogitBars",
     "Manifest",
     "Output",
     "Padding",
+    "Parity",
+    "PixelEntry",
     "Provenance",
     "Resize",
+    "Scale",
     "TokenGeometry",
     "Variant",
     "discover",
     "open_bundle",
+    "probabilities",
 ]

@@ -1,6 +1,6 @@
 """The schema of certificate.json: how close each engine and precision is to the source checkpoint."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,11 +26,13 @@ def _of_attention(entry: dict[str, Any]) -> dict[str, Cosines]:
 class CertificateEntry(Strict):
     """One engine and precision against the source checkpoint in PyTorch float32, on real images.
 
-    top1_agreement: share of images with the same most probable class, 0..1. max_logit_error: largest absolute
-    difference. cosines: by explanation method. min_attention_cosine, mean_attention_cosine: those of attention, None
-    without it. non_finite: output values that are NaN or infinite. shortfalls: the bars that were missed, as text.
-    float_layers: for int8 and fp8, the encoder blocks or halves of them that stayed in floating point, because 8 bits
-    hurt them most.
+    top1_agreement: share of images with the same answer, 0..1: the most probable class; of a head with sigmoid the set
+    of labels at 0.5; 1 where there are only values. max_logit_error: largest absolute difference. logit_spread:
+    standard deviation of the checkpoint's logits. max_probability_error: largest difference of a probability; None
+    without probabilities. Both are None in a certificate of an earlier vitscope. cosines: by explanation method.
+    min_attention_cosine, mean_attention_cosine: those of attention, None without it. non_finite: output values that are
+    NaN or infinite. shortfalls: the bars that were missed, as text. float_layers: for int8 and fp8, the encoder blocks
+    or halves of them that stayed in floating point, because 8 bits hurt them most.
     """
 
     engine: str
@@ -43,6 +45,8 @@ class CertificateEntry(Strict):
     min_attention_cosine: float | None
     mean_attention_cosine: float | None
     cosines: dict[Identifier, Cosines] = Field(default_factory=_of_attention)
+    logit_spread: float | None = None
+    max_probability_error: float | None = None
     non_finite: Natural
     shortfalls: tuple[str, ...] = ()
     float_layers: tuple[str, ...] = ()
@@ -52,14 +56,49 @@ class CertificateEntry(Strict):
         return not self.shortfalls
 
 
+class PixelEntry(Strict):
+    """One way of the server from an image's bytes to the model's pixels: its effect on the logits, in float32.
+
+    exact: Pillow's pixels, against the checkpoint with its own processor. scaled: JPEG files decoded at reduced size
+    and resizing with SIMD, against exact, on the images where the server takes that way. Where the certificate's own
+    are too small for it, copies of them are enlarged to JPEG files. images: compared, of which so many were `enlarged`.
+    simd: whether the resizer was the one with SIMD. agreement: share of images with the same answer, as
+    `top1_agreement` of a `CertificateEntry`, as are the other figures.
+    """
+
+    decoding: Literal["exact", "scaled"]
+    images: Positive
+    enlarged: Natural = 0
+    simd: bool
+    agreement: float = Field(ge=0, le=1)
+    max_logit_error: float
+    mean_logit_error: float
+    logit_spread: float
+    max_probability_error: float | None = None
+    shortfalls: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.shortfalls
+
+
 class Certificate(Strict):
-    """certificate.json. `images_sha256` identifies the images that were compared; processor: CPU model name."""
+    """certificate.json. `images_sha256` identifies the images that were compared; processor: CPU model name.
+
+    pixels: none in a certificate of an earlier vitscope. not_measured: the reason, by "engine/precision" or
+    "pixels/decoding".
+    """
 
     images_sha256: Sha256 | None = None
     processor: str = ""
     entries: tuple[CertificateEntry, ...] = ()
+    pixels: tuple[PixelEntry, ...] = ()
     not_measured: dict[str, str] = Field(default_factory=dict)
 
     def entry(self, engine: str, precision: str) -> CertificateEntry | None:
         """Return the measurement of this engine and precision, or None if there is none."""
         return next((e for e in self.entries if (e.engine, e.precision) == (engine, precision)), None)
+
+    def pixel_entry(self, decoding: str) -> PixelEntry | None:
+        """Return the measurement of this way to pixels, or None if there is none."""
+        return next((entry for entry in self.pixels if entry.decoding == decoding), None)

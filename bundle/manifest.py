@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from vitscope.bundle.activation import Activation
+
 SCHEMA_VERSION = 1
 
 Positive = Annotated[int, Field(gt=0)]
@@ -175,7 +177,11 @@ def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Manifest(Strict):
-    """manifest.json. methods: the explanation methods whose outputs the graphs have."""
+    """manifest.json. methods: the explanation methods whose outputs the graphs have.
+
+    activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
+    another one does not have it: softmax.
+    """
 
     schema_version: Literal[1] = 1
     name: Name
@@ -189,6 +195,7 @@ class Manifest(Strict):
     width: Positive
     graphs: dict[GraphName, Graph]
     methods: tuple[Identifier, ...] = Field(default_factory=_served_methods)
+    activation: Activation = "softmax"
     provenance: Provenance
     files: dict[str, Sha256]
 

@@ -52,7 +52,8 @@ class CertificateEntry:
     images: int
     """Number of images compared."""
     top1_agreement: float
-    """Share of images with the same most probable class, 0 to 1."""
+    """Share of images with the same answer, 0 to 1: the most probable class; of independent labels the set at 0.5; 1
+    for a model whose answers are plain values."""
     max_logit_error: float
     """Largest absolute difference of a logit."""
     mean_attention_cosine: float
@@ -63,6 +64,12 @@ class CertificateEntry:
     without attention."""
     non_finite: int
     """Number of outputs that are not finite."""
+    mean_logit_error: float = 0.0
+    """Mean absolute difference of a logit; 0 from a server that does not report it."""
+    logit_spread: float = 0.0
+    """Standard deviation of the logits, which their differences are held against; 0 where it was not recorded."""
+    max_probability_error: float = 0.0
+    """Largest difference of a probability, 0 to 1; 0 where it was not recorded or there are none."""
 
     @classmethod
     def of(cls, message: model_pb2.CertificateEntry) -> Self:
@@ -77,4 +84,7 @@ class CertificateEntry:
             mean_attention_cosine=message.mean_attention_cosine,
             min_attention_cosine=message.min_attention_cosine,
             non_finite=message.non_finite,
+            mean_logit_error=message.mean_logit_error,
+            logit_spread=message.logit_spread,
+            max_probability_error=message.max_probability_error,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vitscope.client.errors import InvalidRequest
+from vitscope.v1 import model_pb2
 
 
 def set_field(message: Any, field: str, value: float) -> None:
@@ -40,6 +41,13 @@ def enum_name(enum: Any, prefix: str, number: int) -> str:
         return "unspecified"
     name: str = enum.Name(number)
     return name.removeprefix(f"{prefix}_").lower()
+
+
+def activation_name(number: int) -> str:
+    """Return the name of a received activation: "softmax" where the server is older than that field."""
+    if number == model_pb2.ACTIVATION_UNSPECIFIED:
+        return "softmax"
+    return enum_name(model_pb2.Activation, "ACTIVATION", number)
 
 
 def enum_value(enum: Any, prefix: str, field: str, name: str) -> Any:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from vitscope.client.engine import CertificateEntry, EngineInfo
-from vitscope.client.fields import enum_name
+from vitscope.client.fields import activation_name, enum_name
+from vitscope.client.pixels import ImageDecoding
 from vitscope.v1 import image_pb2, model_pb2
 
 
@@ -167,6 +168,10 @@ class Model:
     """Explanation methods that the bundle can return maps of, such as "attention"."""
     raw: model_pb2.Model = field(repr=False, compare=False)
     """The message as received."""
+    activation: str = "softmax"
+    """What the probabilities of its answers are, as in `Result.activation`."""
+    decoding: ImageDecoding = field(default_factory=ImageDecoding)
+    """How images become its pixels on this server."""
 
     @classmethod
     def of(cls, message: model_pb2.Model) -> Self:
@@ -190,6 +195,8 @@ class Model:
             has_attention=message.has_attention,
             methods=tuple(message.methods),
             raw=message,
+            activation=activation_name(message.activation),
+            decoding=ImageDecoding.of(message.decoding),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vitscope.client.fields import enum_name
+from vitscope.client.fields import activation_name, enum_name
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
 
 _DTYPES = {
@@ -26,16 +26,17 @@ def map_values(message: maps_pb2.Map) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Class:
-    """One of the most probable classes."""
+    """One of the classes with the highest scores."""
 
     index: int
     """Index in the labels of the model, from 0."""
     label: str
     """Name of the class."""
     probability: float
-    """Softmax over all classes of the model, 0 to 1."""
+    """Softmax over all classes of the model, or with `activation` "sigmoid" the label's own sigmoid, 0 to 1. With
+    "none" there are no probabilities: it is 0, and `logit` is the answer."""
     logit: float
-    """Raw output of the classification head."""
+    """Raw output of the model's head; with `activation` "none" it is the answer, such as the value of a regression."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Result:
     """The classification of one image, with the maps that were asked for."""
 
     classes: tuple[Class, ...]
-    """The most probable classes in falling order of probability."""
+    """The classes with the highest scores, in falling order: of probability, with `activation` "none" of the logit."""
     maps: tuple[AttentionMap, ...]
     """One map for each layer and head that was asked for, ordered by layer, then head; empty without `attention`."""
     geometry: Geometry
@@ -170,6 +171,9 @@ class Result:
     """Version of the model that answered."""
     raw: classifier_pb2.ClassifyResponse = field(repr=False, compare=False)
     """The message as received."""
+    activation: str = "softmax"
+    """What the probabilities are: "softmax" (the classes exclude one another), "sigmoid" (independent labels, which
+    apply from 0.5) or "none" (plain values, as in regression). A server that does not report it knows only softmax."""
 
     @classmethod
     def of(cls, message: classifier_pb2.ClassifyResponse) -> "Result":
@@ -182,4 +186,5 @@ class Result:
             model=message.model,
             version=message.version,
             raw=message,
+            activation=activation_name(message.activation),
         )

@@ -83,6 +83,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         allow_uncertified=arguments.allow_uncertified,
         int8=arguments.int8,
         fp8=arguments.fp8,
+        head=arguments.head,
     )
 
 
@@ -125,6 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=_size, metavar="N|HxW", help="input size in pixels (default: that of the checkpoint's processor)"
     )
+    parser.add_argument(
+        "--head", choices=("softmax", "sigmoid", "none"),
+        help="what the head's outputs mean: one class of several, independent labels, or plain values as in regression "
+        "(default: as transformers' own pipeline takes the checkpoint, by problem_type and the number of labels)",
+    )  # fmt: skip
     parser.add_argument(
         "--certificate", action=argparse.BooleanOptionalAction, default=True,
         help="compare with the checkpoint; without it the server flags the model and uses float32 only (default: yes)",

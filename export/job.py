@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from vitscope.bundle import FP8, INT8, Variant
+from vitscope.bundle import FP8, INT8, Activation, Variant
 from vitscope.bundle.manifest import Name
 from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.errors import ExportError
@@ -22,7 +22,8 @@ class ExportJob:
     takes those of config.json. calibration: images for the certificate; None takes the checkpoint's own samples. size:
     input size in pixels; None takes the processor's. attention: add attention rows to the graphs. certificate: False
     publishes without comparing. allow_uncertified: publish although a reduced precision is below its bar; the server
-    will not use it. int8, fp8: try to add these variants of the graphs.
+    will not use it. int8, fp8: try to add these variants of the graphs. head: activation of the head; None takes the
+    checkpoint's.
     """
 
     checkpoint: str
@@ -39,6 +40,7 @@ class ExportJob:
     allow_uncertified: bool = False
     int8: bool = False
     fp8: bool = False
+    head: Activation | None = None
 
     @property
     def methods(self) -> tuple[Method, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from vitscope.bundle import (
+    CLASSIFY,
     FP8,
     Bundle,
     BundleWriter,
@@ -19,9 +20,11 @@ from vitscope.bundle import (
 )
 from vitscope.export.certificate.certify import certify, require
 from vitscope.export.certificate.images import ImageSet, check_images, find_images, read_image
+from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
+from vitscope.export.checkpoint.head import activation_of, check_head
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import (
     check_multiple,
@@ -65,7 +68,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 class Export:
     """One export in progress: the values that its steps share.
 
-    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest.
+    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest. activation:
+    of the head.
     """
 
     def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:
@@ -78,6 +82,8 @@ class Export:
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
         check_contract(self.processor)
         self.tokens = token_geometry(model, family, self.size)
+        self.activation = job.head or activation_of(model.config)
+        check_head(self.activation, len(checkpoint.labels))
         self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
@@ -118,7 +124,9 @@ class Export:
         return images
 
     def _reference(self, images: ImageSet) -> Reference:
-        return run_reference(self.checkpoint, self.processor, images.files, self.job.methods, self.reporter)
+        return run_reference(
+            self.checkpoint, self.processor, images.files, self.job.methods, self.reporter, self.activation
+        )
 
     def _write_graphs(self) -> ir.Model:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
@@ -143,6 +151,9 @@ class Export:
         paths = {name: self.writer.path / graph.file for name, graph in self.graphs.items()}
         certificate = certify(paths, reference, images.sha256, self.reporter)
         require(certificate, self.job.allow_uncertified)
+        certificate = certify_pixels(
+            certificate, paths[CLASSIFY], self.contract, self.tokens, reference, images.files, self.reporter
+        )
         if self.job.variants:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
             source = Source(traced, self.graphs, self.writer.path, pixels)
@@ -166,6 +177,7 @@ class Export:
             width=config.hidden_size,
             graphs=self.graphs,
             methods=tuple(method.name for method in self.job.methods),
+            activation=self.activation,
             provenance=Provenance(
                 source=self.checkpoint.source,
                 weights_sha256=self.checkpoint.weights_sha256,

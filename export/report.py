@@ -7,8 +7,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitscope.bundle import FP8, INT8, Bundle, Certificate, CertificateEntry, Cosines, Manifest
+from vitscope.bundle import FP8, INT8, Activation, Bundle, Certificate, CertificateEntry, Cosines, Manifest, PixelEntry
 from vitscope.export.certificate.images import ImageSet
+
+# What is compared beside the logits, by the activation of the head.
+_AGREEMENTS: dict[Activation, tuple[str, ...]] = {
+    "softmax": ("top-1 agreement",),
+    "sigmoid": ("same labels", "probability error"),
+    "none": (),
+}
 
 
 def show(console: Console, bundle: Bundle, models: Path, images: ImageSet | None) -> None:
@@ -27,7 +34,8 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
     if images is None:
         parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
     else:
-        parts += [_images(images), _certificate(bundle.certificate, manifest.methods)]
+        parts += [_images(images, bundle.certificate), _certificate(bundle.certificate, manifest)]
+        parts += [_pixels(entry, manifest.activation) for entry in bundle.certificate.pixels]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
         failed = [entry for entry in bundle.certificate.entries if not entry.passed]
@@ -55,7 +63,8 @@ def _consequence(entry: CertificateEntry) -> str:
 def _shape(manifest: Manifest) -> str:
     tokens = manifest.tokens
     return (
-        f"{manifest.family}, {len(manifest.labels)} labels, input {manifest.input.height}x{manifest.input.width}, "
+        f"{manifest.family}, {len(manifest.labels)} label{'' if len(manifest.labels) == 1 else 's'} "
+        f"({manifest.activation}), input {manifest.input.height}x{manifest.input.width}, "
         f"{tokens.grid_rows}x{tokens.grid_cols} patches and {tokens.prefix} prefix token"
         f"{'' if tokens.prefix == 1 else 's'}, {manifest.layers} layers of {manifest.heads} heads"
     )
@@ -77,29 +86,60 @@ def _graphs(bundle: Bundle) -> Table:
     return table
 
 
-def _images(images: ImageSet) -> Text:
+def _images(images: ImageSet, certificate: Certificate) -> Text:
+    found = next((entry.logit_spread for entry in certificate.entries if entry.logit_spread), None)
+    spread = f"; its logits have a spread of {found:.2g}" if found else ""
     used = f"{len(images.files)} of {images.found}" if images.found > len(images.files) else f"all {images.found}"
     ranges = f"; 8-bit ranges come from {len(images.ranges)} others" if images.ranges and images.apart else ""
-    return Text(f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}:")
+    return Text(
+        f"\nCompared with the checkpoint in PyTorch float32 on {used} images of {images.folder}{ranges}{spread}:"
+    )
 
 
-def _certificate(certificate: Certificate, methods: tuple[str, ...]) -> Table:
+def _certificate(certificate: Certificate, manifest: Manifest) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("engine")
     table.add_column("precision")
-    of_methods = [title for method in methods for title in (f"{method} cosine: mean", "lowest")]
-    for title in ("top-1 agreement", "logit error", *of_methods, ""):
+    of_methods = [title for method in manifest.methods for title in (f"{method} cosine: mean", "lowest")]
+    for title in (*_AGREEMENTS[manifest.activation], "logit error", *of_methods, ""):
         table.add_column(title, justify="right")
     for entry in certificate.entries:
         table.add_row(
             entry.engine,
             entry.precision,
-            f"{entry.top1_agreement:.1%}",
+            *_agreement(manifest.activation, entry.top1_agreement, entry.max_probability_error),
             "-" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
-            *(text for method in methods for text in _cosines(entry.cosines.get(method))),
+            *(text for method in manifest.methods for text in _cosines(entry.cosines.get(method))),
             "[green]pass" if entry.passed else "[red]below the bar",
         )
     return table
+
+
+def _agreement(activation: Activation, share: float, probability: float | None) -> tuple[str, ...]:
+    """Return the cells below the titles in `_AGREEMENTS`."""
+    cells = (f"{share:.1%}", "-" if probability is None else f"{probability:.1e}")
+    return cells[: len(_AGREEMENTS[activation])]
+
+
+def _pixels(entry: PixelEntry, activation: Activation) -> Text:
+    titles = _AGREEMENTS[activation]
+    figures = [
+        f"{title} {cell}"
+        for title, cell in zip(
+            titles, _agreement(activation, entry.agreement, entry.max_probability_error), strict=True
+        )
+    ]
+    relative = f" of a spread of {entry.logit_spread:.2g}" if entry.logit_spread else ""
+    figures.append(f"logits within {entry.max_logit_error:.1e}{relative}, {entry.mean_logit_error:.1e} on average")
+    copies = f" ({entry.enlarged} of them enlarged)" if entry.enlarged else ""
+    against = "the processor's own" if entry.decoding == "exact" else "exact ones"
+    text = (
+        f"The server's {entry.decoding} pixels against {against}, {entry.images} images{copies}: {', '.join(figures)}"
+    )
+    if entry.passed:
+        return Text(f"{text}.")
+    used = " The server will use exact ones." if entry.decoding == "scaled" else ""
+    return Text(f"{text}; below the bar: {', '.join(entry.shortfalls)}.{used}", style="yellow")
 
 
 def _cosines(found: Cosines | None) -> tuple[str, str]:

@@ -75,7 +75,9 @@ class App:
         self.metrics.load.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
         self.metrics.load.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
-        engine_settings = EngineSettings(wanted, self.threads.engine, settings.max_batch, settings.engine_cache)
+        engine_settings = EngineSettings(
+            wanted, self.threads.engine, settings.max_batch, settings.engine_cache, settings.image_decoding
+        )
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
         self.service = self._service()
         self.reconciler = Reconciler(
@@ -182,7 +184,6 @@ class App:
             max_bytes=int(self.settings.max_image_mib * 2**20),
             max_pixels=int(self.settings.max_image_megapixels * 1e6),
             max_frames=self.settings.max_image_frames,
-            decoding=self.settings.image_decoding,
         )
         return Service(self.repository, classifier, Limits(limits, self.settings.max_message_mib * 2**20), self.metrics)
 

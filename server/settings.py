@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     engine: EngineName = Field("auto", description="auto takes the best that works here")
     precision: PrecisionName = Field("auto", description="auto takes the fastest that processor and certificate allow")
     allow_uncertified: CliImplicitFlag[bool] = Field(
-        False, description="serve a precision that the bundle's certificate does not cover"
+        False, description="serve a precision, or scaled pixels, that the bundle's certificate does not cover"
     )
     engine_cache: Path | None = Field(
         None,
@@ -145,7 +145,8 @@ class Settings(BaseSettings):
     )
 
     image_decoding: Literal["scaled", "exact"] = Field(
-        "scaled", description="exact: pixels equal to Pillow's; scaled: faster, within 1 grey level on average"
+        "scaled",
+        description="exact: pixels equal to Pillow's; scaled: faster ones for models whose certificate covers them",
     )
     max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
     max_image_mib: float = Field(20, ge=0.001, le=1024, description="largest encoded image")

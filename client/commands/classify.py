@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         type=number(least=0, most=1),
         default=0.0,
         metavar="P",
-        help="leave out classes less probable, 0 to 1 (default: 0)",
+        help="leave out classes less probable, 0 to 1 (default: 0); not for a model whose answers are plain values",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of tables")
     parser.add_argument(

@@ -17,10 +17,11 @@ from vitscope.client.result import Result, Timing
 
 # Shorter stages are not shown: they would round to 0.0 ms.
 _SHOWN_SECONDS = 0.00005
+_APPLIES = 0.5  # an independent label that is as probable as this
 
 
 def block(result: Result) -> RenderableType:
-    """Lay out one answer: classes with bars, timing, model and engine. Fits the width of the terminal."""
+    """Lay out one answer: classes with bars or values, timing, model and engine. Fits the width of the terminal."""
     width, height = result.geometry.image_size
     answered = f"{result.model} v{result.version} · {result.timing.engine} · batch {result.timing.batch_size}"
     lines: list[RenderableType] = [
@@ -44,17 +45,30 @@ def overlay_line(path: Path) -> Text:
 def _bars(result: Result) -> RenderableType:
     if not result.classes:
         return Text("no class is as probable as --min-probability asks", style="italic")
+    if result.activation == "none":
+        return _values(result)
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(min_width=16, max_width=34, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1, min_width=10)
     for rank, one in enumerate(result.classes):
-        first = rank == 0
+        # Of independent labels any number applies, and maybe none.
+        applies = one.probability >= _APPLIES if result.activation == "sigmoid" else rank == 0
         table.add_row(
-            Text(printable(one.label), style="bold" if first else ""),
-            Text(f"{one.probability:.1%}", style="bold" if first else ""),
-            Bar(1.0, 0.0, one.probability, color="green" if first else "cyan"),
+            Text(printable(one.label), style="bold" if applies else ""),
+            Text(f"{one.probability:.1%}", style="bold" if applies else ""),
+            Bar(1.0, 0.0, one.probability, color="green" if applies else "cyan"),
         )
+    return table
+
+
+def _values(result: Result) -> RenderableType:
+    """Lay out the values of a model whose answers are no probabilities."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=16, max_width=34, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    for one in result.classes:
+        table.add_row(Text(printable(one.label)), Text(f"{one.logit:.6g}", style="bold"))
     return table
 
 

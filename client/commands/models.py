@@ -16,10 +16,16 @@ from vitscope.client.commands.streams import fail, json_text
 from vitscope.client.engine import CertificateEntry, EngineInfo
 from vitscope.client.errors import ClientError
 from vitscope.client.model import Model, ModelSummary
+from vitscope.client.pixels import PixelEntry
 from vitscope.help import Help
 
 USAGE = 2
 
+_ANSWERS = {
+    "softmax": "one class of these (softmax)",
+    "sigmoid": "each label by itself, from 0.5 (sigmoid)",
+    "none": "values without probabilities (no activation)",
+}
 _STATE_STYLES = {"ready": "green", "loading": "yellow", "draining": "yellow", "failed": "red"}
 
 
@@ -68,6 +74,7 @@ def description(model: Model) -> RenderableType:
         ("model", Text.assemble((model.name, "bold"), f" v{model.version}, ", _state(model))),
         ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
         ("labels", f"{len(model.labels)}: {_some(model.labels)}"),
+        ("answers", _ANSWERS.get(model.activation, model.activation)),
         (
             "input",
             f"{box.width} × {box.height}, {mode} {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
@@ -84,7 +91,13 @@ def description(model: Model) -> RenderableType:
     ]
     if model.engine is not None:
         rows += _engine(model.engine)
-    rows += [("certificate" if at == 0 else "", _certificate(entry)) for at, entry in enumerate(model.certificate)]
+    rows += [
+        ("certificate" if at == 0 else "", _certificate(entry, model.activation))
+        for at, entry in enumerate(model.certificate)
+    ]
+    if model.decoding.decoding:
+        rows.append(("pixels", f"{model.decoding.decoding}: {model.decoding.reason}"))
+        rows += [("", _pixels(entry, model.activation)) for entry in model.decoding.certificate]
     for name, value in rows:
         table.add_row(name, value)
     return table
@@ -102,15 +115,38 @@ def _engine(engine: EngineInfo) -> list[tuple[str, RenderableType]]:
     ]
 
 
-def _certificate(entry: CertificateEntry) -> RenderableType:
+def _certificate(entry: CertificateEntry, activation: str) -> RenderableType:
     return Text.assemble(
         f"{entry.engine}/{entry.precision} ",
         ("passed", "green") if entry.passed else ("failed", "red"),
-        f": {entry.top1_agreement:.2%} same top class on {entry.images:,} images, "
-        f"logits within {entry.max_logit_error:.2g}, "
+        f": {_agreement(entry.top1_agreement, entry.images, activation)}, "
+        f"logits within {entry.max_logit_error:.2g}{_spread(entry)}, "
         f"attention cosine {entry.mean_attention_cosine:.4f} on average, {entry.min_attention_cosine:.4f} at the lowest"
         + (f", {entry.non_finite} NaN" if entry.non_finite else ""),
     )
+
+
+def _pixels(entry: PixelEntry, activation: str) -> RenderableType:
+    relative = f" (spread {entry.logit_spread:.2g})" if entry.logit_spread else ""
+    copies = f" ({entry.enlarged:,} enlarged)" if entry.enlarged else ""
+    return Text.assemble(
+        f"{entry.decoding} ",
+        ("passed", "green") if entry.passed else ("failed", "red"),
+        f": {_agreement(entry.agreement, entry.images, activation)}{copies}, "
+        f"logits within {entry.max_logit_error:.2g}{relative}, {entry.mean_logit_error:.2g} on average",
+    )
+
+
+def _agreement(share: float, images: int, activation: str) -> str:
+    """Say on how many images two answers are the same, by what an answer is."""
+    if activation == "none":
+        return f"{images:,} images"
+    return f"{share:.2%} same {'labels' if activation == 'sigmoid' else 'top class'} on {images:,} images"
+
+
+def _spread(entry: CertificateEntry) -> str:
+    probability = f", probabilities within {entry.max_probability_error:.2g}" if entry.max_probability_error else ""
+    return (f" (spread {entry.logit_spread:.2g})" if entry.logit_spread else "") + probability
 
 
 def _state(model: Model | ModelSummary) -> Text:

@@ -32,7 +32,7 @@ def measure(
     candidate: Candidate, graphs: Mapping[GraphName, Path], reference: Reference, reporter: Reporter
 ) -> CertificateEntry:
     """Compare all graphs with the reference, on one engine and precision."""
-    differences, images = Differences(), len(reference.pixels)
+    differences, images = Differences(candidate, reference.scale), len(reference.pixels)
     steps = [(name, start) for name in graphs for start in range(0, images, BATCH)]
     runs = {}
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
@@ -40,7 +40,7 @@ def measure(
             runs = {name: candidate.load(graphs[name])}  # one at a time: a large model is in memory once
         batch = reference[start : start + BATCH]
         differences.add(name, runs[name](batch.pixels), batch)
-    return differences.entry(candidate, images)
+    return differences.entry(images)
 
 
 def require(certificate: Certificate, allow_uncertified: bool) -> None:

@@ -1,37 +1,39 @@
-"""The differences between an engine's outputs and the reference, and the bars that they are held to."""
+"""The differences between an engine's outputs and the reference, with the bars that they miss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitscope.bundle import CertificateEntry, Cosines, GraphName
+from vitscope.bundle import CertificateEntry, Cosines, GraphName, Parity, Scale
+from vitscope.export.certificate.bars import logit_bars
 from vitscope.export.certificate.engines import Candidate
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.methods import Attention, Method
-
-# Three bits of mantissa decide more near-ties differently than seven: fp8 trades that for its speed.
-TOP1_AGREEMENT: Mapping[str, float] = {"f32": 0.99, "bf16": 0.99, "int8": 0.99, "fp8": 0.98}
-F32_LOGIT_ERROR = 1e-4  # largest absolute difference, float32 only
 
 
 @dataclass
 class Differences:
     """The differences of one engine, accumulated over all graphs.
 
-    cosines: by method, then by graph and layer: the cosine of each row, one for each image (and head).
+    scale: of the reference's logits. cosines: by method, then by graph and layer: the cosine of each row, one for each
+    image (and head).
     """
 
-    agreeing: list[np.ndarray] = field(default_factory=list)
-    logit_errors: list[np.ndarray] = field(default_factory=list)
+    candidate: Candidate
+    scale: Scale
     cosines: dict[Method, dict[tuple[str, int], list[np.ndarray]]] = field(default_factory=dict)
     non_finite: int = 0
 
+    def __post_init__(self) -> None:
+        self._logits = Parity(self.scale, logit_bars(self.candidate.precision, self.scale.activation))
+
     def add(self, graph: GraphName, outputs: Mapping[str, np.ndarray], reference: Reference) -> None:
         """Compare one batch of a graph's outputs with the reference of the same images."""
-        self.agreeing.append(outputs["logits"].argmax(-1) == reference.logits.argmax(-1))
-        self.logit_errors.append(np.abs(outputs["logits"] - reference.logits).ravel())
         self.non_finite += sum(int(np.count_nonzero(~np.isfinite(value))) for value in outputs.values())
+        if self.non_finite:
+            return  # nothing else matters then
+        self._logits.add(outputs["logits"], reference.logits)
         for method, rows in reference.rows.items():
             found, expected = method.rows(outputs), method.expected(graph, rows)
             if found is None:
@@ -40,33 +42,30 @@ class Differences:
             for layer, cosines in enumerate(np.moveaxis(_cosine(found.reshape(expected.shape), expected), 1, 0)):
                 layers.setdefault((graph, layer), []).append(cosines.ravel())
 
-    def entry(self, candidate: Candidate, images: int) -> CertificateEntry:
+    def entry(self, images: int) -> CertificateEntry:
         """Summarize the differences and the bars that were missed. Differences are None if outputs are not finite."""
-        top1 = float(np.concatenate(self.agreeing).mean())
-        least = TOP1_AGREEMENT[candidate.precision]
-        worst = mean = None
-        cosines: dict[str, Cosines] = {}
-        shortfalls = []
-        if top1 < least:
-            shortfalls.append(f"top-1 agrees on {top1:.1%} of the images, at least {least:.0%} is accepted")
+        candidate, logits = self.candidate, self._logits
         if self.non_finite:
-            shortfalls.append(f"{self.non_finite} output values are NaN or infinite, none is accepted")
-        else:
-            errors = np.concatenate(self.logit_errors)
-            worst, mean = float(errors.max()), float(errors.mean())
-            if candidate.precision == "f32" and worst > F32_LOGIT_ERROR:
-                shortfalls.append(f"logits differ by up to {worst:.1e}, at most {F32_LOGIT_ERROR:.0e} is accepted")
-            for method, by_layer in self.cosines.items():
-                layers = [np.concatenate(parts) for parts in by_layer.values()]
-                cosines[method.name] = found = _summary(layers)
-                shortfalls += _shortfalls(method, found, len(layers), candidate.precision)
+            return CertificateEntry(
+                engine=candidate.engine, engine_version=candidate.version, precision=candidate.precision,
+                images=images, top1_agreement=0, max_logit_error=None, mean_logit_error=None,
+                min_attention_cosine=None, mean_attention_cosine=None, non_finite=self.non_finite,
+                shortfalls=(f"{self.non_finite} output values are NaN or infinite, none is accepted",),
+            )  # fmt: skip
+        cosines: dict[str, Cosines] = {}
+        shortfalls = list(logits.shortfalls())
+        for method, by_layer in self.cosines.items():
+            layers = [np.concatenate(parts) for parts in by_layer.values()]
+            cosines[method.name] = found = _summary(layers)
+            shortfalls += _shortfalls(method, found, len(layers), candidate.precision)
         attention = cosines.get(Attention.name)
         return CertificateEntry(
             engine=candidate.engine, engine_version=candidate.version, precision=candidate.precision, images=images,
-            top1_agreement=top1, max_logit_error=worst, mean_logit_error=mean,
+            top1_agreement=logits.agreement, max_logit_error=logits.worst, mean_logit_error=logits.mean,
+            logit_spread=logits.spread, max_probability_error=logits.probability,
             min_attention_cosine=attention.lowest if attention else None,
             mean_attention_cosine=attention.mean if attention else None,
-            cosines=cosines, non_finite=self.non_finite, shortfalls=tuple(shortfalls),
+            cosines=cosines, non_finite=0, shortfalls=tuple(shortfalls),
         )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from vitscope.bundle import Activation, Scale
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import Checkpoint
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.positions import native_size, token_geometry
 from vitscope.export.checkpoint.preprocess import output_size
+from vitscope.export.errors import ExportError
 from vitscope.export.methods import Kept, Method, observe
 from vitscope.export.progress import Reporter
 
@@ -23,26 +25,38 @@ _SCORES = 2**25  # elements of one layer's attention matrices that a batch may t
 class Reference:
     """The checkpoint's answers for some images.
 
-    pixels: uint8 [M, H, W, 3]. logits: float32 [M, C]. rows: by method, float32 [M, layers, ..., K].
+    pixels: uint8 [M, H, W, 3]. logits: float32 [M, C], finite. rows: by method, float32 [M, layers, ..., K].
+    activation: of the head.
     """
 
     pixels: np.ndarray
     logits: np.ndarray
     rows: Mapping[Method, np.ndarray]
+    activation: Activation = "softmax"
+
+    @property
+    def scale(self) -> Scale:
+        """The size of the logits, over all images."""
+        return Scale.of(self.logits, self.activation)
 
     def __getitem__(self, part: slice) -> "Reference":
         """Select images."""
         rows = {method: rows[part] for method, rows in self.rows.items()}
-        return Reference(self.pixels[part], self.logits[part], rows)
+        return Reference(self.pixels[part], self.logits[part], rows, self.activation)
 
 
 def run_reference(
-    checkpoint: Checkpoint, processor: Any, files: Sequence[Path], methods: Sequence[Method], reporter: Reporter
+    checkpoint: Checkpoint,
+    processor: Any,
+    files: Sequence[Path],
+    methods: Sequence[Method],
+    reporter: Reporter,
+    activation: Activation = "softmax",
 ) -> Reference:
     """Prepare the images with the checkpoint's own processor and run its own model, with eager attention.
 
     `checkpoint.model` must be as loaded: it is the original that the exported graphs are compared with.
-    Raises ExportError for an unreadable image.
+    Raises ExportError for an unreadable image, and for a model whose answers are NaN or infinite.
     """
     model, family, size = checkpoint.model, checkpoint.family, output_size(processor)
     tokens = token_geometry(model, family, size)
@@ -56,13 +70,24 @@ def run_reference(
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
         pixels.append(np.stack(images))
         found, of_methods = _run(checkpoint, torch.stack(tensors), methods, options)
+        _refuse_non_finite(step, found)
         logits.append(found)
         rows.append(of_methods)
     return Reference(
         np.concatenate(pixels),
         np.concatenate(logits),
         {method: np.concatenate([part[method] for part in rows]) for method in methods},
+        activation,
     )
+
+
+def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
+    for file, values in zip(files, logits, strict=True):
+        if not np.isfinite(values).all():
+            raise ExportError(
+                f"CHECKPOINT: its own logits of {file} hold NaN or infinite values, in PyTorch float32; accepted: a "
+                "model whose answers are finite"
+            )
 
 
 @torch.inference_mode()

@@ -65,4 +65,5 @@ def outputs_of(run: Run, images: np.ndarray) -> dict[str, np.ndarray]:
 
 def distance(found: dict[str, np.ndarray], exact: dict[str, np.ndarray]) -> float:
     """Sum the relative errors of the outputs, so that logits and maps count alike."""
-    return sum(float(np.linalg.norm(found[name] - exact[name]) / np.linalg.norm(exact[name])) for name in exact)
+    sizes = {name: max(float(np.linalg.norm(values)), 1e-30) for name, values in exact.items()}
+    return sum(float(np.linalg.norm(found[name] - exact[name])) / size for name, size in sizes.items())

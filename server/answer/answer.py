@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vitscope.bundle import Activation
 from vitscope.server.answer.ranking import Ranked
 from vitscope.server.engines.contract import Identity
 from vitscope.server.errors import Outcome
@@ -30,6 +31,7 @@ class Classification:
     """The result for one image.
 
     origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
+    activation: of the model's head, which says what the probabilities of the classes are.
     """
 
     classes: list[Ranked]
@@ -37,6 +39,7 @@ class Classification:
     geometry: Geometry
     engine: Identity
     origin: Origin
+    activation: Activation = "softmax"
 
     def size(self) -> int:
         """Return an upper bound of the size of a reply in bytes."""

@@ -33,7 +33,7 @@ class Ask:
 
     size: bytes of the image, which are held until it is answered. model: empty if only one is served. version: 0 for
     the latest that is ready. top_k: number of classes to return, from 1. min_probability: 0..1; classes below it are
-    left out. maps: None for no maps.
+    left out; only 0 for a model without probabilities. maps: None for no maps.
     """
 
     image: EncodedImage | RawImage

@@ -65,12 +65,15 @@ class Classifier:
             timeline.end("receive")
             timeline.adopt(inference.timeline)
             self._metrics.repeated(model.name, model.version, origin)
-        ranking = rank(inference.outputs["logits"], model.bundle.manifest.labels, query.top_k, query.min_probability)
+        manifest = model.bundle.manifest
+        logits, activation = inference.outputs["logits"], manifest.activation
+        ranking = rank(logits, manifest.labels, query.top_k, query.min_probability, activation)
         maps = await self._maps(model, query, inference) if spec else []
         timeline.end("maps")
         if spec:
             self._metrics.explained(model.name, model.version, spec.method)
-        classification = Classification(ranking.classes, maps, inference.geometry, lane.engine.identity, origin)
+        engine = lane.engine.identity
+        classification = Classification(ranking.classes, maps, inference.geometry, engine, origin, activation)
         return classification, quality_of(ranking, inference)
 
     async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, Origin]:

@@ -48,6 +48,8 @@ def to_query(
     """
     if not 0 <= ask.min_probability <= 1:
         raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0 to 1")
+    if ask.min_probability and manifest.activation == "none":
+        raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0: this model's answers are plain values")
     spec = None if ask.maps is None else plan(ask.maps, manifest)
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
     image, data, at_once = ask.image, ask.image.data, False

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vitscope.server.answer.activity import Activity
 from vitscope.server.answer.answer import Answer, Classification, Result
@@ -11,7 +11,7 @@ from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.query import to_query
 from vitscope.server.errors import InvalidRequest, Outcome, outcome_of
-from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.limits import Decoding, ImageLimits
 from vitscope.server.metrics import Metrics
 from vitscope.server.models.repository import Repository
 from vitscope.server.scheduling.callers import Caller, Callers
@@ -34,6 +34,8 @@ class Service:
 
     def __init__(self, repository: Repository, classifier: Classifier, limits: Limits, metrics: Metrics) -> None:
         self._repository, self._classifier, self._limits = repository, classifier, limits
+        ways: tuple[Decoding, ...] = ("scaled", "exact")  # each model has its own
+        self._image_limits = {way: replace(limits.images, decoding=way) for way in ways}
         self._metrics = metrics.requests
         self.activity, self.callers = Activity(), Callers()
 
@@ -43,7 +45,8 @@ class Service:
         try:
             model = self._repository.ready(ask.model, ask.version)
             metrics = self._metrics.of(model.name, model.version, model.identity)
-            query = to_query(ask, model.bundle.manifest, self._limits.images, caller, deadline, timeline)
+            limits = self._image_limits[model.pixels.decoding]
+            query = to_query(ask, model.bundle.manifest, limits, caller, deadline, timeline)
             with model.lease():
                 classification, quality = await self._classifier.classify(model, query)
             if classification.maps:

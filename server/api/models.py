@@ -1,6 +1,6 @@
 """Model versions as messages, shared by the gRPC services."""
 
-from vitscope.bundle import CertificateEntry, InputContract, TokenGeometry
+from vitscope.bundle import CertificateEntry, InputContract, PixelEntry, TokenGeometry
 from vitscope.server.maps.methods import METHODS
 from vitscope.server.models.served import ServedModel
 from vitscope.server.models.status import State
@@ -11,6 +11,11 @@ RESIZE_MODES = {
     "shortest_edge": image_pb2.RESIZE_MODE_SHORTEST_EDGE,
     "letterbox": image_pb2.RESIZE_MODE_LETTERBOX,
     "none": image_pb2.RESIZE_MODE_NONE,
+}
+ACTIVATIONS = {
+    "softmax": model_pb2.ACTIVATION_SOFTMAX,
+    "sigmoid": model_pb2.ACTIVATION_SIGMOID,
+    "none": model_pb2.ACTIVATION_NONE,
 }
 _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
@@ -53,6 +58,12 @@ def to_model(model: ServedModel) -> model_pb2.Model:
         ],
         has_attention=manifest.has_attention,
         methods=[name for name in manifest.methods if name in METHODS],
+        activation=ACTIVATIONS[manifest.activation],
+        decoding=model_pb2.ImageDecoding(
+            decoding=model.pixels.decoding,
+            reason=model.pixels.reason,
+            certificate=map(_to_pixel_entry, model.bundle.certificate.pixels),
+        ),
     )
 
 
@@ -110,4 +121,21 @@ def _to_certificate_entry(entry: CertificateEntry) -> model_pb2.CertificateEntry
         min_attention_cosine=1.0 if entry.min_attention_cosine is None else entry.min_attention_cosine,
         non_finite=entry.non_finite,
         mean_attention_cosine=1.0 if entry.mean_attention_cosine is None else entry.mean_attention_cosine,
+        logit_spread=entry.logit_spread or 0.0,
+        max_probability_error=entry.max_probability_error or 0.0,
+        mean_logit_error=entry.mean_logit_error or 0.0,
+    )
+
+
+def _to_pixel_entry(entry: PixelEntry) -> model_pb2.PixelEntry:
+    return model_pb2.PixelEntry(
+        decoding=entry.decoding,
+        passed=entry.passed,
+        images=entry.images,
+        enlarged=entry.enlarged,
+        agreement=entry.agreement,
+        max_logit_error=entry.max_logit_error,
+        mean_logit_error=entry.mean_logit_error,
+        logit_spread=entry.logit_spread,
+        max_probability_error=entry.max_probability_error or 0.0,
     )

@@ -103,6 +103,14 @@ def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:
     return limits.decoding == "scaled" and contract.resize.interpolation != "nearest"
 
 
+def shrinks(size: tuple[int, int], fit: Fit) -> bool:
+    """Return whether an upright image of `size` (width, height) gets smaller in both axes.
+
+    Where it does not, it is small: other pixels would save nothing, and an enlarged one shows every difference.
+    """
+    return size[0] > fit.width and size[1] > fit.height
+
+
 def _prepare_scaled(
     data: bytes,
     opened: ImageFile.ImageFile,
@@ -110,10 +118,15 @@ def _prepare_scaled(
     tokens: TokenGeometry,
     limits: ImageLimits,
 ) -> Prepared | None:
-    """Return None if Pillow has to decode the file. The image is turned upright last, when it is smallest."""
+    """Return None if Pillow has to decode the file, or nothing would be saved.
+
+    The image is turned upright last, when it is smallest.
+    """
     orientation = read_orientation(opened)
     turn, size = UPRIGHT.get(orientation), swap_sideways(opened.size, orientation)
     fit = _plan(FIELD, size, contract, limits)
+    if not shrinks(size, fit):
+        return None
     to = swap_sideways((fit.width, fit.height), orientation)
     scaled = decode_scaled(data, opened, to)
     if scaled is None:
@@ -137,7 +150,8 @@ def _plan(field: str, size: tuple[int, int], contract: InputContract, limits: Im
 
 
 def _pixels(image: Image.Image, fit: Fit, contract: InputContract, limits: ImageLimits) -> np.ndarray:
-    if not _may_differ(contract, limits) or image.width * image.height > MAX_PIXELS:
+    too_large = image.width * image.height > MAX_PIXELS
+    if too_large or not _may_differ(contract, limits) or not shrinks(image.size, fit):
         return transform(image, fit, contract)
     to, interpolation = (fit.width, fit.height), contract.resize.interpolation
     return crop(resample(image.tobytes(), image.size, image.size, to, interpolation), fit, contract)

@@ -16,13 +16,13 @@ _PIXELS = tuple(4**k for k in range(4, 14))  # 256 to 67 million
 class Quality:
     """The signals of one answer.
 
-    confidence: probability of the first class, 0..1. margin: by how much it exceeds the second, 0..1. entropy: of the
-    attention, 0..1; None if the graph has no attention output. brightness: of the model's input, 0..1. pixels: of the
+    confidence, margin: as in `Ranking`, 0..1; None if the model's answers are plain values. entropy: of the attention,
+    0..1; None if the graph has no attention output. brightness: of the model's input, 0..1. pixels: of the
     image as sent.
     """
 
-    confidence: float
-    margin: float
+    confidence: float | None
+    margin: float | None
     entropy: float | None
     brightness: float
     pixels: int
@@ -34,8 +34,15 @@ class QualityMetrics:
     def __init__(self, families: Families, low_confidence: float) -> None:
         self.low_confidence = low_confidence
         share = partial(families.histogram, labels=VERSION, buckets=_SHARES)
-        self.confidence = share("vitscope_confidence_ratio", "Probability of the first class.")
-        self.margin = share("vitscope_margin_ratio", "Probability of the first class, less that of the second.")
+        self.confidence = share(
+            "vitscope_confidence_ratio",
+            "Probability of the first class; of independent labels, that the least certain one is decided rightly.",
+        )
+        self.margin = share(
+            "vitscope_margin_ratio",
+            "Probability of the first class, less that of the second; of independent labels, of the least certain "
+            "label's decision, less that of its opposite.",
+        )
         self.entropy = share(
             "vitscope_attention_entropy_ratio",
             "Entropy of the last layer's attention of the class token over the patches: 0 one patch, 1 all alike.",
@@ -47,7 +54,7 @@ class QualityMetrics:
             "vitscope_image_pixels", "Width times height of the image as sent.", VERSION, _PIXELS
         )
         self.low = families.counter(
-            "vitscope_low_confidence", "Answers whose first class is less probable than low_confidence.", VERSION
+            "vitscope_low_confidence", "Answers whose confidence is less than low_confidence.", VERSION
         )
 
     def of(self, model: str, version: str) -> "VersionQuality":
@@ -66,11 +73,13 @@ class VersionQuality:
 
     def observe(self, quality: Quality) -> None:
         """Add one answer."""
-        self._confidence.observe(quality.confidence)
-        self._margin.observe(quality.margin)
+        if quality.confidence is not None:
+            self._confidence.observe(quality.confidence)
+            if quality.confidence < self._least:
+                self._low.inc()
+        if quality.margin is not None:
+            self._margin.observe(quality.margin)
         if quality.entropy is not None:
             self._entropy.observe(quality.entropy)
         self._brightness.observe(quality.brightness)
         self._pixels.observe(quality.pixels)
-        if quality.confidence < self._least:
-            self._low.inc()

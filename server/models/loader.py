@@ -15,6 +15,7 @@ from vitscope.server.engines.contract import Engine
 from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
+from vitscope.server.images.limits import Decoding
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.measure import time_one_image
@@ -31,13 +32,14 @@ _BUSY_THEN = 0.7
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Settings of loading: the wanted engine, its threads, the largest batch, and the folder of the engine cache (None:
-    the bundle's own, or the user's cache if that cannot be written to)."""
+    """Settings of loading: the wanted engine, its threads, the largest batch, the folder of the engine cache (None: the
+    bundle's own, or the user's cache if that cannot be written to), and the wanted way to pixels."""
 
     wanted: Wanted
     threads: int
     max_batch: int
     cache: Path | None = None
+    decoding: Decoding = "scaled"
 
 
 class Loader:

@@ -15,6 +15,7 @@ from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.lanes import GraphLanes
 from vitscope.server.models.loader import EngineSettings, Loader
+from vitscope.server.models.pixels import PixelPath, pixel_path
 from vitscope.server.models.status import State, Status
 from vitscope.server.models.upgrade import open_better
 from vitscope.server.scheduling.lane import Lane
@@ -36,6 +37,7 @@ class ServedModel:
         self._scheduler, self._settings = scheduler, settings
         self._lease = Lease()
         self._bundle: Bundle | None = None
+        self._pixels: PixelPath | None = None
         self._lanes: GraphLanes | None = None
         self._upgrading: asyncio.Task[None] | None = None
         self._stopping = False
@@ -61,6 +63,14 @@ class ServedModel:
         if self._bundle is None:
             raise NotReady(f"model {self} is {self.state.value}: {self.detail}")
         return self._bundle
+
+    @property
+    def pixels(self) -> PixelPath:
+        """How its images become pixels. Raises NotReady like `bundle`."""
+        if self._pixels is None:
+            settings = self._settings
+            self._pixels = pixel_path(self.bundle.certificate, settings.decoding, settings.wanted.allow_uncertified)
+        return self._pixels
 
     @property
     def choice(self) -> Choice | None:
@@ -169,6 +179,7 @@ class ServedModel:
         self._lanes = GraphLanes(self.key, loader, self._scheduler)
         if not loader.choice.certified:
             log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
+        log.info("pixels chosen", model=str(self), decoding=self.pixels.decoding, why=self.pixels.reason)
         await self.lane(CLASSIFY)
         self._refuse_if_stopping()
         return bundle, loader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
+from vitscope.bundle import AGREEMENT, ATTENTION, CLASSIFY, Bundle, BundleError, open_bundle
 from vitscope.help import Help
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.ladder import ENGINES, PRECISIONS
@@ -52,7 +52,8 @@ def _build(bundle: Bundle, settings: EngineSettings, images: np.ndarray | None) 
     for graph in (graph for graph in (CLASSIFY, ATTENTION) if graph in bundle.manifest.graphs):
         lane = loader.lane(graph)
         entry = loader.gates.get(graph)
-        checked = f"top-1 {entry.top1_agreement:.1%} of {entry.images} images" if entry else loader.choice.reason
+        what = AGREEMENT[bundle.manifest.activation]
+        checked = f"{what} {entry.top1_agreement:.1%} of {entry.images} images" if entry else loader.choice.reason
         identity = lane.engine.identity
         print(f"{lane.name}: {identity} on {identity.device}, batches to {lane.best_batch}: {checked}")
         lane.engine.close()

@@ -11,7 +11,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, Manifest, open_bundle
+from vitscope.bundle import (
+    AGREEMENT,
+    ATTENTION,
+    CLASSIFY,
+    Bundle,
+    BundleError,
+    CertificateEntry,
+    GraphName,
+    Manifest,
+    open_bundle,
+)
 from vitscope.help import Help
 from vitscope.server.engines.choose import Choice, Wanted, choice_of, objections
 from vitscope.server.engines.contract import Engine, status_of
@@ -131,7 +141,7 @@ def arithmetic(manifest: Manifest) -> float:
 
 def render(manifest: Manifest, results: Sequence[Tested]) -> str:
     """Format the results: a table with a row for each engine and batch size, then one of the gate's comparisons."""
-    operations = arithmetic(manifest)
+    operations, same = arithmetic(manifest), AGREEMENT[manifest.activation]
     rates = [
         (
             str(result.choice),
@@ -168,7 +178,7 @@ def render(manifest: Manifest, results: Sequence[Tested]) -> str:
             "Limit: what the same engine makes of large matrix products.",
             text_table(("engine", "batch", "ms", "images/s", "GFLOP/s", "of the limit"), rates, terminal_width()),
             text_table(
-                ("engine", "graph", "top-1", "logits ±", "cosine ≥", "against onnxruntime/f32"), gates, terminal_width()
+                ("engine", "graph", same, "logits ±", "cosine ≥", "against onnxruntime/f32"), gates, terminal_width()
             ),
             *fused,
             *failures,

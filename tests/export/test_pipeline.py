@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from tests.export.checkpoints import LABELS, MAKERS, save, vit
-from vitscope.bundle import Bundle, BundleError, open_bundle
+from vitscope.bundle import Bundle, BundleError, LogitBars, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
@@ -175,7 +175,10 @@ def test_bf16_below_its_bar_publishes_nothing_unless_allowed(sharp: Path, photos
 def test_float32_below_its_bar_always_fails(
     checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vitscope.export.certificate.differences.F32_LOGIT_ERROR", 1e-12)
+    monkeypatch.setattr("vitscope.bundle.parity.ABSOLUTE", 1e-12)
+    monkeypatch.setattr("vitscope.bundle.parity.ROUNDING", 1e-12)
+    exact = LogitBars(agreement=1, worst=1e-12)
+    monkeypatch.setattr("vitscope.export.certificate.differences.logit_bars", lambda precision, activation: exact)
     job = ExportJob(
         str(checkpoints["vit"]), tmp_path / "models", "vit", calibration=photos, attention=False, allow_uncertified=True
     )

@@ -8,14 +8,29 @@ from vitscope.bundle import Bundle, Certificate
 
 def test_the_summary_has_shape_files_parity_and_the_serve_command(bundles: dict[str, Bundle], photos: Path) -> None:
     text = printed(bundles["dinov2-with-registers"], photos)
-    assert "5 labels, input 42x42, 3x3 patches and 5 prefix tokens, 2 layers of 2 heads" in text
+    assert "5 labels (softmax), input 42x42, 3x3 patches and 5 prefix tokens, 2 layers of 2 heads" in text
     assert "attention [N, 2, 2, 9]" in text and "graphs/weights.bin" in text
     assert f"on all 24 images of {photos}" in text and "pass" in text
     assert "vitscope serve models" in text
+    assert "The server's exact pixels against the processor's own, 24 images: top-1 agreement 100.0%" in text
 
 
 def test_paths_are_never_wrapped(bundles: dict[str, Bundle], photos: Path) -> None:
     assert f"{bundles['vit'].path}." in printed(bundles["vit"], photos, width=40)
+
+
+def test_independent_labels_and_values_are_told_apart(bundles: dict[str, Bundle], photos: Path) -> None:
+    bundle = bundles["vit"]
+    entries = tuple(e.model_copy(update={"max_probability_error": 3e-5}) for e in bundle.certificate.entries)
+    scaled = bundle.certificate.pixels[1].model_copy(update={"shortfalls": ("logits differ by 7",), "enlarged": 5})
+    certificate = Certificate(entries=entries, pixels=(scaled,))
+    labels = bundle.manifest.model_copy(update={"activation": "sigmoid"})
+    text = printed(Bundle(bundle.path, labels, certificate), photos, width=200)
+    assert "same labels" in text and "probability error" in text and "3.0e-05" in text and "top-1" not in text
+    assert "(5 of them enlarged)" in text and "below the bar: logits differ by 7. The server will use" in text
+    values = bundle.manifest.model_copy(update={"activation": "none"})
+    text = printed(Bundle(bundle.path, values, certificate), photos, width=200)
+    assert "top-1" not in text and "probability" not in text and "its logits have a spread of" in text
 
 
 def test_shortfalls_and_missing_measurements_are_printed(bundles: dict[str, Bundle], photos: Path) -> None:

@@ -86,6 +86,7 @@ def test_a_checkpoint_can_be_the_base_of_the_next(
     assert config["problem_type"] == "single_label_classification"
     (checkpoint / "config.json").write_text(json.dumps({**config, "problem_type": problem}))
     assert main([str(data), "--out", str(out), "--base", str(checkpoint), "--epochs", "1"]) == 0
+    assert json.loads((out / "config.json").read_text())["problem_type"] == "single_label_classification"
     record = json.loads((out / "finetune.json").read_text())
     assert record["test_accuracy"] >= 0.95
     assert record["base"] == "checkpoint"  # its name, not its path

@@ -41,8 +41,7 @@ SIZE = heatmap(
 )
 LOW = graph(
     "Low confidence",
-    "Share of the answers whose first class is less probable than the setting low_confidence, 0.5 unless it was "
-    "changed.",
+    "Share of the answers whose confidence is less than the setting low_confidence, 0.5 unless it was changed.",
     Query(
         f"{rate('vitscope_low_confidence_total', EACH_VERSION)}"
         f" / {rate('vitscope_confidence_ratio_count', EACH_VERSION)}",

@@ -39,9 +39,11 @@ class ClassifyRequest(_message.Message):
     version: _builtins.int
     """Version of the model; 0 means the latest that is ready."""
     top_k: _builtins.int
-    """How many classes to return, most probable first; 0 means 5. More than the model has returns all of them."""
+    """How many classes to return, highest score first; 0 means 5. More than the model has returns all of them."""
     min_probability: _builtins.float
-    """Leaves out classes whose probability is lower. 0 (the default) to 1."""
+    """Leaves out classes whose probability is lower. 0 (the default) to 1. A model with ACTIVATION_NONE has no
+    probabilities, and accepts only 0.
+    """
     @_builtins.property
     def image(self) -> _image_pb2.Image:
         """The image. Required."""
@@ -80,13 +82,16 @@ class ClassifyResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    ACTIVATION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that answered."""
     version: _builtins.int
     """Version of the model that answered."""
+    activation: _model_pb2.Activation.ValueType
+    """What the probabilities are, as in Model.activation."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
-        """The most probable classes, in falling order of probability."""
+        """The classes with the highest scores, in falling order: of probability, or with ACTIVATION_NONE of the logit."""
 
     @_builtins.property
     def maps(self) -> _containers.RepeatedCompositeFieldContainer[_maps_pb2.Map]:
@@ -109,10 +114,11 @@ class ClassifyResponse(_message.Message):
         model: _builtins.str = ...,
         version: _builtins.int = ...,
         timing: _timing_pb2.Timing | None = ...,
+        activation: _model_pb2.Activation.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["geometry", b"geometry", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "geometry", b"geometry", "maps", b"maps", "model", b"model", "timing", b"timing", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "classes", b"classes", "geometry", b"geometry", "maps", b"maps", "model", b"model", "timing", b"timing", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,9 +139,11 @@ class Class(_message.Message):
     label: _builtins.str
     """Name of the class."""
     probability: _builtins.float
-    """Softmax over all classes of the model, 0 to 1."""
+    """With ACTIVATION_SOFTMAX the softmax over all classes of the model, with ACTIVATION_SIGMOID the label's own sigmoid;
+    0 to 1. With ACTIVATION_NONE there are no probabilities: it is 0, and `logit` has the value.
+    """
     logit: _builtins.float
-    """The raw output of the model's head."""
+    """The raw output of the model's head. With ACTIVATION_NONE it is the answer, such as the value of a regression."""
     def __init__(
         self,
         *,

@@ -56,6 +56,34 @@ MODEL_STATE_UNLOADED: ModelState.ValueType  # 5
 """Is in the models folder, but not loaded; only AdminService tells of it."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
+class _Activation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActivationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Activation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACTIVATION_UNSPECIFIED: _Activation.ValueType  # 0
+    """Not set: the server is older than this field, and took every head for softmax."""
+    ACTIVATION_SOFTMAX: _Activation.ValueType  # 1
+    """The classes exclude one another: their probabilities sum to 1."""
+    ACTIVATION_SIGMOID: _Activation.ValueType  # 2
+    """The labels are independent: each has a probability of its own, and applies from 0.5."""
+    ACTIVATION_NONE: _Activation.ValueType  # 3
+    """The outputs are the answer, as in regression. There are no probabilities."""
+
+class Activation(_Activation, metaclass=_ActivationEnumTypeWrapper):
+    """What turns the outputs of a model's head, its logits, into the scores of an answer."""
+
+ACTIVATION_UNSPECIFIED: Activation.ValueType  # 0
+"""Not set: the server is older than this field, and took every head for softmax."""
+ACTIVATION_SOFTMAX: Activation.ValueType  # 1
+"""The classes exclude one another: their probabilities sum to 1."""
+ACTIVATION_SIGMOID: Activation.ValueType  # 2
+"""The labels are independent: each has a probability of its own, and applies from 0.5."""
+ACTIVATION_NONE: Activation.ValueType  # 3
+"""The outputs are the answer, as in regression. There are no probabilities."""
+Global___Activation: _TypeAlias = Activation  # noqa: Y015
+
 @_typing.final
 class ModelSummary(_message.Message):
     """One line of ListModels."""
@@ -113,6 +141,8 @@ class Model(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     HAS_ATTENTION_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
+    ACTIVATION_FIELD_NUMBER: _builtins.int
+    DECODING_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -123,6 +153,8 @@ class Model(_message.Message):
     """Token dimension."""
     has_attention: _builtins.bool
     """Whether this bundle can answer with attention maps."""
+    activation: Global___Activation.ValueType
+    """What turns the logits into the scores of an answer."""
     @_builtins.property
     def summary(self) -> Global___ModelSummary:
         """Name, version, state and engine."""
@@ -157,6 +189,10 @@ class Model(_message.Message):
         prefix, in lower case. Empty where it was exported without any.
         """
 
+    @_builtins.property
+    def decoding(self) -> Global___ImageDecoding:
+        """How images become the model's pixels on this server."""
+
     def __init__(
         self,
         *,
@@ -173,10 +209,12 @@ class Model(_message.Message):
         certificate: _abc.Iterable[Global___CertificateEntry] | None = ...,
         has_attention: _builtins.bool = ...,
         methods: _abc.Iterable[_builtins.str] | None = ...,
+        activation: Global___Activation.ValueType = ...,
+        decoding: Global___ImageDecoding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decoding", b"decoding", "engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,6 +427,96 @@ class EngineInfo(_message.Message):
 Global___EngineInfo: _TypeAlias = EngineInfo  # noqa: Y015
 
 @_typing.final
+class ImageDecoding(_message.Message):
+    """How images become the model's pixels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECODING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    decoding: _builtins.str
+    """"exact": the pixels of the model's own processor. "scaled": faster ones that differ a little, where the image is larger
+    than the model's input.
+    """
+    reason: _builtins.str
+    """Why, in one sentence."""
+    @_builtins.property
+    def certificate(self) -> _containers.RepeatedCompositeFieldContainer[Global___PixelEntry]:
+        """What each of them changes, measured at export; empty where it was not."""
+
+    def __init__(
+        self,
+        *,
+        decoding: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        certificate: _abc.Iterable[Global___PixelEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "decoding", b"decoding", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImageDecoding: _TypeAlias = ImageDecoding  # noqa: Y015
+
+@_typing.final
+class PixelEntry(_message.Message):
+    """What one way from an image file to pixels changes in the answers, measured at export in float32: "exact" against the
+    source checkpoint with its own processor, "scaled" against "exact".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECODING_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    ENLARGED_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    MAX_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
+    MEAN_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
+    LOGIT_SPREAD_FIELD_NUMBER: _builtins.int
+    MAX_PROBABILITY_ERROR_FIELD_NUMBER: _builtins.int
+    decoding: _builtins.str
+    """"exact" or "scaled"."""
+    passed: _builtins.bool
+    """Whether every bar was met. "scaled" is used only then."""
+    images: _builtins.int
+    """Images compared."""
+    enlarged: _builtins.int
+    """How many of them are enlarged copies, since the images at hand were too small for "scaled"."""
+    agreement: _builtins.float
+    """Share of images with the same answer, 0 to 1, as CertificateEntry.top1_agreement."""
+    max_logit_error: _builtins.float
+    """Largest absolute difference of a logit."""
+    mean_logit_error: _builtins.float
+    """Mean absolute difference of a logit."""
+    logit_spread: _builtins.float
+    """Standard deviation of the logits themselves."""
+    max_probability_error: _builtins.float
+    """Largest difference of a probability, 0 to 1; 0 with ACTIVATION_NONE."""
+    def __init__(
+        self,
+        *,
+        decoding: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        images: _builtins.int = ...,
+        enlarged: _builtins.int = ...,
+        agreement: _builtins.float = ...,
+        max_logit_error: _builtins.float = ...,
+        mean_logit_error: _builtins.float = ...,
+        logit_spread: _builtins.float = ...,
+        max_probability_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "decoding", b"decoding", "enlarged", b"enlarged", "images", b"images", "logit_spread", b"logit_spread", "max_logit_error", b"max_logit_error", "max_probability_error", b"max_probability_error", "mean_logit_error", b"mean_logit_error", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PixelEntry: _TypeAlias = PixelEntry  # noqa: Y015
+
+@_typing.final
 class BatchCost(_message.Message):
     """Measured cost of one batch size."""
 
@@ -429,6 +557,9 @@ class CertificateEntry(_message.Message):
     MIN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
     NON_FINITE_FIELD_NUMBER: _builtins.int
     MEAN_ATTENTION_COSINE_FIELD_NUMBER: _builtins.int
+    LOGIT_SPREAD_FIELD_NUMBER: _builtins.int
+    MAX_PROBABILITY_ERROR_FIELD_NUMBER: _builtins.int
+    MEAN_LOGIT_ERROR_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """"openvino" or "onnxruntime"."""
     precision: _builtins.str
@@ -438,7 +569,9 @@ class CertificateEntry(_message.Message):
     images: _builtins.int
     """Images compared."""
     top1_agreement: _builtins.float
-    """Share of images with the same most probable class, 0 to 1."""
+    """Share of images with the same answer, 0 to 1: the most probable class; with ACTIVATION_SIGMOID the set of labels at
+    0.5; with ACTIVATION_NONE there is none to compare, and it is 1.
+    """
     max_logit_error: _builtins.float
     """Largest absolute difference of a logit."""
     min_attention_cosine: _builtins.float
@@ -447,6 +580,12 @@ class CertificateEntry(_message.Message):
     """Outputs that are not finite numbers."""
     mean_attention_cosine: _builtins.float
     """Mean cosine between attention rows, of the layer where it is lowest; 1 when the bundle has no attention."""
+    logit_spread: _builtins.float
+    """Standard deviation of the logits themselves, which their differences are held against; 0 if it was not recorded."""
+    max_probability_error: _builtins.float
+    """Largest difference of a probability, 0 to 1; 0 if it was not recorded, or with ACTIVATION_NONE."""
+    mean_logit_error: _builtins.float
+    """Mean absolute difference of a logit."""
     def __init__(
         self,
         *,
@@ -459,10 +598,13 @@ class CertificateEntry(_message.Message):
         min_attention_cosine: _builtins.float = ...,
         non_finite: _builtins.int = ...,
         mean_attention_cosine: _builtins.float = ...,
+        logit_spread: _builtins.float = ...,
+        max_probability_error: _builtins.float = ...,
+        mean_logit_error: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "max_logit_error", b"max_logit_error", "mean_attention_cosine", b"mean_attention_cosine", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "images", b"images", "logit_spread", b"logit_spread", "max_logit_error", b"max_logit_error", "max_probability_error", b"max_probability_error", "mean_attention_cosine", b"mean_attention_cosine", "mean_logit_error", b"mean_logit_error", "min_attention_cosine", b"min_attention_cosine", "non_finite", b"non_finite", "passed", b"passed", "precision", b"precision", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from vitscope.server.answer.answer import AnsweredMap, Result
-from vitscope.server.api.models import RESIZE_MODES
+from vitscope.server.api.models import ACTIVATIONS, RESIZE_MODES
 from vitscope.server.api.native.requests import DTYPES, METHODS
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.render import Rendered
@@ -29,6 +29,7 @@ def to_response(result: Result) -> classifier_pb2.ClassifyResponse:
         model=result.model,
         version=result.version,
         timing=_to_timing(result),
+        activation=ACTIVATIONS[found.activation],
     )
 
 

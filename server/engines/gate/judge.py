@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitscope.bundle import CertificateEntry
+from vitscope.bundle import Activation, CertificateEntry, LogitBars, Parity, Scale
 from vitscope.server.engines.contract import Identity, Outputs, Slot
 from vitscope.server.maps.methods import METHODS
 from vitscope.server.maps.methods import attention as attention_method
@@ -18,19 +18,31 @@ Run = Callable[[np.ndarray], Outputs]
 class Bars:
     """The limits of what is accepted.
 
-    top1: least share of images with the same most probable class. probability: largest mean difference of the class
-    probabilities. cosine: least cosine between map rows of any image. row_sum: largest difference of a row's sum from
-    1.
+    logits: by the activation of the head. cosine: least cosine between map rows of any image. row_sum: largest
+    difference of a row's sum from 1.
     """
 
-    top1: float
-    probability: float
+    logits: Mapping[Activation, LogitBars]
     cosine: float
     row_sum: float = 1e-2
 
 
-REDUCED = Bars(top1=0.99, probability=1e-3, cosine=0.99)
-EIGHT_BITS = Bars(top1=0.98, probability=5e-3, cosine=0.98)
+REDUCED = Bars(
+    {
+        "softmax": LogitBars(agreement=0.99, tie=1e-3, mean_probability=1e-3),
+        "sigmoid": LogitBars(agreement=0.99, tie=0.01, probability=0.05),
+        "none": LogitBars(agreement=1, worst=0.1, mean=0.02),
+    },
+    cosine=0.99,
+)
+EIGHT_BITS = Bars(
+    {
+        "softmax": LogitBars(agreement=0.98, tie=5e-3, mean_probability=5e-3),
+        "sigmoid": LogitBars(agreement=0.98, tie=0.02, probability=0.1),
+        "none": LogitBars(agreement=1, worst=0.2, mean=0.04),
+    },
+    cosine=0.98,
+)
 
 
 def bars_of(precision: str) -> Bars:
@@ -38,26 +50,41 @@ def bars_of(precision: str) -> Bars:
 
 
 def judge(
-    run: Run, reference: Run, images: np.ndarray, batches: Sequence[int], identity: Identity, bars: Bars
+    run: Run,
+    reference: Run,
+    images: np.ndarray,
+    batches: Sequence[int],
+    identity: Identity,
+    bars: Bars,
+    activation: Activation = "softmax",
 ) -> CertificateEntry:
     """Compare `run` with `reference` on uint8 `images` [M, H, W, 3], in batches of each of these sizes.
 
-    The reference runs every image once. Where its two most probable classes are closer than `bars.probability`, there
-    is no class to confirm, and the image counts as agreeing. The entry's shortfalls name the batch size.
+    The reference runs every image once. activation: of the model's head. The entry's shortfalls name the batch size.
     """
     expected = _joined(run_in_batches(reference, images, max(batches)))
-    findings = [_compare(_joined(run_in_batches(run, images, size)), expected, bars) for size in batches]
+    # Nothing can be held against a reference that is not finite: its scale is of no use, and it counts as a finding.
+    unusable = _non_finite(expected)
+    scale = Scale.of(np.nan_to_num(expected["logits"]), activation)
+    findings = [
+        _Finding(None, {}, unusable)
+        if unusable
+        else _compare(_joined(run_in_batches(run, images, size)), expected, scale, bars)
+        for size in batches
+    ]
     attention = [finding.maps[attention_method.NAME] for finding in findings if attention_method.NAME in finding.maps]
     return CertificateEntry(
         engine=identity.name,
         engine_version=identity.version,
         precision=identity.precision,
         images=len(images),
-        top1_agreement=min(finding.top1 for finding in findings),
+        top1_agreement=min(finding.agreement for finding in findings),
         max_logit_error=_worst([finding.logit_error for finding in findings]),
         mean_logit_error=_worst([finding.mean_logit_error for finding in findings]),
         min_attention_cosine=min((found.cosine for found in attention), default=None),
         mean_attention_cosine=min((found.mean_cosine for found in attention), default=None),
+        logit_spread=float(scale.spread.mean()),
+        max_probability_error=_worst([finding.probability for finding in findings]),
         non_finite=sum(finding.non_finite for finding in findings),
         shortfalls=tuple(
             f"at batch {size}, {problem}"
@@ -105,46 +132,57 @@ class _MapFinding:
 
 @dataclass(frozen=True)
 class _Finding:
-    """One batch size. With values that are not finite, nothing else is compared. maps: by method."""
+    """One batch size. With values that are not finite, nothing else is compared: logits is None.
 
-    top1: float
-    probability: float
-    logit_error: float | None
-    mean_logit_error: float | None
+    maps: by method.
+    """
+
+    logits: Parity | None
     maps: Mapping[str, _MapFinding]
     non_finite: int = 0
 
+    @property
+    def agreement(self) -> float:
+        return self.logits.agreement if self.logits else 0.0
+
+    @property
+    def logit_error(self) -> float | None:
+        return self.logits.worst if self.logits else None
+
+    @property
+    def mean_logit_error(self) -> float | None:
+        return self.logits.mean if self.logits else None
+
+    @property
+    def probability(self) -> float | None:
+        return self.logits.probability if self.logits else None
+
     def shortfalls(self, bars: Bars) -> Iterator[str]:
-        if self.non_finite:
+        if self.logits is None:
             yield f"{self.non_finite} output values are NaN or infinite, none is accepted"
             return
-        if self.top1 < bars.top1:
-            yield f"top-1 agrees on {self.top1:.1%} of the images, at least {bars.top1:.0%} is accepted"
-        if self.probability > bars.probability:
-            yield (
-                f"probabilities differ by {self.probability:.1e} on average, at most {bars.probability:.0e} is accepted"
-            )
+        yield from self.logits.shortfalls()
         for name, found in self.maps.items():
             yield from found.shortfalls(name, bars)
 
 
-def _compare(found: Outputs, expected: Outputs, bars: Bars) -> _Finding:
-    non_finite = sum(int(np.count_nonzero(~np.isfinite(values))) for values in found.values())
-    if non_finite:
-        return _Finding(0.0, 1.0, None, None, {}, non_finite)
-    ours, theirs = _softmax(found["logits"]), _softmax(expected["logits"])
-    errors = np.abs(found["logits"].astype(np.float64) - expected["logits"])
+def _compare(found: Outputs, expected: Outputs, scale: Scale, bars: Bars) -> _Finding:
+    if non_finite := _non_finite(found):
+        return _Finding(None, {}, non_finite)
+    logits = Parity(scale, bars.logits[scale.activation])
+    logits.add(found["logits"], expected["logits"])
     return _Finding(
-        top1=float(_agreeing(ours, theirs, bars.probability).mean()),
-        probability=float(np.abs(ours - theirs).mean()),
-        logit_error=float(errors.max()),
-        mean_logit_error=float(errors.mean()),
-        maps={
+        logits,
+        {
             method.name: _compare_rows(rows, method.rows(expected), method.sums_to_one)
             for method in METHODS.values()
             if (rows := method.rows(found)) is not None
         },
     )
+
+
+def _non_finite(outputs: Outputs) -> int:
+    return sum(int(np.count_nonzero(~np.isfinite(values))) for values in outputs.values())
 
 
 def _compare_rows(found: np.ndarray, expected: np.ndarray | None, sums_to_one: bool) -> _MapFinding:
@@ -154,18 +192,6 @@ def _compare_rows(found: np.ndarray, expected: np.ndarray | None, sums_to_one: b
     cosines = np.clip(np.einsum("...t,...t->...", ours, theirs) / np.maximum(norms, 1e-30), -1, 1)
     row_sum = float(np.abs(ours.sum(-1) - 1).max()) if sums_to_one else 0.0
     return _MapFinding(float(cosines.min()), float(cosines.mean()), row_sum)
-
-
-def _agreeing(ours: np.ndarray, theirs: np.ndarray, tie: float) -> np.ndarray:
-    best = theirs.max(-1)
-    agreeing: np.ndarray = best - np.take_along_axis(theirs, ours.argmax(-1)[:, None], -1)[:, 0] <= tie
-    return agreeing
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-    probabilities: np.ndarray = shifted / shifted.sum(-1, keepdims=True)
-    return probabilities
 
 
 def _joined(batches: Iterator[Outputs]) -> Outputs:

@@ -72,6 +72,7 @@ def compare(engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, images
             buckets(engine.max_batch),
             engine.identity,
             bars_of(engine.identity.precision),
+            bundle.manifest.activation,
         )
     finally:
         reference.close()
@@ -91,7 +92,7 @@ def _recalled(engine: Engine, bundle: Bundle, graph: GraphName, cache: EngineCac
 def _key(engine: Engine, bundle: Bundle, graph: GraphName, images: str) -> Key:
     identity = engine.identity
     return {
-        "kind": "gate 2",
+        "kind": "gate 3",
         "graph": graph,
         "files": bundle.manifest.files,
         "engine": [identity.name, identity.version, identity.precision, identity.device],

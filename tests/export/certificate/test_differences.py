@@ -30,10 +30,10 @@ def outputs() -> dict[str, np.ndarray]:
 
 
 def test_equal_outputs() -> None:
-    differences = Differences()
+    differences = Differences(F32, REFERENCE.scale)
     for part in (slice(0, 3), slice(3, 4)):
         differences.add(CLASSIFY, {name: value[part] for name, value in outputs().items()}, REFERENCE[part])
-    entry = differences.entry(F32, 4)
+    entry = differences.entry(4)
     assert entry.passed and (entry.top1_agreement, entry.max_logit_error, entry.non_finite) == (1, 0, 0)
     for found in entry.cosines.values():
         assert found.lowest == pytest.approx(1) and found.mean == pytest.approx(1)
@@ -41,10 +41,10 @@ def test_equal_outputs() -> None:
 
 
 def test_each_method_has_its_own_bar() -> None:
-    found, differences = outputs(), Differences()
+    found, differences = outputs(), Differences(F32, REFERENCE.scale)
     found["patch_similarity"] = found["patch_similarity"][:, ::-1]
     differences.add(CLASSIFY, found, REFERENCE)
-    entry = differences.entry(F32, 4)
+    entry = differences.entry(4)
     (message,) = entry.shortfalls
     lowest = entry.cosines["patch_similarity"].lowest
     assert message == f"the patch_similarity cosine falls to {lowest:.5f}, at least 0.9999 is accepted"
@@ -52,7 +52,7 @@ def test_each_method_has_its_own_bar() -> None:
 
 
 def test_without_methods_there_are_no_cosines() -> None:
-    differences = Differences()
+    differences = Differences(F32, REFERENCE.scale)
     differences.add(CLASSIFY, {"logits": LOGITS}, Reference(REFERENCE.pixels, LOGITS, {}))
-    entry = differences.entry(F32, 4)
+    entry = differences.entry(4)
     assert entry.passed and entry.cosines == {} and entry.min_attention_cosine is None

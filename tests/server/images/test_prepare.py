@@ -63,6 +63,17 @@ def test_a_kept_photo_is_reduced_and_its_geometry_is_not() -> None:
     assert difference(prepared.photo, photo.resize((2048, 1365))) < 2
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("size", [(28, 28), (224, 224), (900, 200), (223, 900)])
+def test_an_image_that_is_not_larger_than_the_input_gets_exact_pixels(size: tuple[int, int], kind: str) -> None:
+    """Other pixels would save nothing there, and an enlarged image shows every difference."""
+    data = encoded(photos()["coffee.png"].resize(size), kind)
+    found = prepare_encoded(data, VIT, TOKENS, LIMITS, keep_photo=False)
+    exact = prepare_encoded(data, VIT, TOKENS, ImageLimits(decoding="exact"), keep_photo=False)
+    assert LIMITS.decoding == "scaled"
+    assert np.array_equal(found.pixels, exact.pixels) and found.geometry == exact.geometry
+
+
 @pytest.mark.parametrize("contract", [VIT, DINOV2])
 def test_one_pixel_is_an_image(contract: InputContract) -> None:
     prepared = prepare_raw(b"\x01\x02\x03", 1, 1, False, contract, TOKENS, LIMITS, keep_photo=True)

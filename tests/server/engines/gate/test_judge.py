@@ -95,7 +95,7 @@ def test_of_two_equally_probable_classes_both_are_right() -> None:
 def test_8_bits_have_bars_of_their_own() -> None:
     assert bars_of("fp8") is bars_of("int8") is EIGHT_BITS
     assert bars_of("bf16") is REDUCED
-    assert EIGHT_BITS.top1 < REDUCED.top1
+    assert EIGHT_BITS.logits["softmax"].agreement < REDUCED.logits["softmax"].agreement
 
 
 @given(st.integers(1, 20), st.integers(1, 9))
