@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoImageProcessor
 from transformers.utils import logging as transformers_logging
 
 from vitscope.bundle.hashing import sha256_of
-from vitscope.export.checkpoint.families import Family, family_of
 from vitscope.export.errors import ExportError
+from vitscope.export.families import Family, family_of
 
 CONFIGS = ("config.json", "preprocessor_config.json")
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)

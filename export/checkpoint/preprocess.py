@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from transformers.image_processing_backends import PilBackend
 
 from vitscope.bundle import InputContract, Resize
 from vitscope.export.errors import ExportError
+from vitscope.export.size import Size as Size
 
 MAX_SIDE = 4096  # pixels
 
@@ -23,17 +23,6 @@ _INTERPOLATIONS: dict[int, Interpolation] = {
     Image.Resampling.BICUBIC: "bicubic",
     Image.Resampling.LANCZOS: "lanczos",
 }
-
-
-@dataclass(frozen=True)
-class Size:
-    """Input size in pixels."""
-
-    height: int
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.height}x{self.width}"
 
 
 def input_contract(processor: Any) -> InputContract:

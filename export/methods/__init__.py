@@ -5,10 +5,10 @@ manifest take everything that they need to know about it from there.
 """
 
 from vitscope.export.methods.attention import Attention
-from vitscope.export.methods.forward import Forward, Kept, observe
+from vitscope.export.methods.forward import Forward, Kept, Place, Scores, observe
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
-__all__ = ["METHODS", "Attention", "Bar", "Dimensions", "Forward", "Kept", "Method", "observe"]
+__all__ = ["METHODS", "Attention", "Bar", "Dimensions", "Forward", "Kept", "Method", "Place", "Scores", "observe"]
 
 METHODS: tuple[Method, ...] = (Attention(),)
 """In the order of their outputs in a graph."""
