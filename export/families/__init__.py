@@ -7,7 +7,7 @@ below. Everything else in the export asks the family.
 from typing import Any
 
 from vitscope.export.errors import ExportError
-from vitscope.export.families import vit
+from vitscope.export.families import timm_vit, vit
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 
 __all__ = ["FAMILIES", "Attend", "Family", "Linear", "See", "Sizes", "family_of"]
