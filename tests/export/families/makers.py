@@ -29,9 +29,9 @@ def clip(kind: str, **changes: Any) -> tuple[Any, Any]:
     return getattr(transformers, f"{kind}ForImageClassification")(config), processor()
 
 
-def swin(kind: str, side: int = 64, **changes: Any) -> tuple[Any, Any]:
-    """Make a Swin or Swinv2 of three stages, with windows of 4, which its second stage does not divide at 96 pixels."""
-    shape = {"embed_dim": 16, "depths": [2, 2, 1], "num_heads": [1, 2, 4], "window_size": 4, "patch_size": 4}
+def swin(kind: str, side: int = 32, **changes: Any) -> tuple[Any, Any]:
+    """Make a Swin or Swinv2 with windows of 4, which its second stage does not divide at 40 pixels."""
+    shape = {"embed_dim": 16, "depths": [2, 1], "num_heads": [1, 2], "window_size": 4, "patch_size": 4}
     config = getattr(transformers, f"{kind}Config")(**{**LABELS, **shape, "image_size": side, **changes})
     return getattr(transformers, f"{kind}ForImageClassification")(config), processor(side)
 
@@ -74,8 +74,8 @@ FORMS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "clip quick-gelu": lambda: clip("CLIP", hidden_act="quick_gelu"),
     "siglip no-head": lambda: clip("Siglip", vision_use_head=False),
     "swin absolute": lambda: swin("Swin", use_absolute_embeddings=True, qkv_bias=False),
-    "swin padded": lambda: swin("Swin", 96),
-    "swinv2 padded": lambda: swin("Swinv2", 96),
-    "swinv2 pretrained": lambda: swin("Swinv2", pretrained_window_sizes=[2, 2, 2]),
+    "swin padded": lambda: swin("Swin", 40),
+    "swinv2 padded": lambda: swin("Swinv2", 40),
+    "swinv2 pretrained": lambda: swin("Swinv2", pretrained_window_sizes=[2, 2]),
     "hiera unpooled": lambda: hiera(num_query_pool=1),
 }
