@@ -122,10 +122,10 @@ class Output(Strict):
 class Graph(Strict):
     """One ONNX file. Input `pixels` uint8 [N, height, width, 3]; outputs in order.
 
-    `logits` is [N, labels]. `attention` holds rows over the patches, of whom `tokens.attention_from` names (the class
-    token): [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention`
-    graph. `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the
-    share of each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit is of no patch.
+    `logits` is [N, labels]. `attention` holds rows over the patches, of the token that `tokens.attention_from` names:
+    [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
+    `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the share of
+    each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute

@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     """Return 0: all classified; 1: some images failed; 2: a wrong option, no such model, or no server."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if (arguments.layer or arguments.head) and arguments.attention is None and not arguments.maps:
-        parser.error("--layer and --head say which maps to return; add --attention OUT, or --json --maps")
+    if (arguments.layer or arguments.head or arguments.method) and arguments.attention is None and not arguments.maps:
+        parser.error("--method, --layer and --head say which maps to return; add --attention OUT, or --json --maps")
     if arguments.maps and not arguments.json:
         parser.error("--maps adds map values to JSON; add --json")
     try:
@@ -120,6 +120,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         top_k=arguments.top,
         min_probability=arguments.min_probability,
     )
+    if arguments.method:
+        options["method"] = arguments.method
     if arguments.attention is not None or arguments.maps:
         options["attention"] = arguments.layer or "last"
         options["heads"] = arguments.head
@@ -174,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write the attention over the photo: to the PNG file OUT, or into the folder OUT when there are several "
         "images or there is such a folder",
     )
+    maps.add_argument(
+        "--method", choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"), default="",
+        help="how maps are made: attention, or the shares in the logit of the most probable class (cam); see "
+        "`vitscope models NAME` for what a model has (default: attention where it has it)",
+    )  # fmt: skip
     maps.add_argument(
         "--layer",
         type=whole(-MOST_SIGNED, MOST_SIGNED),

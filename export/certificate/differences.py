@@ -29,13 +29,16 @@ class Differences:
 
     def add(self, graph: GraphName, outputs: Mapping[str, np.ndarray], reference: Reference) -> None:
         """Compare one batch of a graph's outputs with the reference of the same images."""
-        self.agreeing.append(outputs["logits"].argmax(-1) == reference.logits.argmax(-1))
+        agreeing = outputs["logits"].argmax(-1) == reference.logits.argmax(-1)
+        self.agreeing.append(agreeing)
         self.logit_errors.append(np.abs(outputs["logits"] - reference.logits).ravel())
         self.non_finite += sum(int(np.count_nonzero(~np.isfinite(value))) for value in outputs.values())
         for method, rows in reference.rows.items():
             found, expected = method.rows(outputs), method.expected(graph, rows)
             if found is None:
                 continue
+            if method.of_best_class:
+                found, expected = found[agreeing], expected[agreeing]
             layers = self.cosines.setdefault(method, {})
             for layer, cosines in enumerate(np.moveaxis(_cosine(found.reshape(expected.shape), expected), 1, 0)):
                 layers.setdefault((graph, layer), []).append(cosines.ravel())
@@ -57,7 +60,9 @@ class Differences:
             if candidate.precision == "f32" and worst > F32_LOGIT_ERROR:
                 shortfalls.append(f"logits differ by up to {worst:.1e}, at most {F32_LOGIT_ERROR:.0e} is accepted")
             for method, by_layer in self.cosines.items():
-                layers = [np.concatenate(parts) for parts in by_layer.values()]
+                layers = [rows for parts in by_layer.values() if len(rows := np.concatenate(parts))]
+                if not layers:  # of the most probable class, which was another one for every image
+                    continue
                 cosines[method.name] = found = _summary(layers)
                 shortfalls += _shortfalls(method, found, len(layers), candidate.precision)
         attention = cosines.get(Attention.name)

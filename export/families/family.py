@@ -51,8 +51,9 @@ class Family(ABC):
     name: str
     title: str
 
-    def check(self, config: Any) -> None:
-        """Raise ExportError for a form of the family that cannot be exported, from config.json alone."""
+    def refuses(self, config: Any) -> str:
+        """Return why this form of the family cannot be exported, by its config.json; empty if it can."""
+        return ""
 
     @abstractmethod
     def sizes(self, model: Any) -> Sizes:

@@ -72,6 +72,10 @@ class Plain(Family):
         """Return the encoder blocks, first to last."""
         return list(attrgetter(self.layers)(getattr(model, self.body)))
 
+    def pooling_norm(self, model: Any) -> torch.nn.Module | None:
+        """Return the LayerNorm before or after pooling; None for a model without one."""
+        return self.last(model)
+
     def registers(self, model: Any) -> int:
         """Count the learned tokens without position between the class token and the patches (arXiv:2309.16588)."""
         return getattr(self.config(model), "num_register_tokens", 0)
@@ -149,7 +153,7 @@ class Plain(Family):
         return replace_interface(model, attend)
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
-        projection, norm, table = self.projection(model), self.last(model), self.table(model)
+        projection, norm, table = self.projection(model), self.pooling_norm(model), self.table(model)
         bias = projection.bias
         tensors = {
             "patch_kernel": projection.weight,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from vitscope.v1 import image_pb2 as vitscope_dot_v1_dot_image__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vitscope/v1/model.proto\x12\x0bvitscope.v1\x1a\x17vitscope/v1/image.proto\"{\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.vitscope.v1.ModelState\x12\x14\n\x0cstate_detail\x18\x04 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\"\x8a\x03\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.vitscope.v1.ModelSummary\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.vitscope.v1.InputContract\x12*\n\x06tokens\x18\x05 \x01(\x0b\x32\x1a.vitscope.v1.TokenGeometry\x12\x0e\n\x06layers\x18\x06 \x01(\r\x12\r\n\x05heads\x18\x07 \x01(\r\x12\r\n\x05width\x18\x08 \x01(\r\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.vitscope.v1.Provenance\x12\'\n\x06\x65ngine\x18\n \x01(\x0b\x32\x17.vitscope.v1.EngineInfo\x12\x32\n\x0b\x63\x65rtificate\x18\x0b \x03(\x0b\x32\x1d.vitscope.v1.CertificateEntry\x12\x15\n\rhas_attention\x18\x0c \x01(\x08\x12\x0f\n\x07methods\x18\r \x03(\t\"\xa1\x01\n\rInputContract\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12,\n\x0bresize_mode\x18\x03 \x01(\x0e\x32\x17.vitscope.v1.ResizeMode\x12\x11\n\tresize_to\x18\x04 \x03(\r\x12\x15\n\rinterpolation\x18\x05 \x01(\t\x12\x0c\n\x04mean\x18\x06 \x03(\x02\x12\x0b\n\x03std\x18\x07 \x03(\x02\"\xbb\x01\n\rTokenGeometry\x12\x13\n\x0bpatch_width\x18\x01 \x01(\r\x12\x14\n\x0cpatch_height\x18\x02 \x01(\r\x12\x11\n\tgrid_rows\x18\x03 \x01(\r\x12\x11\n\tgrid_cols\x18\x04 \x01(\r\x12\x12\n\ncls_tokens\x18\x05 \x01(\r\x12\x1b\n\x13\x64istillation_tokens\x18\x06 \x01(\r\x12\x17\n\x0fregister_tokens\x18\x07 \x01(\r\x12\x0f\n\x07pooling\x18\x08 \x01(\t\"\x95\x01\n\nProvenance\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x31\n\x05tools\x18\x03 \x03(\x0b\x32\".vitscope.v1.Provenance.ToolsEntry\x1a,\n\nToolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x98\x01\n\nEngineInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tmax_batch\x18\x06 \x01(\r\x12%\n\x05\x63osts\x18\x07 \x03(\x0b\x32\x16.vitscope.v1.BatchCost\"0\n\tBatchCost\x12\x12\n\nbatch_size\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\xd7\x01\n\x10\x43\x65rtificateEntry\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12\x0e\n\x06images\x18\x04 \x01(\r\x12\x16\n\x0etop1_agreement\x18\x05 \x01(\x01\x12\x17\n\x0fmax_logit_error\x18\x06 \x01(\x01\x12\x1c\n\x14min_attention_cosine\x18\x07 \x01(\x01\x12\x12\n\nnon_finite\x18\x08 \x01(\r\x12\x1d\n\x15mean_attention_cosine\x18\t \x01(\x01*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vitscope/v1/model.proto\x12\x0bvitscope.v1\x1a\x17vitscope/v1/image.proto\"{\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.vitscope.v1.ModelState\x12\x14\n\x0cstate_detail\x18\x04 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\"\x8a\x03\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.vitscope.v1.ModelSummary\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.vitscope.v1.InputContract\x12*\n\x06tokens\x18\x05 \x01(\x0b\x32\x1a.vitscope.v1.TokenGeometry\x12\x0e\n\x06layers\x18\x06 \x01(\r\x12\r\n\x05heads\x18\x07 \x01(\r\x12\r\n\x05width\x18\x08 \x01(\r\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.vitscope.v1.Provenance\x12\'\n\x06\x65ngine\x18\n \x01(\x0b\x32\x17.vitscope.v1.EngineInfo\x12\x32\n\x0b\x63\x65rtificate\x18\x0b \x03(\x0b\x32\x1d.vitscope.v1.CertificateEntry\x12\x15\n\rhas_attention\x18\x0c \x01(\x08\x12\x0f\n\x07methods\x18\r \x03(\t\"\xa1\x01\n\rInputContract\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12,\n\x0bresize_mode\x18\x03 \x01(\x0e\x32\x17.vitscope.v1.ResizeMode\x12\x11\n\tresize_to\x18\x04 \x03(\r\x12\x15\n\rinterpolation\x18\x05 \x01(\t\x12\x0c\n\x04mean\x18\x06 \x03(\x02\x12\x0b\n\x03std\x18\x07 \x03(\x02\"\xd3\x01\n\rTokenGeometry\x12\x13\n\x0bpatch_width\x18\x01 \x01(\r\x12\x14\n\x0cpatch_height\x18\x02 \x01(\r\x12\x11\n\tgrid_rows\x18\x03 \x01(\r\x12\x11\n\tgrid_cols\x18\x04 \x01(\r\x12\x12\n\ncls_tokens\x18\x05 \x01(\r\x12\x1b\n\x13\x64istillation_tokens\x18\x06 \x01(\r\x12\x17\n\x0fregister_tokens\x18\x07 \x01(\r\x12\x0f\n\x07pooling\x18\x08 \x01(\t\x12\x16\n\x0e\x61ttention_from\x18\t \x01(\t\"\x95\x01\n\nProvenance\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x31\n\x05tools\x18\x03 \x03(\x0b\x32\".vitscope.v1.Provenance.ToolsEntry\x1a,\n\nToolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x98\x01\n\nEngineInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tmax_batch\x18\x06 \x01(\r\x12%\n\x05\x63osts\x18\x07 \x03(\x0b\x32\x16.vitscope.v1.BatchCost\"0\n\tBatchCost\x12\x12\n\nbatch_size\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\xd7\x01\n\x10\x43\x65rtificateEntry\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12\x0e\n\x06images\x18\x04 \x01(\r\x12\x16\n\x0etop1_agreement\x18\x05 \x01(\x01\x12\x17\n\x0fmax_logit_error\x18\x06 \x01(\x01\x12\x1c\n\x14min_attention_cosine\x18\x07 \x01(\x01\x12\x12\n\nnon_finite\x18\x08 \x01(\r\x12\x1d\n\x15mean_attention_cosine\x18\t \x01(\x01*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROVENANCE_TOOLSENTRY']._loaded_options = None
   _globals['_PROVENANCE_TOOLSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1517
-  _globals['_MODELSTATE']._serialized_end=1682
+  _globals['_MODELSTATE']._serialized_start=1541
+  _globals['_MODELSTATE']._serialized_end=1706
   _globals['_MODELSUMMARY']._serialized_start=65
   _globals['_MODELSUMMARY']._serialized_end=188
   _globals['_MODEL']._serialized_start=191
@@ -43,15 +43,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INPUTCONTRACT']._serialized_start=588
   _globals['_INPUTCONTRACT']._serialized_end=749
   _globals['_TOKENGEOMETRY']._serialized_start=752
-  _globals['_TOKENGEOMETRY']._serialized_end=939
-  _globals['_PROVENANCE']._serialized_start=942
-  _globals['_PROVENANCE']._serialized_end=1091
-  _globals['_PROVENANCE_TOOLSENTRY']._serialized_start=1047
-  _globals['_PROVENANCE_TOOLSENTRY']._serialized_end=1091
-  _globals['_ENGINEINFO']._serialized_start=1094
-  _globals['_ENGINEINFO']._serialized_end=1246
-  _globals['_BATCHCOST']._serialized_start=1248
-  _globals['_BATCHCOST']._serialized_end=1296
-  _globals['_CERTIFICATEENTRY']._serialized_start=1299
-  _globals['_CERTIFICATEENTRY']._serialized_end=1514
+  _globals['_TOKENGEOMETRY']._serialized_end=963
+  _globals['_PROVENANCE']._serialized_start=966
+  _globals['_PROVENANCE']._serialized_end=1115
+  _globals['_PROVENANCE_TOOLSENTRY']._serialized_start=1071
+  _globals['_PROVENANCE_TOOLSENTRY']._serialized_end=1115
+  _globals['_ENGINEINFO']._serialized_start=1118
+  _globals['_ENGINEINFO']._serialized_end=1270
+  _globals['_BATCHCOST']._serialized_start=1272
+  _globals['_BATCHCOST']._serialized_end=1320
+  _globals['_CERTIFICATEENTRY']._serialized_start=1323
+  _globals['_CERTIFICATEENTRY']._serialized_end=1538
 # @@protoc_insertion_point(module_scope)
