@@ -72,6 +72,9 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         models=arguments.out,
         name=arguments.name,
         version=arguments.version,
+        base=arguments.base,
+        processor=arguments.processor,
+        labels=arguments.labels,
         calibration=arguments.calibration,
         size=Size(*arguments.size) if arguments.size else None,
         attention=arguments.attention,
@@ -94,6 +97,20 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIR", help="models folder; DIR/NAME/VERSION is made"
     )
     parser.add_argument("--version", type=_positive, help="version number (default: the next free one)")
+    parser.add_argument(
+        "--processor", metavar="FOLDER_OR_ID",
+        help="where the image processor is, for a checkpoint that was saved without it: mostly the checkpoint that it "
+        "was made of (default: CHECKPOINT)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", metavar="FILE",
+        help="names of the classes: a file with a name on each line or JSON, or the word imagenet (default: those of "
+        "config.json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--base", metavar="FOLDER_OR_ID",
+        help="what a PEFT adapter is merged into (default: the base that the adapter names)",
+    )  # fmt: skip
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR",
         help="real images for the certificate, searched recursively; at most 256 are used "

@@ -17,16 +17,21 @@ class ExportJob:
     """What to export. Fields are the options of `vitscope export`.
 
     checkpoint: local folder or hub id. models: the folder that the server serves. version: None takes the next free
-    one. calibration: images for the certificate; None takes the checkpoint's own samples. size: input size in pixels;
-    None takes the processor's. attention: add attention rows to the graphs. certificate: False publishes without
-    comparing. allow_uncertified: publish although a reduced precision is below its bar; the server will not use it.
-    int8, fp8: try to add these variants of the graphs.
+    one. base: folder or hub id of what an adapter is merged into; None takes what the adapter names. processor: folder
+    or hub id of the image processor; None takes the checkpoint's. labels: file of class names, or `imagenet`; None
+    takes those of config.json. calibration: images for the certificate; None takes the checkpoint's own samples. size:
+    input size in pixels; None takes the processor's. attention: add attention rows to the graphs. certificate: False
+    publishes without comparing. allow_uncertified: publish although a reduced precision is below its bar; the server
+    will not use it. int8, fp8: try to add these variants of the graphs.
     """
 
     checkpoint: str
     models: Path
     name: str
     version: int | None = None
+    base: str | None = None
+    processor: str | None = None
+    labels: str | None = None
     calibration: Path | None = None
     size: Size | None = None
     attention: bool = True

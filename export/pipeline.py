@@ -1,5 +1,6 @@
 """One export from start to end: load, compare, trace, check, publish."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     # The writer comes first, so that a destination that cannot be written fails before the long stages.
     with BundleWriter(job.models, job.name, job.version) as writer:
         with reporter.stage("loading the checkpoint"):
-            checkpoint = load_checkpoint(job.checkpoint)
+            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels)
         path, images = Export(job, checkpoint, writer, reporter).run()
     return open_bundle(path), images
 
@@ -76,6 +77,8 @@ class Export:
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
         model, family = self.checkpoint.model, self.checkpoint.family
+        for note in (*self.checkpoint.notes, *self._size_note()):
+            self.reporter.warn(note)
         for label in self.checkpoint.repeated_labels:
             self.reporter.warn(
                 f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
@@ -91,6 +94,16 @@ class Export:
         self.writer.save_explain(explain_arrays(model, family))
         self.writer.save_certificate(certificate)
         return self.writer.publish(self._manifest()), images
+
+    def _size_note(self) -> Iterable[str]:
+        """Return a warning if the processor's size, which nobody asked for, is not that of the position table."""
+        model, family = self.checkpoint.model, self.checkpoint.family
+        native = family.native_size(model)
+        if not self.job.size and self.size != native and family.options(model, self.size):
+            yield (
+                f"CHECKPOINT: its image processor makes {self.size}, and config.json says {native}: the position table "
+                f"is interpolated, where transformers would refuse; --size {native} exports at the other size"
+            )
 
     def _images(self) -> ImageSet:
         images = find_images(self.job.calibration, self.checkpoint.folder, self.job.variants)

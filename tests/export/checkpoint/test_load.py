@@ -1,14 +1,11 @@
 """Loading checkpoints from folders and from the hub, and the errors for damaged ones."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.export.checkpoints import LABELS
+from tests.hub import Hub, serve
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.errors import ExportError
 
@@ -56,8 +54,8 @@ def test_a_head_that_was_never_trained_is_refused(copied: Path) -> None:
     ("missing", "message"),
     [
         ("config.json", "this folder has no config.json"),
-        ("preprocessor_config.json", "cannot be loaded"),
-        ("model.safetensors", "cannot be loaded"),
+        ("preprocessor_config.json", "no preprocessor_config.json .* --processor FOLDER_OR_ID"),
+        ("model.safetensors", "no weights beside its config.json; accepted: model.safetensors"),
     ],
 )
 def test_a_missing_file_is_explained(copied: Path, missing: str, message: str) -> None:
@@ -110,7 +108,7 @@ def test_repeated_labels_are_found(copied: Path) -> None:
 @pytest.mark.parametrize("source", ["./missing", "../missing", "/missing/here", "no such/thing/here", "", "a/b/c"])
 def test_invalid_hub_ids_are_not_requested_from_the_hub(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "vitscope.export.checkpoint.load.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked")
+        "vitscope.export.checkpoint.hub.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked")
     )
     with pytest.raises(ExportError, match=r"no such folder; accepted|this folder has no config\.json"):
         load_checkpoint(source)
@@ -122,53 +120,13 @@ def test_a_file_is_no_checkpoint(copied: Path) -> None:
 
 
 @pytest.fixture
-def hub(checkpoints: dict[str, Path]) -> Iterator[str]:
-    """A fake hub server with one model, `team/vit`, for the real client."""
-    folder, commit = checkpoints["vit"], "0" * 39 + "1"
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def answer(self, body: bool) -> None:
-            path, headers = self.path.split("?")[0], {"X-Repo-Commit": commit}
-            files = sorted(p.name for p in folder.iterdir() if p.is_file())
-            if path.startswith("/api/models/team/vit/revision/"):
-                listing = [{"rfilename": name} for name in files]
-                content, status = json.dumps({"id": "team/vit", "sha": commit, "siblings": listing}).encode(), 200
-            elif path.startswith("/api/models/team/vit/tree/"):
-                tree = [
-                    {"type": "file", "path": n, "size": (folder / n).stat().st_size, "oid": "0" * 40} for n in files
-                ]
-                content, status = json.dumps(tree).encode(), 200
-            elif path.startswith("/team/vit/resolve/") and path.rsplit("/", 1)[1] in files:
-                content, status = (folder / path.rsplit("/", 1)[1]).read_bytes(), 200
-                headers["ETag"] = f'"{hashlib.sha1(content).hexdigest()}"'
-            else:
-                content, status = b"", 404
-                headers["X-Error-Code"] = "RepoNotFound"
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def hub(checkpoints: dict[str, Path]) -> Iterator[Hub]:
+    """A stand-in hub with one model, `team/vit`."""
+    with serve({"team/vit": checkpoints["vit"]}) as hub:
+        yield hub
 
 
-def test_hub_ids(hub: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
+def test_hub_ids(hub: Hub, checkpoints: dict[str, Path], tmp_path: Path) -> None:
     """Run in a process of its own, since the client reads the hub's address when it is imported."""
     script = """if True:
         from vitscope.export.checkpoint import load_checkpoint
@@ -180,7 +138,7 @@ def test_hub_ids(hub: str, checkpoints: dict[str, Path], tmp_path: Path) -> None
         except ExportError as error:
             print(error)
     """
-    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,91 @@
+"""The image processor of a checkpoint, as transformers makes it."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import AutoImageProcessor
+
+from vitscope.export.checkpoint.config import custom_code
+from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json
+from vitscope.export.errors import ExportError
+
+
+def processor_files(folder: Path) -> list[Path]:
+    """Return the files that transformers reads the image processor from."""
+    return [folder / name for name in (PROCESSORS[1], PROCESSORS[0]) if (folder / name).is_file()]
+
+
+def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> tuple[Any, tuple[str, ...]]:
+    """Load the image processor with Pillow as its backend, and return notes on how it is read.
+
+    config: a config.json that transformers can read; it names the processor where its own file does not. hint: where
+    to take it from if the folder has none. Raises ExportError if there is none, or if it is not of transformers.
+    """
+    settings = _settings(folder, option)
+    if settings is None:
+        raise ExportError(
+            f"{option}: no {PROCESSORS[1]} (or {PROCESSORS[0]}) says how images were prepared in training; give "
+            f"--processor FOLDER_OR_ID to take it from the checkpoint that this one was made of{hint}"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in processor_files(folder):
+            shutil.copyfile(path, Path(scratch) / path.name)
+        shutil.copyfile(config, Path(scratch) / CONFIG)
+        try:
+            # Without torchvision the default backend would warn and then fall back to this one.
+            processor = AutoImageProcessor.from_pretrained(scratch, backend="pil", trust_remote_code=False)
+        except Exception as error:  # whatever its constructor makes of settings that it does not understand
+            if code := _code(settings):
+                raise ExportError(
+                    f"{option}: its image processor is {custom_code(code)} (give one with --processor FOLDER_OR_ID)"
+                ) from error
+            reason = one_line(error).replace(scratch, folder.name)
+            raise ExportError(
+                f"{option}: its image processor cannot be loaded by transformers: {type(error).__name__}: {reason}"
+            ) from error
+    return processor, _notes(settings, processor, option)
+
+
+def _settings(folder: Path, option: str) -> dict[str, Any] | None:
+    """Return the settings that transformers takes; those nested in processor_config.json have priority."""
+    nested, own = (folder / name for name in PROCESSORS)
+    if nested.is_file():
+        found = read_json(nested, option).get("image_processor")
+        if isinstance(found, dict):
+            return found
+    return read_json(own, option) if own.is_file() else None
+
+
+def _code(settings: Mapping[str, Any]) -> object:
+    code = settings.get("auto_map")
+    return code.get("AutoImageProcessor", code) if isinstance(code, Mapping) else code
+
+
+def _notes(settings: Mapping[str, Any], processor: Any, option: str) -> tuple[str, ...]:
+    notes = []
+    kind, resample = str(settings.get("image_processor_type")), settings.get("resample")
+    if code := _code(settings):
+        notes.append(
+            f"{option}: its image processor names code of its own ({code}), which was not run; transformers' own "
+            f"{type(processor).__name__} took its place"
+        )
+    if isinstance(resample, str):
+        notes.append(
+            f"{option}: resample is the text {resample!r}, which transformers {transformers.__version__} reads as "
+            f"bilinear with Pillow, and by its name with torchvision; export follows Pillow. Write the number of the "
+            "filter instead (nearest 0, lanczos 1, bilinear 2, bicubic 3)"
+        )
+    elif getattr(processor, "resample", None) == 0 and processor.do_resize:
+        if kind.endswith("Fast"):
+            trained = f"was trained with torchvision ({kind}), whose nearest resize"
+        else:
+            trained = "may have been trained with torchvision, the default of transformers 5, whose nearest resize"
+        notes.append(
+            f"{option}: it {trained} picks other pixels than Pillow's; the bundle uses Pillow's (input.resize in the "
+            "manifest). Prefer a checkpoint trained with bilinear or bicubic, or compare on images of your own"
+        )
+    return tuple(notes)
