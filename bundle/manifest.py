@@ -56,7 +56,8 @@ class Resize(Strict):
 class InputContract(Strict):
     """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and centre-cropped.
 
-    Resize and crop are those of the checkpoint's own processor. `rescale`, `mean` and `std` (0..1) are applied inside
+    Resize and crop are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where the crop
+    begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. `rescale`, `mean` and `std` (0..1) are applied inside
     the graphs; they are here for information.
     """
 
@@ -64,6 +65,7 @@ class InputContract(Strict):
     width: Positive
     colour: Literal["RGB"] = "RGB"
     resize: Resize
+    crop_offset: Literal["down", "half_even"] = "down"
     rescale: float = 1 / 255
     mean: Three
     std: Three

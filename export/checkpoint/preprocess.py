@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from transformers.image_processing_backends import PilBackend
 
 from vitscope.bundle import InputContract, Resize
+from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
 from vitscope.export.size import Size as Size
 
@@ -30,6 +31,8 @@ def input_contract(processor: Any) -> InputContract:
 
     Raises ExportError for steps that the contract cannot express: preprocessing must equal that of the training.
     """
+    if isinstance(processor, TimmProcessor):
+        return processor.contract()
     _refuse_own_steps(processor)
     if not processor.do_resize:
         raise _error("do_resize", False, "true: the server takes images of any size")
@@ -60,6 +63,8 @@ def input_contract(processor: Any) -> InputContract:
 
 def output_size(processor: Any) -> Size:
     """Return the processor's output size. Raises ExportError if it depends on the image."""
+    if isinstance(processor, TimmProcessor):
+        return processor.size
     given = processor.crop_size if _crops(processor) else processor.size
     if not given.height or not given.width:
         raise _error("size", _plain(given), "height and width, or shortest_edge followed by a centre crop")
@@ -68,6 +73,13 @@ def output_size(processor: Any) -> Size:
 
 def fit_to(processor: Any, size: Size) -> Any:
     """Return the same processor for another input size. The crop keeps its share of the resized image."""
+    if isinstance(processor, TimmProcessor):
+        if size != processor.size:
+            raise ExportError(
+                f"--size {size}: a timm model takes the size that it was built for; accepted: {processor.size}, or "
+                "img_size in the model_args of its config.json"
+            )
+        return processor
     _refuse_own_steps(processor)
     before = output_size(processor)
     if size == before:
@@ -94,6 +106,8 @@ def prepare(processor: Any, image: Image.Image) -> tuple[np.ndarray, torch.Tenso
     Returns uint8 [H, W, 3], resized and cropped, for the graphs; and float32 [3, H, W], also rescaled and normalised by
     the processor, for the checkpoint.
     """
+    if isinstance(processor, TimmProcessor):
+        return processor.prepare(image)
     pixels = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     tensor = processor(image, return_tensors="pt")["pixel_values"][0]
     return np.ascontiguousarray(pixels.transpose(1, 2, 0)), tensor

@@ -22,8 +22,8 @@ class Fit:
 def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
     """Compute the fit of an image of `size` (width, height) to the contract.
 
-    Rounding is that of the Pillow processors of transformers: the longer side of shortest_edge and the offsets of the
-    crop are rounded down.
+    The longer side of shortest_edge is rounded down, as in transformers and torchvision; the offsets of the crop as the
+    contract says.
     """
     resize = contract.resize
     if resize.edge is not None:
@@ -32,7 +32,12 @@ def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
     else:
         assert resize.width is not None and resize.height is not None  # ensured by the contract's validator
         width, height = resize.width, resize.height
-    return Fit(width, height, (width - contract.width) // 2, (height - contract.height) // 2)
+    left, top = (_half(side, contract) for side in (width - contract.width, height - contract.height))
+    return Fit(width, height, left, top)
+
+
+def _half(margin: int, contract: InputContract) -> int:
+    return margin // 2 if contract.crop_offset == "down" else round(margin / 2)  # Python rounds halves to even
 
 
 def transform(image: Image.Image, fit: Fit, contract: InputContract) -> np.ndarray:
