@@ -138,6 +138,8 @@ def _unsupported(name: str, model: Any) -> str:
         return f"timm's {name} pools by {model.global_pool!r}; accepted are {', '.join(_POOLING)}"
     if model.global_pool == "map" and getattr(model.attn_pool, "latent_len", 1) != 1:
         return f"timm's {name} pools with {model.attn_pool.latent_len} probes; accepted is 1"
+    if not isinstance(getattr(model.patch_embed, "proj", None), torch.nn.Conv2d) or hasattr(model.patch_embed, "backbone"):
+        return f"timm's {name} has no patches cut by one convolution (its first layer is another network)"
     if not isinstance(model.head, torch.nn.Linear):
         return f"timm's {name} has no classifier (its head is {type(model.head).__name__}); accepted is a linear one"
     return ""

@@ -106,4 +106,6 @@ def _wanted(place: Place) -> bool:
 def _mean(matrix: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
     """Average the rows of the patches, or of the pooling query. matrix: [N, H, queries, T]. Returns [N, H, T]."""
     first = tokens.prefix if tokens.attention_from == "mean_of_patches" else 0
-    return matrix[:, :, first:].mean(dim=2)
+    rows = matrix[:, :, first:].mean(dim=2)
+    # A pooling query may be given the patches alone: then it attends to no prefix token.
+    return torch.nn.functional.pad(rows, (tokens.prefix + tokens.patches - rows.shape[-1], 0))
