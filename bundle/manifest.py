@@ -56,9 +56,9 @@ class Resize(Strict):
 class InputContract(Strict):
     """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and centre-cropped.
 
-    Resize and crop are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where the crop
-    begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. `rescale`, `mean` and `std` (0..1) are applied inside
-    the graphs; they are here for information.
+    Resize and crop are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where the
+    crop begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. `rescale`, `mean` and
+    `std` (0..1) are applied inside the graphs; they are here for information.
     """
 
     height: Positive

@@ -50,7 +50,7 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     # The writer comes first, so that a destination that cannot be written fails before the long stages.
     with BundleWriter(job.models, job.name, job.version) as writer:
         with reporter.stage("loading the checkpoint"):
-            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels)
+            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels, job.architecture)
         path, images = Export(job, checkpoint, writer, reporter).run()
     return open_bundle(path), images
 

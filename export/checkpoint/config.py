@@ -62,7 +62,9 @@ def is_timm(config: Mapping[str, Any]) -> bool:
 def _wrap_timm(config: dict[str, Any], option: str) -> None:
     """Have transformers load it with its wrapper. Raises ExportError without timm."""
     if importlib.util.find_spec("timm") is None or importlib.util.find_spec("torchvision") is None:
-        raise ExportError(f"{option}: a model of timm ({config.get('architecture')}); to export it, install vitscope[timm]")
+        raise ExportError(
+            f"{option}: a model of timm ({config.get('architecture')}); to export it, install vitscope[timm]"
+        )
     config |= {"model_type": _TIMM, "architectures": ["TimmWrapperForImageClassification"]}
 
 

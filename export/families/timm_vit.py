@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import Pooling, TokenGeometry
+from vitscope.bundle.manifest import AttentionFrom
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import mean_then_norm, norm_then_mean
@@ -52,17 +53,17 @@ class TimmVit(Family):
     def geometry(self, model: Any, size: Size) -> TokenGeometry:
         timm_model, patch = model.timm_model, self.patch_size(model)
         distilled = hasattr(timm_model, "head_dist")
-        class_tokens = int(timm_model.cls_token is not None)
         pooling = "cls+distillation" if distilled else _POOLING[timm_model.global_pool]
-        source = "class_token" if class_tokens else "mean_of_patches"
+        has_class_token = timm_model.cls_token is not None
+        source: AttentionFrom = "class_token" if has_class_token else "mean_of_patches"
         return TokenGeometry(
             patch_height=patch.height,
             patch_width=patch.width,
             grid_rows=size.height // patch.height,
             grid_cols=size.width // patch.width,
-            cls_tokens=class_tokens,
-            distillation_tokens=int(distilled),
-            register_tokens=timm_model.num_prefix_tokens - class_tokens - distilled,
+            cls_tokens=1 if has_class_token else 0,
+            distillation_tokens=1 if distilled else 0,
+            register_tokens=timm_model.num_prefix_tokens - has_class_token - distilled,
             pooling=pooling,
             attention_from="pooling_probe" if pooling == "attention" else source,
         )
@@ -138,7 +139,9 @@ def _unsupported(name: str, model: Any) -> str:
         return f"timm's {name} pools by {model.global_pool!r}; accepted are {', '.join(_POOLING)}"
     if model.global_pool == "map" and getattr(model.attn_pool, "latent_len", 1) != 1:
         return f"timm's {name} pools with {model.attn_pool.latent_len} probes; accepted is 1"
-    if not isinstance(getattr(model.patch_embed, "proj", None), torch.nn.Conv2d) or hasattr(model.patch_embed, "backbone"):
+    if not isinstance(getattr(model.patch_embed, "proj", None), torch.nn.Conv2d) or hasattr(
+        model.patch_embed, "backbone"
+    ):
         return f"timm's {name} has no patches cut by one convolution (its first layer is another network)"
     if not isinstance(model.head, torch.nn.Linear):
         return f"timm's {name} has no classifier (its head is {type(model.head).__name__}); accepted is a linear one"
@@ -152,9 +155,7 @@ def _call_the_function(model: Any) -> None:
             module.fused_attn = True
 
 
-def _positions(
-    table: torch.Tensor, tokens: TokenGeometry, registers: torch.Tensor | None
-) -> dict[str, torch.Tensor]:
+def _positions(table: torch.Tensor, tokens: TokenGeometry, registers: torch.Tensor | None) -> dict[str, torch.Tensor]:
     """Return the table with rows for the class token, the distillation token and the patches.
 
     A token without a row of its own gets zeros. Registers that have rows get them added.

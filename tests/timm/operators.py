@@ -1,7 +1,7 @@
 """torchvision's compiled operators, where its library is for another build of torch, as for CUDA on a CPU.
 
-Nothing in the tests calls them, but torchvision cannot be imported without. A plugin (`pytest -p`), because it has to be
-loaded before transformers.
+Nothing in the tests calls them, but torchvision cannot be imported without. A plugin (`pytest -p`), because it has to
+be loaded before transformers.
 """
 
 import importlib.util

@@ -1,6 +1,8 @@
 """Exported graphs of timm's Vision Transformers against timm itself, in each engine of this machine."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,11 +13,10 @@ import torch
 from tests.timm.checkpoints import LABELS, MODELS, save
 from vitscope.bundle import CLASSIFY, Manifest
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import output_size
+from vitscope.export.checkpoint.preprocess import input_contract, output_size
 from vitscope.export.errors import ExportError
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
 from vitscope.export.graph.weights import write_graphs
-from vitscope.export.checkpoint.preprocess import input_contract
 from vitscope.export.job import ExportJob
 from vitscope.export.methods import METHODS
 from vitscope.export.pipeline import export_checkpoint
@@ -84,9 +85,7 @@ def test_a_checkpoint_is_exported_certified_and_described(photos: Path, tmp_path
         ("vit_tiny_patch16_224", {"depth": 2, "num_classes": 0}, "no labels"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_by_name(name: str, arguments: dict, reason: str, tmp_path: Path) -> None:
-    import json
-
+def test_what_cannot_be_exported_is_refused_by_name(name: str, arguments: dict[str, Any], reason: str, tmp_path: Path) -> None:
     config = {"architecture": name, "num_classes": arguments.pop("num_classes", 5), "model_args": arguments}
     (tmp_path / "config.json").write_text(json.dumps({**config, "label_names": list(LABELS), "pretrained_cfg": {}}))
     (tmp_path / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
