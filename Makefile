@@ -33,8 +33,9 @@ lint: $(VENV)/.dev  ## ruff, typos and buf, which also compares the protos with 
 types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev  ## pytest, a few files at a time
+unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	PYTHONPATH=$(VENV)/timm $(BIN)/pytest --numprocesses auto --maxprocesses 2 -p tests.timm.operators tests/timm
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
@@ -88,6 +89,11 @@ $(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/com
 
 $(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/docs.txt requirements/load.txt $(VENV)/.export
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@touch $@
+
+# In a folder of its own: with torchvision beside it, transformers would prepare images by other code in all tests.
+$(VENV)/timm: requirements/timm.txt $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ --requirement requirements/timm.txt
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.export

@@ -77,14 +77,17 @@ class Padding(Strict):
 class InputContract(Strict):
     """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and then cropped at the centre or padded.
 
-    Resize, crop and padding are those of the checkpoint's own processor. `rescale`, `mean` and `std` (0..1) are applied
-    inside the graphs; they are here for information. padding: None if no image is ever smaller than the input.
+    Resize, crop and padding are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where
+    the crop begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. padding: None if no
+    image is ever smaller than the input. `rescale`, `mean` and `std` (0..1) are applied inside the graphs; they are
+    here for information.
     """
 
     height: Positive
     width: Positive
     colour: Literal["RGB"] = "RGB"
     resize: Resize
+    crop_offset: Literal["down", "half_even"] = "down"
     padding: Padding | None = None
     rescale: float = 1 / 255
     mean: Three
@@ -107,17 +110,30 @@ class InputContract(Strict):
         return self
 
 
+# What the head reads: the class token, with the distillation token or the mean over patches beside it, the mean over
+# patches alone, or what a learned query attends to.
+Pooling = Literal["cls", "cls+distillation", "cls+mean", "mean", "attention"]
+
+# Whose attention the maps show: the class token's, the mean over all patches as queries, or the pooling query's.
+AttentionFrom = Literal["class_token", "mean_of_patches", "pooling_probe"]
+
+
 class TokenGeometry(Strict):
-    """The token sequence: class token, distillation token, registers, then rows x cols patches in row-major order."""
+    """The token sequence: class token, distillation token, registers, then rows x cols patches in row-major order.
+
+    Where blocks merge patches, it is the sequence after the last one. attention_from: None for models that attend
+    within windows, which have no map of attention over the image.
+    """
 
     patch_height: Positive
     patch_width: Positive
     grid_rows: Positive
     grid_cols: Positive
-    cls_tokens: Literal[1] = 1
+    cls_tokens: Literal[0, 1] = 1
     distillation_tokens: Literal[0, 1] = 0
     register_tokens: Natural = 0
-    pooling: Literal["cls", "cls+distillation", "cls+mean"]
+    pooling: Pooling
+    attention_from: AttentionFrom | None = "class_token"
 
     @property
     def prefix(self) -> int:
@@ -140,9 +156,11 @@ class Output(Strict):
 class Graph(Strict):
     """One ONNX file. Input `pixels` uint8 [N, height, width, 3]; outputs in order.
 
-    `logits` is [N, labels]. `attention` holds the class token's rows over the patches: [N, heads, patches] of the
-    last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph. `attention_prefix` holds
-    the same rows over the prefix tokens. Other outputs belong to other explanation methods.
+    `logits` is [N, labels]. `attention` holds rows over the patches, of the token that `tokens.attention_from` names:
+    [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
+    `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the share of
+    each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
+    Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
     capability 8.9 and higher.
@@ -223,6 +241,8 @@ class Manifest(Strict):
                     raise ValueError(
                         f"graph {name!r} says {output.name} is {output.shape}; the other fields make it {expected}"
                     )
+        if self.has_attention and self.tokens.attention_from is None:
+            raise ValueError("tokens.attention_from is null, but the graphs have the output 'attention'")
         if (ATTENTION in self.methods) != self.has_attention:
             has = "has" if self.has_attention else "lacks"
             raise ValueError(f"methods are {list(self.methods)}, but graph {CLASSIFY!r} {has} the output 'attention'")

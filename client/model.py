@@ -90,13 +90,17 @@ class TokenGeometry:
     grid_cols: int
     """Columns of patches."""
     cls_tokens: int
-    """Number of class tokens: 1."""
+    """Number of class tokens: 0 or 1."""
     distillation_tokens: int
     """Number of distillation tokens: 0 or 1."""
     register_tokens: int
     """Number of register tokens, from 0."""
     pooling: str
-    """Tokens that the classification head reads: "cls", "cls+distillation" or "cls+mean"."""
+    """What the classification head reads: "cls", "cls+distillation", "cls+mean", "mean" (over patches) or "attention"
+    (of a learned query)."""
+    attention_from: str
+    """Whose attention the maps show: "class_token", "mean_of_patches" (over all of them as queries) or "pooling_probe"
+    (the head's learned query). Empty for models that attend within windows, which have no map of attention."""
 
     @classmethod
     def of(cls, message: model_pb2.TokenGeometry) -> Self:
@@ -110,6 +114,7 @@ class TokenGeometry:
             distillation_tokens=message.distillation_tokens,
             register_tokens=message.register_tokens,
             pooling=message.pooling,
+            attention_from=message.attention_from,
         )
 
 

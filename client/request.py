@@ -59,8 +59,8 @@ class Options(TypedDict, total=False):
     min_probability: float
     """Omits classes with a lower probability; 0, the default, to 1."""
     method: str
-    """Explanation method of the maps, one of the model's `methods`; "attention" is the default. Another one without
-    `attention` asks for its default maps."""
+    """Explanation method of the maps, one of the model's `methods`, of which the first is the default: "attention",
+    where the model has it. "cam" and others without `attention` ask for their default maps."""
     attention: Literal["last", "all"] | Sequence[int] | None
     """Layers whose attention maps are returned, from 0 or, negative, from the last (-1). Layers other than the last
     need a second, slower graph. None, the default, returns no maps."""
@@ -185,14 +185,16 @@ def _checked(image: image_pb2.Image) -> image_pb2.Image:
 
 def _map_options(options: Options) -> maps_pb2.MapOptions | None:
     attention, heads, rendering = options.get("attention"), options.get("heads"), options.get("rendering")
-    method = options.get("method", "attention")
-    if attention is None and method == "attention":
+    method = options.get("method", "")
+    if attention is None and method in ("", "attention"):
         for name in ("heads", "rendering"):
             if options.get(name) is not None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
     message = maps_pb2.MapOptions(
-        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method),
+        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method)
+        if method
+        else maps_pb2.MAP_METHOD_UNSPECIFIED,
         dtype=enum_value(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
     )
     match attention:

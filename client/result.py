@@ -55,9 +55,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Shares of the class token's attention in one layer: softmax(q_cls k^T) of one head, or the mean over all heads.
+    """One map. By default shares of attention in one layer, of the class token or whom the model's
+    `tokens.attention_from` names: softmax(q_cls k^T) of one head, or the mean over all heads.
 
-    `values`, `cls`, `distillation` and `registers` sum to 1.
+    Of attention, `values`, `cls`, `distillation` and `registers` sum to 1; of "cam", `values` and `rest` sum to the
+    logit of the class `class_index`.
     """
 
     layer: int
@@ -76,6 +78,10 @@ class AttentionMap:
     """The drawn map; None unless `rendering` was set."""
     method: str = "attention"
     """Explanation method that made it."""
+    class_index: int | None = None
+    """Index of the class that the map is about; None for attention."""
+    rest: float | None = None
+    """What of that class's logit belongs to no patch; None for attention."""
 
     @classmethod
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
@@ -92,6 +98,8 @@ class AttentionMap:
             if message.HasField("rendering")
             else None,
             method=enum_name(maps_pb2.MapMethod, "MAP_METHOD", message.method),
+            class_index=message.about.index if message.HasField("about") else None,
+            rest=message.about.rest if message.HasField("about") else None,
         )
 
 

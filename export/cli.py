@@ -76,6 +76,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         base=arguments.base,
         processor=arguments.processor,
         labels=arguments.labels,
+        architecture=arguments.architecture,
         calibration=arguments.calibration,
         size=Size(*arguments.size) if arguments.size else None,
         attention=arguments.attention,
@@ -109,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         "--labels", metavar="FILE",
         help="names of the classes: a file with a name on each line or JSON, or the word imagenet (default: those of "
         "config.json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--architecture", metavar="NAME",
+        help="for a CHECKPOINT that is a file of weights (.pt, .pth, .ckpt, .safetensors): the model in timm, such as "
+        "vit_base_patch16_224, or torchvision, such as vit_b_16, that they are for",
     )  # fmt: skip
     parser.add_argument(
         "--base", metavar="FOLDER_OR_ID",

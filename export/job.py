@@ -19,11 +19,11 @@ class ExportJob:
     checkpoint: local folder or hub id. models: the folder that the server serves. version: None takes the next free
     one. base: folder or hub id of what an adapter is merged into; None takes what the adapter names. processor: folder
     or hub id of the image processor; None takes the checkpoint's. labels: file of class names, or `imagenet`; None
-    takes those of config.json. calibration: images for the certificate; None takes the checkpoint's own samples. size:
-    input size in pixels; None takes the processor's. attention: add attention rows to the graphs. certificate: False
-    publishes without comparing. allow_uncertified: publish although a reduced precision is below its bar; the server
-    will not use it. int8, fp8: try to add these variants of the graphs. head: activation of the head; None takes the
-    checkpoint's.
+    takes those of config.json. architecture: of a checkpoint that is a file of weights. calibration: images for the
+    certificate; None takes the checkpoint's own samples. size: input size in pixels; None takes the processor's.
+    attention: add attention rows to the graphs. certificate: False publishes without comparing. allow_uncertified:
+    publish although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
+    variants of the graphs. head: activation of the head; None takes the checkpoint's.
     """
 
     checkpoint: str
@@ -33,6 +33,7 @@ class ExportJob:
     base: str | None = None
     processor: str | None = None
     labels: str | None = None
+    architecture: str | None = None
     calibration: Path | None = None
     size: Size | None = None
     attention: bool = True

@@ -26,13 +26,7 @@ from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
 from vitscope.export.checkpoint.head import activation_of, check_head
 from vitscope.export.checkpoint.pixels import check_contract, prepare
-from vitscope.export.checkpoint.positions import (
-    check_multiple,
-    freeze_positions,
-    native_size,
-    patch_size,
-    token_geometry,
-)
+from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
 from vitscope.export.graph.lint import lint
@@ -60,7 +54,7 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
     # The writer comes first, so that a destination that cannot be written fails before the long stages.
     with BundleWriter(job.models, job.name, job.version) as writer:
         with reporter.stage("loading the checkpoint"):
-            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels)
+            checkpoint = load_checkpoint(job.checkpoint, job.base, job.processor, job.labels, job.architecture)
         path, images = Export(job, checkpoint, writer, reporter).run()
     return open_bundle(path), images
 
@@ -77,14 +71,16 @@ class Export:
         model, family = checkpoint.model, checkpoint.family
         self.processor = checkpoint.processor
         if job.size:
-            check_multiple(job.size, patch_size(model, family))
+            check_multiple(job.size, family.patch_size(model))
             self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
         check_contract(self.processor)
         self.tokens = token_geometry(model, family, self.size)
         self.activation = job.head or activation_of(model.config)
         check_head(self.activation, len(checkpoint.labels))
-        self.graphs = describe_graphs(model.config, len(checkpoint.labels), self.tokens, job.methods)
+        self.sizes = family.sizes(model)
+        self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
+        self.graphs = describe_graphs(self.sizes, len(checkpoint.labels), self.tokens, self.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
@@ -98,7 +94,7 @@ class Export:
         images = self._images() if self.job.certificate else None
         # The reference runs before the positions are frozen, while the model is still the original.
         reference = self._reference(images) if images else None
-        freeze_positions(model, family, self.size)
+        family.freeze(model, self.size)
         traced = self._write_graphs()
         certificate = Certificate()
         if images and reference:
@@ -109,9 +105,9 @@ class Export:
 
     def _size_note(self) -> Iterable[str]:
         """Return a warning if the processor's size, which nobody asked for, is not that of the position table."""
-        family = self.checkpoint.family
-        native = native_size(self.checkpoint.model, family)
-        if not self.job.size and self.size != native and not family.always_interpolates:
+        model, family = self.checkpoint.model, self.checkpoint.family
+        native = family.native_size(model)
+        if not self.job.size and self.size != native and family.options(model, self.size):
             yield (
                 f"CHECKPOINT: its image processor makes {self.size}, and config.json says {native}: the position table "
                 f"is interpolated, where transformers would refuse; --size {native} exports at the other size"
@@ -125,13 +121,14 @@ class Export:
 
     def _reference(self, images: ImageSet) -> Reference:
         return run_reference(
-            self.checkpoint, self.processor, images.files, self.job.methods, self.reporter, self.activation
+            self.checkpoint, self.processor, images.files, self.methods, self.reporter, self.activation
         )
 
     def _write_graphs(self) -> ir.Model:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
-            module = PixelClassifier(self.checkpoint.model, self.checkpoint.family, self.contract, self.job.methods)
+            model, family = self.checkpoint.model, self.checkpoint.family
+            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods)
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)
@@ -140,11 +137,11 @@ class Export:
 
     def _lint(self, variant: Variant | None = None) -> None:
         """Check the graphs' files, or those of a variant if they have it."""
-        layers = self.checkpoint.model.config.num_hidden_layers
         for name, graph in self.graphs.items():
             file = graph.variants.get(variant) if variant else graph.file
             if file:
-                lint(self.writer.path / file, graph, self.contract, softmaxes(name, layers, self.job.methods))
+                expected = softmaxes(name, self.sizes, self.tokens, self.methods)
+                lint(self.writer.path / file, graph, self.contract, expected)
 
     def _certify(self, traced: ir.Model, images: ImageSet, reference: Reference) -> Certificate:
         """Certify the graphs, and add the variants that pass to `graphs`. Raises ExportError for graphs below a bar."""
@@ -164,7 +161,6 @@ class Export:
         return certificate
 
     def _manifest(self) -> Manifest:
-        config = self.checkpoint.model.config
         return Manifest(
             name=self.job.name,
             version=self.writer.version,
@@ -172,11 +168,11 @@ class Export:
             labels=self.checkpoint.labels,
             input=self.contract,
             tokens=self.tokens,
-            layers=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            width=config.hidden_size,
+            layers=self.sizes.layers,
+            heads=self.sizes.heads,
+            width=self.sizes.width,
             graphs=self.graphs,
-            methods=tuple(method.name for method in self.job.methods),
+            methods=tuple(method.name for method in self.methods),
             activation=self.activation,
             provenance=Provenance(
                 source=self.checkpoint.source,

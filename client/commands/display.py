@@ -99,7 +99,9 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
                 "head": one.head,
                 "values": one.values.tolist(),
                 "prefix": {"cls": one.cls, "distillation": one.distillation, "registers": one.registers},
+                "method": one.method,
             }
+            | ({} if one.class_index is None else {"about": {"index": one.class_index, "rest": one.rest}})
             for one in outcome.maps
         ]
     if overlays:

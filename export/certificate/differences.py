@@ -30,6 +30,7 @@ class Differences:
 
     def add(self, graph: GraphName, outputs: Mapping[str, np.ndarray], reference: Reference) -> None:
         """Compare one batch of a graph's outputs with the reference of the same images."""
+        agreeing = outputs["logits"].argmax(-1) == reference.logits.argmax(-1)
         self.non_finite += sum(int(np.count_nonzero(~np.isfinite(value))) for value in outputs.values())
         if self.non_finite:
             return  # nothing else matters then
@@ -38,6 +39,8 @@ class Differences:
             found, expected = method.rows(outputs), method.expected(graph, rows)
             if found is None:
                 continue
+            if method.of_best_class:
+                found, expected = found[agreeing], expected[agreeing]
             layers = self.cosines.setdefault(method, {})
             for layer, cosines in enumerate(np.moveaxis(_cosine(found.reshape(expected.shape), expected), 1, 0)):
                 layers.setdefault((graph, layer), []).append(cosines.ravel())
@@ -55,7 +58,9 @@ class Differences:
         cosines: dict[str, Cosines] = {}
         shortfalls = list(logits.shortfalls())
         for method, by_layer in self.cosines.items():
-            layers = [np.concatenate(parts) for parts in by_layer.values()]
+            layers = [rows for parts in by_layer.values() if len(rows := np.concatenate(parts))]
+            if not layers:  # of the most probable class, which was another one for every image
+                continue
             cosines[method.name] = found = _summary(layers)
             shortfalls += _shortfalls(method, found, len(layers), candidate.precision)
         attention = cosines.get(Attention.name)

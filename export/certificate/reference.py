@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitscope.bundle import Activation, Scale
+from vitscope.bundle import Activation, Scale, TokenGeometry
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import Checkpoint
 from vitscope.export.checkpoint.pixels import prepare
-from vitscope.export.checkpoint.positions import native_size, token_geometry
+from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import output_size
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import Kept, Method, observe
+from vitscope.export.methods import Kept, Method, Place, observe
 from vitscope.export.progress import Reporter
 
 _SCORES = 2**25  # elements of one layer's attention matrices that a batch may take (128 MiB in float32)
@@ -60,16 +60,14 @@ def run_reference(
     """
     model, family, size = checkpoint.model, checkpoint.family, output_size(processor)
     tokens = token_geometry(model, family, size)
-    model.set_attn_implementation("eager")
-    interpolate = not family.always_interpolates and size != native_size(model, family)
-    options = {"interpolate_pos_encoding": True} if interpolate else {}
-    batch = max(1, min(32, _SCORES // (model.config.num_attention_heads * (tokens.prefix + tokens.patches) ** 2)))
+    options = family.options(model, size)
+    batch = max(1, min(32, _SCORES // (family.sizes(model).heads * (tokens.prefix + tokens.patches) ** 2)))
     pixels, logits, rows = [], [], []
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
         pixels.append(np.stack(images))
-        found, of_methods = _run(checkpoint, torch.stack(tensors), methods, options)
+        found, of_methods = _run(checkpoint, tokens, torch.stack(tensors), methods, options)
         _refuse_non_finite(step, found)
         logits.append(found)
         rows.append(of_methods)
@@ -92,12 +90,20 @@ def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
 
 @torch.inference_mode()
 def _run(
-    checkpoint: Checkpoint, images: torch.Tensor, methods: Sequence[Method], options: dict[str, bool]
+    checkpoint: Checkpoint,
+    tokens: TokenGeometry,
+    images: torch.Tensor,
+    methods: Sequence[Method],
+    options: Mapping[str, Any],
 ) -> tuple[np.ndarray, dict[Method, np.ndarray]]:
     """Compute the logits and each method's rows of one batch."""
+    model, family, kept = checkpoint.model, checkpoint.family, list[Kept]()
+    layers = family.sizes(model).layers
 
-    def keep(matrix: torch.Tensor) -> Kept:
-        return {method.name: method.keep(matrix) for method in methods}
+    def see(matrix: torch.Tensor) -> None:
+        place = Place(len(kept), layers, tokens)
+        kept.append({method.name: method.keep(matrix, place) for method in methods})
 
-    forward = observe(checkpoint.model, checkpoint.family, images, keep, options)
+    with family.watch(model, see):
+        forward = observe(model, family, tokens, images, kept, options)
     return forward.logits.numpy(), {method: method.reference(forward).numpy() for method in methods}

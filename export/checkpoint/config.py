@@ -1,5 +1,6 @@
 """config.json: what export refuses in it, and what it overrides."""
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ _ATTENTION = (
     "attn_implementation", "_attn_implementation", "_attn_implementation_internal", "_attn_implementation_autoset",
 )  # fmt: skip
 _CODE = "auto_map"
+_TIMM = "timm_wrapper"
 _SIDES = ("image_size", "patch_size")
 
 
@@ -27,6 +29,8 @@ def read_config(folder: Path, option: str) -> tuple[dict[str, Any], tuple[str, .
     for a kind of model that it does not know.
     """
     found, notes = read_json(folder / CONFIG, option), []
+    if is_timm(found):
+        _wrap_timm(found, option)
     _refuse_quantised(folder, found, option)
     kind, architecture = found.get("model_type"), (found.get("architectures") or ["none"])[0]
     code = found.pop(_CODE, None)
@@ -48,6 +52,20 @@ def read_config(folder: Path, option: str) -> tuple[dict[str, Any], tuple[str, .
         if name in found:
             found[name] = _side(found[name])
     return found, tuple(notes)
+
+
+def is_timm(config: Mapping[str, Any]) -> bool:
+    """Return True for settings of a model of timm: as timm writes them, or as transformers does for its wrapper."""
+    return config.get("model_type") == _TIMM or ("model_type" not in config and "pretrained_cfg" in config)
+
+
+def _wrap_timm(config: dict[str, Any], option: str) -> None:
+    """Have transformers load it with its wrapper. Raises ExportError without timm."""
+    if importlib.util.find_spec("timm") is None or importlib.util.find_spec("torchvision") is None:
+        raise ExportError(
+            f"{option}: a model of timm ({config.get('architecture')}); to export it, install vitscope[timm]"
+        )
+    config |= {"model_type": _TIMM, "architectures": ["TimmWrapperForImageClassification"]}
 
 
 def custom_code(code: object) -> str:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from vitscope.export.checkpoint.size import Size, cropped_size, output_size, padded_size
+from vitscope.export.checkpoint.size import cropped_size, output_size, padded_size
+from vitscope.export.size import Size
 
 
 def fit_to(processor: Any, size: Size) -> Any:

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from transformers.utils import logging as transformers_logging
 
 from vitscope.bundle.hashing import sha256_of
 from vitscope.export.checkpoint.adapter import Adapter
+from vitscope.export.checkpoint.bare import as_checkpoint, is_bare
 from vitscope.export.checkpoint.config import read_config
-from vitscope.export.checkpoint.families import Family, family_of
 from vitscope.export.checkpoint.files import ADAPTER, CONFIG, one_line
 from vitscope.export.checkpoint.labels import config_labels, read_labels
 from vitscope.export.checkpoint.processor import load_processor, processor_files
@@ -27,6 +27,7 @@ from vitscope.export.checkpoint.source import Source, find, find_processor, othe
 from vitscope.export.checkpoint.surplus import other_tasks, refuse_mismatched, refuse_missing
 from vitscope.export.checkpoint.weights import weight_files
 from vitscope.export.errors import ExportError
+from vitscope.export.families import Family, family_of
 
 _OPTION = "CHECKPOINT"
 
@@ -58,16 +59,25 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    source: str, base: str | None = None, processor: str | None = None, labels: str | None = None
+    source: str,
+    base: str | None = None,
+    processor: str | None = None,
+    labels: str | None = None,
+    architecture: str | None = None,
 ) -> Checkpoint:
     """Load a local folder, or a hub id such as `google/vit-base-patch16-224` if there is no such folder.
 
     base: what an adapter is merged into; None takes what it names. processor: where the image processor is; None
-    is the checkpoint itself. labels: a file of names, or `imagenet`; None takes those of config.json.
+    is the checkpoint itself. labels: a file of names, or `imagenet`; None takes those of config.json. architecture: of
+    a file of weights, which `source` names.
     Raises ExportError if the checkpoint cannot be found or read, is not of a supported family, or has weights that are
     missing, left over, quantised, of other shapes than its configuration gives, or not finite.
     """
     _quiet()
+    if architecture or is_bare(source):
+        with as_checkpoint(source, architecture, read_labels(labels) if labels else None) as bare:
+            found = load_checkpoint(str(bare.folder), base, processor)
+        return replace(found, notes=(*bare.notes, *found.notes))
     place = find(source)
     adapter = Adapter(place.folder, f"{_OPTION} {source}") if place.has_adapter else None
     model_place = _base(place, adapter, base)
@@ -239,4 +249,5 @@ def _quiet() -> None:
     """Silence the libraries' progress bars and hints, which would break up the display of the export."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -60,7 +60,7 @@ def by_contract(image: Image.Image, contract: InputContract) -> np.ndarray:
     width, height = _resized(image.size, contract.resize)
     if (width, height) != image.size:
         image = image.resize((width, height), _FILTERS[contract.resize.interpolation])
-    left, top = (width - contract.width) // 2, (height - contract.height) // 2
+    left, top = (_half(side, contract) for side in (width - contract.width, height - contract.height))
     if contract.padding and contract.padding.place == "start":
         left = top = 0
     canvas = np.zeros((contract.height, contract.width, 3), np.uint8)
@@ -69,6 +69,10 @@ def by_contract(image: Image.Image, contract: InputContract) -> np.ndarray:
     y, x = max(0, -top), max(0, -left)
     canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
     return canvas
+
+
+def _half(margin: int, contract: InputContract) -> int:
+    return margin // 2 if contract.crop_offset == "down" else round(margin / 2)  # Python rounds halves to even
 
 
 def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:

@@ -11,8 +11,10 @@ from transformers.image_processing_backends import PilBackend
 
 from vitscope.bundle import InputContract, Padding, Resize
 from vitscope.export.checkpoint.fitting import fit_to as _fit_to
-from vitscope.export.checkpoint.size import Size, cropped_size, output_size, padded_size, plain, setting_error
+from vitscope.export.checkpoint.size import cropped_size, output_size, padded_size, plain, setting_error
+from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
+from vitscope.export.size import Size
 
 __all__ = ["Size", "fit_to", "input_contract", "output_size"]
 
@@ -32,6 +34,8 @@ def input_contract(processor: Any) -> InputContract:
 
     Raises ExportError for steps that the contract cannot express: preprocessing must equal that of the training.
     """
+    if isinstance(processor, TimmProcessor):
+        return processor.contract()
     _refuse_own_steps(processor)
     mean = _channels(processor, "image_mean", 0.0, "finite numbers", math.isfinite)
     std = _channels(processor, "image_std", 1.0, "finite numbers above 0", _is_scale)
@@ -61,6 +65,13 @@ def input_contract(processor: Any) -> InputContract:
 
 def fit_to(processor: Any, size: Size) -> Any:
     """Return the same processor for another input size. Raises ExportError as `input_contract` does."""
+    if isinstance(processor, TimmProcessor):
+        if size != processor.size:
+            raise ExportError(
+                f"--size {size}: a timm model takes the size that it was built for; accepted: {processor.size}, or "
+                "img_size in the model_args of its config.json"
+            )
+        return processor
     _refuse_own_steps(processor)
     return _fit_to(processor, size)
 

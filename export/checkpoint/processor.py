@@ -9,8 +9,9 @@ from typing import Any
 import transformers
 from transformers import AutoImageProcessor
 
-from vitscope.export.checkpoint.config import custom_code
+from vitscope.export.checkpoint.config import custom_code, is_timm
 from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json
+from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
 
 
@@ -28,6 +29,8 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
     to take it from if the folder has none. Raises ExportError if there is none, or if it is not of transformers.
     """
     settings = _settings(folder, option)
+    if settings is None and is_timm(of_model := read_json(config, option)):
+        return TimmProcessor(of_model), "timm (torchvision on Pillow images)", ()
     if settings is None:
         raise ExportError(
             f"{option}: no {PROCESSORS[1]} (or {PROCESSORS[0]}) says how images were prepared in training; give "

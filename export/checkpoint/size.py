@@ -1,24 +1,16 @@
-"""Sizes in pixels, and what a processor's settings say about them."""
+"""What a processor's settings say about sizes."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
-
-
-@dataclass(frozen=True)
-class Size:
-    """Input size in pixels."""
-
-    height: int
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.height}x{self.width}"
+from vitscope.export.size import Size
 
 
 def output_size(processor: Any) -> Size:
     """Return the processor's output size. Raises ExportError if it depends on the image."""
+    if isinstance(processor, TimmProcessor):
+        return processor.size
     accepted = "height and width, or shortest_edge followed by a centre crop, or a letterbox followed by padding"
     padded, cropped = padded_size(processor), cropped_size(processor)
     if padded and cropped and padded != cropped:

@@ -1,9 +1,10 @@
 """The graphs' entries in the manifest."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from vitscope.bundle import CLASSIFY, Graph, GraphName, Output, TokenGeometry
+from vitscope.export.families import Sizes
 from vitscope.export.methods import Dimensions, Method
 
 GRAPHS: tuple[GraphName, ...] = get_args(GraphName)
@@ -11,13 +12,13 @@ GRAPHS: tuple[GraphName, ...] = get_args(GraphName)
 
 
 def describe_graphs(
-    config: Any, labels: int, tokens: TokenGeometry, methods: Sequence[Method]
+    sizes: Sizes, labels: int, tokens: TokenGeometry, methods: Sequence[Method]
 ) -> dict[GraphName, Graph]:
     """Describe the graphs: each has the logits and the outputs of the methods, in their order.
 
     Other graphs than `classify` are left out if no method adds outputs to them.
     """
-    dimensions = Dimensions(config.num_hidden_layers, config.num_attention_heads, tokens)
+    dimensions = Dimensions(sizes.layers, sizes.heads, tokens)
     added = [method.outputs(dimensions) for method in methods]
     logits = Output(name="logits", shape=("N", labels))
     outputs = {name: tuple(output for of in added for output in of.get(name, ())) for name in GRAPHS}
@@ -28,6 +29,8 @@ def describe_graphs(
     }
 
 
-def softmaxes(graph: GraphName, layers: int, methods: Sequence[Method]) -> int:
-    """Count the Softmax nodes of a graph: one for each encoder block, and those of the methods."""
-    return layers + sum(method.softmaxes(graph, layers) for method in methods)
+def softmaxes(graph: GraphName, sizes: Sizes, tokens: TokenGeometry, methods: Sequence[Method]) -> int:
+    """Count the Softmax nodes of a graph: one for each encoder block or attention-pooling head, and the methods'."""
+    dimensions = Dimensions(sizes.layers, sizes.heads, tokens)
+    own = sizes.layers + (tokens.pooling == "attention")
+    return own + sum(method.softmaxes(graph, dimensions) for method in methods)

@@ -9,9 +9,9 @@ import onnx_ir as ir
 import torch
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from vitscope.bundle import Graph, GraphName, InputContract
-from vitscope.export.checkpoint.families import Family
-from vitscope.export.graph.attention import register
+from vitscope.bundle import Graph, GraphName, InputContract, TokenGeometry
+from vitscope.export.families import Family
+from vitscope.export.graph.attention import FusedAttention
 from vitscope.export.graph.describe import GRAPHS
 from vitscope.export.graph.padding import exact_padding
 from vitscope.export.methods import Method, observe
@@ -29,10 +29,11 @@ class PixelClassifier(torch.nn.Module):
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, model: Any, family: Family, contract: InputContract, methods: Sequence[Method]) -> None:
+    def __init__(
+        self, model: Any, family: Family, contract: InputContract, geometry: TokenGeometry, methods: Sequence[Method]
+    ) -> None:
         super().__init__()
-        model.set_attn_implementation(register(methods))
-        self.model, self.family, self.methods = model, family, tuple(methods)
+        self.model, self.family, self.geometry, self.methods = model, family, geometry, tuple(methods)
         self.padding = exact_padding(contract)
         mean, std = np.array(contract.mean), np.array(contract.std)
         self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))
@@ -42,7 +43,9 @@ class PixelClassifier(torch.nn.Module):
         # The cast comes first: TensorRT moves no uint8 around.
         levels = self.padding(pixels.to(torch.float32))
         normalised = (levels * self.scale + self.offset).permute(0, 3, 1, 2)
-        forward = observe(self.model, self.family, normalised, keep=lambda kept: kept)
+        attend = FusedAttention(self.methods, self.family.sizes(self.model).layers, self.geometry)
+        with self.family.replace(self.model, attend):
+            forward = observe(self.model, self.family, self.geometry, normalised, attend.kept)
         added = [method.trace(forward) for method in self.methods]
         return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))
 

@@ -5,10 +5,23 @@ manifest take everything that they need to know about it from there.
 """
 
 from vitscope.export.methods.attention import Attention
-from vitscope.export.methods.forward import Forward, Kept, observe
+from vitscope.export.methods.cam import Cam
+from vitscope.export.methods.forward import Forward, Kept, Place, Scores, observe
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
-__all__ = ["METHODS", "Attention", "Bar", "Dimensions", "Forward", "Kept", "Method", "observe"]
+__all__ = [
+    "METHODS",
+    "Attention",
+    "Bar",
+    "Cam",
+    "Dimensions",
+    "Forward",
+    "Kept",
+    "Method",
+    "Place",
+    "Scores",
+    "observe",
+]
 
-METHODS: tuple[Method, ...] = (Attention(),)
+METHODS: tuple[Method, ...] = (Attention(), Cam())
 """In the order of their outputs in a graph."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward
+from vitscope.export.methods.forward import Forward, Place, Scores
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Bar:
 class Method(ABC):
     """An explanation method: the outputs that it adds to the graphs, and how they are certified.
 
-    name: as in the manifest and the certificate. bar: for the certificate.
+    name: as in the manifest and the certificate. bar: for the certificate. of_best_class: its rows are about the most
+    probable class, so that they are compared only where that is the same.
 
     What `side_branch` and `keep` return for a layer is in `Forward.attention`, for `trace` and `reference`
     respectively.
@@ -45,6 +46,7 @@ class Method(ABC):
 
     name: str
     bar: Bar
+    of_best_class: bool = False
 
     @abstractmethod
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
@@ -66,19 +68,22 @@ class Method(ABC):
         """Select the rows of the reference that a graph computes. By default all."""
         return reference
 
-    def side_branch(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
+    def offered(self, tokens: TokenGeometry) -> bool:
+        """Return whether models with this token sequence can be explained so. By default all."""
+        return True
+
+    def side_branch(self, scores: Scores, place: Place) -> torch.Tensor | None:
         """Compute, beside the fused kernel of a layer, what `trace` needs of its attention. By default nothing.
 
-        query: [N, H, T, D], scaled. key: [N, H, D, T]. The exporter merges equal expressions: a branch that computes
-        softmax(query @ key) as the kernel does would read the kernel's softmax and undo the fusion. Lint counts the
-        Softmax nodes to find that out.
+        The exporter merges equal expressions: a branch that computes softmax(query @ key) as the kernel does would
+        read the kernel's softmax and undo the fusion. Lint counts the Softmax nodes to find that out.
         """
         return None
 
-    def keep(self, matrix: torch.Tensor) -> torch.Tensor | None:
+    def keep(self, matrix: torch.Tensor, place: Place) -> torch.Tensor | None:
         """Copy what `reference` needs of a layer's attention matrix [N, H, T, T]. By default nothing."""
         return None
 
-    def softmaxes(self, graph: GraphName, layers: int) -> int:
+    def softmaxes(self, graph: GraphName, dimensions: Dimensions) -> int:
         """Count the Softmax nodes that it adds to a graph. By default none."""
         return 0

@@ -91,6 +91,7 @@ def _to_tokens(tokens: TokenGeometry) -> model_pb2.TokenGeometry:
         distillation_tokens=tokens.distillation_tokens,
         register_tokens=tokens.register_tokens,
         pooling=tokens.pooling,
+        attention_from=tokens.attention_from or "",
     )
 
 

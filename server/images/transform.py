@@ -25,12 +25,18 @@ class Fit:
 def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
     """Compute the fit of an image of `size` (width, height) to the contract.
 
-    Rounding is that of the Pillow processors of transformers. No side becomes less than 1.
+    The offsets of a crop are rounded as the contract says, all else as the Pillow processors of transformers do. No
+    side becomes less than 1.
     """
     width, height = (max(1, side) for side in _resized(size, contract.resize))
     if contract.padding and contract.padding.place == "start":
         return Fit(width, height, 0, 0)
-    return Fit(width, height, (width - contract.width) // 2, (height - contract.height) // 2)
+    left, top = (_half(side, contract) for side in (width - contract.width, height - contract.height))
+    return Fit(width, height, left, top)
+
+
+def _half(margin: int, contract: InputContract) -> int:
+    return margin // 2 if contract.crop_offset == "down" else round(margin / 2)  # Python rounds halves to even
 
 
 def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:

@@ -21,12 +21,21 @@ class PrefixShares:
     registers: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ClassShares:
+    """The class that a map is about, by its index, and what of its logit belongs to no patch."""
+
+    index: int
+    rest: float
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Map:
     """A method's value for each patch, in one layer and one head (from 0), or the mean over the heads (-1).
 
     values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of
-    the prefix tokens add up to 1.
+    the prefix tokens add up to 1. about: the class, of a map that is about one; then `sum` and `about.rest` add up to
+    its logit.
     """
 
     method: str
@@ -37,9 +46,18 @@ class Map:
     max: float
     sum: float
     prefix: PrefixShares
+    about: ClassShares | None
 
     @classmethod
-    def of(cls, method: str, layer: int, head: int, values: np.ndarray, prefix: PrefixShares = PrefixShares()) -> "Map":
+    def of(
+        cls,
+        method: str,
+        layer: int,
+        head: int,
+        values: np.ndarray,
+        prefix: PrefixShares = PrefixShares(),
+        about: ClassShares | None = None,
+    ) -> "Map":
         """Return a map with the statistics of `values`."""
         low, high, total = float(values.min()), float(values.max()), float(values.sum())
-        return cls(method, layer, head, values, low, high, total, prefix)
+        return cls(method, layer, head, values, low, high, total, prefix, about)

@@ -10,18 +10,16 @@ Dtype = Literal["float32", "float16", "uint8"]
 Chosen = Sequence[int] | Literal["all"]
 """Indices of layers or heads; empty takes the method's default."""
 
-DEFAULT_METHOD = "attention"
-
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
     """Which maps to make, and in what form.
 
-    method: a name in the registry (maps/methods). layers: from 0; negative ones count from the last. heads: from 0.
-    dtype: of the values in the reply. rendering: how to draw a picture of each map; None for no pictures.
+    method: a name in the registry (maps/methods), or empty for the first one that the model has. layers: from 0;
+    negative ones count from the last. heads: from 0. dtype: of the values in the reply. rendering: how to draw a picture of each map; None for no pictures.
     """
 
-    method: str = DEFAULT_METHOD
+    method: str = ""
     layers: Chosen = ()
     heads: Chosen = ()
     dtype: Dtype = "float32"

@@ -30,6 +30,7 @@ class ServedPatchSimilarity:
 
     name = "patch_similarity"
     sums_to_one = False
+    of_best_class = False
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
         return MapSpec(self.name, CLASSIFY, (manifest.layers - 1,), None, options.dtype, options.rendering)

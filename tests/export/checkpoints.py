@@ -10,6 +10,8 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from vitscope.export.families import Family, family_of
+
 LABELS = ("cup", "cat", "rocket", "flower", "temple")
 SHAPE: dict[str, Any] = {
     "hidden_size": 32,
@@ -50,6 +52,13 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "dinov2": dinov2,
     "dinov2-with-registers": lambda: dinov2(registers=4),
 }
+
+
+def made(name: str) -> tuple[Any, Family]:
+    """Make the model of a checkpoint, in evaluation mode, and find its family."""
+    model = MAKERS[name]()[0].eval()
+    model.config.architectures = [type(model).__name__]
+    return model, family_of(model.config)
 
 
 def save(folder: Path, made: tuple[Any, Any]) -> Path:

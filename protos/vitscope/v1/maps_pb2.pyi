@@ -26,20 +26,28 @@ class _MapMethod:
 class _MapMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MapMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MAP_METHOD_UNSPECIFIED: _MapMethod.ValueType  # 0
-    """Attention."""
+    """The first of the model's `methods`: attention where it has it."""
     MAP_METHOD_ATTENTION: _MapMethod.ValueType  # 1
     """What the class token attends to: softmax(q_cls k^T) of one head, or its mean over the heads. The share of each patch;
-    patches and prefix tokens together sum to 1.
+    patches and prefix tokens together sum to 1. Without a class token it is of whom TokenGeometry.attention_from names.
+    """
+    MAP_METHOD_CAM: _MapMethod.ValueType  # 2
+    """Class-activation map: the share of each patch in the logit of the most probable class, of both signs. Exact, for
+    heads that are linear on the mean over patches: patches and `Map.about.rest` together sum to the logit.
     """
 
 class MapMethod(_MapMethod, metaclass=_MapMethodEnumTypeWrapper):
     """How a map is made."""
 
 MAP_METHOD_UNSPECIFIED: MapMethod.ValueType  # 0
-"""Attention."""
+"""The first of the model's `methods`: attention where it has it."""
 MAP_METHOD_ATTENTION: MapMethod.ValueType  # 1
 """What the class token attends to: softmax(q_cls k^T) of one head, or its mean over the heads. The share of each patch;
-patches and prefix tokens together sum to 1.
+patches and prefix tokens together sum to 1. Without a class token it is of whom TokenGeometry.attention_from names.
+"""
+MAP_METHOD_CAM: MapMethod.ValueType  # 2
+"""Class-activation map: the share of each patch in the logit of the most probable class, of both signs. Exact, for
+heads that are linear on the mean over patches: patches and `Map.about.rest` together sum to the logit.
 """
 Global___MapMethod: _TypeAlias = MapMethod  # noqa: Y015
 
@@ -189,7 +197,7 @@ class MapOptions(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     RENDERING_FIELD_NUMBER: _builtins.int
     method: Global___MapMethod.ValueType
-    """How the maps are made; unspecified means attention."""
+    """How the maps are made; unspecified means the first of the model's `methods`: attention where it has it."""
     all_layers: _builtins.bool
     """True: every layer. `layers` must then be empty."""
     all_heads: _builtins.bool
@@ -247,6 +255,7 @@ class Map(_message.Message):
     STATS_FIELD_NUMBER: _builtins.int
     PREFIX_FIELD_NUMBER: _builtins.int
     RENDERING_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
     method: Global___MapMethod.ValueType
     """How it was made."""
     layer: _builtins.int
@@ -277,6 +286,10 @@ class Map(_message.Message):
     def rendering(self) -> Global___Rendering:
         """The picture, when one was asked for."""
 
+    @_builtins.property
+    def about(self) -> Global___ClassShares:
+        """The class that the map is about; absent where it is about none, as with attention."""
+
     def __init__(
         self,
         *,
@@ -292,14 +305,41 @@ class Map(_message.Message):
         stats: Global___MapStats | None = ...,
         prefix: Global___PrefixMass | None = ...,
         rendering: Global___Rendering | None = ...,
+        about: Global___ClassShares | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["prefix", b"prefix", "rendering", b"rendering", "stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "prefix", b"prefix", "rendering", b"rendering", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cols", b"cols", "dtype", b"dtype", "head", b"head", "layer", b"layer", "method", b"method", "offset", b"offset", "prefix", b"prefix", "rendering", b"rendering", "rows", b"rows", "scale", b"scale", "stats", b"stats", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "cols", b"cols", "dtype", b"dtype", "head", b"head", "layer", b"layer", "method", b"method", "offset", b"offset", "prefix", b"prefix", "rendering", b"rendering", "rows", b"rows", "scale", b"scale", "stats", b"stats", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Map: _TypeAlias = Map  # noqa: Y015
+
+@_typing.final
+class ClassShares(_message.Message):
+    """The class that a map is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Index in the model's labels."""
+    rest: _builtins.float
+    """What of the class's logit belongs to no patch: the head's bias, for most. The sum of the map and this is the logit."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        rest: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "rest", b"rest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassShares: _TypeAlias = ClassShares  # noqa: Y015
 
 @_typing.final
 class MapStats(_message.Message):

@@ -277,7 +277,7 @@ Global___InputContract: _TypeAlias = InputContract  # noqa: Y015
 @_typing.final
 class TokenGeometry(_message.Message):
     """How the model cuts its input into tokens. The token sequence is: class token, distillation token, registers, patches
-    in row-major order.
+    in row-major order. Where blocks merge patches, it is the sequence after the last one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -290,6 +290,7 @@ class TokenGeometry(_message.Message):
     DISTILLATION_TOKENS_FIELD_NUMBER: _builtins.int
     REGISTER_TOKENS_FIELD_NUMBER: _builtins.int
     POOLING_FIELD_NUMBER: _builtins.int
+    ATTENTION_FROM_FIELD_NUMBER: _builtins.int
     patch_width: _builtins.int
     """Width of a patch in model pixels."""
     patch_height: _builtins.int
@@ -299,13 +300,17 @@ class TokenGeometry(_message.Message):
     grid_cols: _builtins.int
     """Columns of patches."""
     cls_tokens: _builtins.int
-    """Class tokens: 1."""
+    """Class tokens: 0 or 1."""
     distillation_tokens: _builtins.int
     """Distillation tokens: 0 or 1."""
     register_tokens: _builtins.int
     """Register tokens."""
     pooling: _builtins.str
-    """What the head reads: "cls", "cls+distillation" or "cls+mean"."""
+    """What the head reads: "cls", "cls+distillation", "cls+mean", "mean" (over patches) or "attention" (of a learned query)."""
+    attention_from: _builtins.str
+    """Whose attention the maps show: "class_token", "mean_of_patches" (over all of them as queries) or "pooling_probe" (the
+    head's learned query). Empty for models that attend within windows, which have no map of attention over the image.
+    """
     def __init__(
         self,
         *,
@@ -317,10 +322,11 @@ class TokenGeometry(_message.Message):
         distillation_tokens: _builtins.int = ...,
         register_tokens: _builtins.int = ...,
         pooling: _builtins.str = ...,
+        attention_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cls_tokens", b"cls_tokens", "distillation_tokens", b"distillation_tokens", "grid_cols", b"grid_cols", "grid_rows", b"grid_rows", "patch_height", b"patch_height", "patch_width", b"patch_width", "pooling", b"pooling", "register_tokens", b"register_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attention_from", b"attention_from", "cls_tokens", b"cls_tokens", "distillation_tokens", b"distillation_tokens", "grid_cols", b"grid_cols", "grid_rows", b"grid_rows", "patch_height", b"patch_height", "patch_width", b"patch_width", "pooling", b"pooling", "register_tokens", b"register_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,6 +51,7 @@ def _to_map(answered: AnsweredMap) -> maps_pb2.Map:
             cls=item.prefix.cls, distillation=item.prefix.distillation, registers=item.prefix.registers
         ),
         rendering=_to_rendering(answered.picture) if answered.picture else None,
+        about=maps_pb2.ClassShares(index=item.about.index, rest=item.about.rest) if item.about else None,
     )
 
 

@@ -9,7 +9,7 @@ from vitscope.server.maps.options import Chosen, MapOptions
 from vitscope.server.maps.rendering import RenderingSpec
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
-METHODS = Names(maps_pb2.MapMethod, "attention")
+METHODS = Names(maps_pb2.MapMethod, "")
 DTYPES = Names(maps_pb2.DataType, "float32")
 _KINDS = Names(maps_pb2.RenderingKind, "overlay")
 _COLOUR_MAPS = Names(maps_pb2.ColorMap, "viridis")

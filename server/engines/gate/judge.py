@@ -9,6 +9,7 @@ from vitscope.bundle import Activation, CertificateEntry, LogitBars, Parity, Sca
 from vitscope.server.engines.contract import Identity, Outputs, Slot
 from vitscope.server.maps.methods import METHODS
 from vitscope.server.maps.methods import attention as attention_method
+from vitscope.server.maps.methods.method import Method
 
 Run = Callable[[np.ndarray], Outputs]
 """uint8 [n, H, W, 3] -> outputs by name, batch first."""
@@ -173,16 +174,21 @@ def _compare(found: Outputs, expected: Outputs, scale: Scale, bars: Bars) -> _Fi
     logits.add(found["logits"], expected["logits"])
     return _Finding(
         logits,
-        {
-            method.name: _compare_rows(rows, method.rows(expected), method.sums_to_one)
-            for method in METHODS.values()
-            if (rows := method.rows(found)) is not None
-        },
+        {method.name: rows for method in METHODS.values() if (rows := _compare_maps(method, found, expected))},
     )
 
 
 def _non_finite(outputs: Outputs) -> int:
     return sum(int(np.count_nonzero(~np.isfinite(values))) for values in outputs.values())
+
+
+def _compare_maps(method: Method, found: Outputs, expected: Outputs) -> _MapFinding | None:
+    """Compare the rows of one method. Returns None for a graph without them, or where no row can be compared."""
+    ours, theirs = method.rows(found), method.rows(expected)
+    if ours is not None and theirs is not None and method.of_best_class:
+        same = found["logits"].argmax(-1) == expected["logits"].argmax(-1)
+        ours, theirs = ours[same], theirs[same]
+    return None if ours is None or not len(ours) else _compare_rows(ours, theirs, method.sums_to_one)
 
 
 def _compare_rows(found: np.ndarray, expected: np.ndarray | None, sums_to_one: bool) -> _MapFinding:

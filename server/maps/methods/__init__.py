@@ -3,27 +3,37 @@
 from vitscope.bundle import Manifest
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.map import Map, Outputs
-from vitscope.server.maps.methods import attention
+from vitscope.server.maps.methods import attention, cam
 from vitscope.server.maps.methods.method import Method
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec
 
-METHODS: dict[str, Method] = {method.name: method for method in (attention.METHOD,)}
+METHODS: dict[str, Method] = {method.name: method for method in (attention.METHOD, cam.METHOD)}
 
 
 def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
-    """Check the options against the model.
+    """Check the options against the model. Without a method, they mean the first one that the model has.
 
     Raises InvalidRequest for a method that does not exist or that this bundle cannot serve, and for options that the
     method refuses.
     """
-    served = ", ".join(name for name in METHODS if name in manifest.methods)
-    if options.method not in METHODS:
-        raise InvalidRequest("method", options.method, served or ", ".join(METHODS))
-    if options.method not in manifest.methods:
-        instead = f"one of: {served}" if served else "a request without maps"
-        raise InvalidRequest("maps", f"model {manifest.name!r} was exported without {options.method}", instead)
-    return METHODS[options.method].plan(options, manifest)
+    served = [name for name in METHODS if name in manifest.methods]
+    method = options.method or next(iter(served), attention.NAME)
+    if method not in METHODS:
+        raise InvalidRequest("method", method, ", ".join(served or METHODS))
+    if method not in manifest.methods:
+        instead = f"one of: {', '.join(served)}" if served else "a request without maps"
+        raise InvalidRequest("maps", _why_not(method, manifest), instead)
+    return METHODS[method].plan(options, manifest)
+
+
+def _why_not(method: str, manifest: Manifest) -> str:
+    model = f"model {manifest.name!r}"
+    if method == attention.NAME and manifest.tokens.attention_from is None:
+        return f"{model} attends within windows of patches, so it has no map of attention over the image"
+    if method == cam.NAME and manifest.tokens.pooling != "mean":
+        return f"the head of {model} reads {manifest.tokens.pooling}, so its logits are no sums over patches"
+    return f"{model} was exported without {method}"
 
 
 def make(spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:

@@ -1,4 +1,7 @@
-"""Attention of the class token in a layer, softmax(q_cls k^T / sqrt(d)) (Dosovitskiy et al. 2021)."""
+"""Attention of the class token in a layer, softmax(q_cls k^T / sqrt(d)) (Dosovitskiy et al. 2021).
+
+Where `tokens.attention_from` says so, the mean over all patches as queries, or the row of the head's pooling query.
+"""
 
 import math
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ class Attention:
 
     name = NAME
     sums_to_one = True
+    of_best_class = False
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
         """Return the spec. Without layers it has the last one; without heads, the mean over them.
@@ -42,7 +46,8 @@ class Attention:
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
         """Return the maps, ordered by layer and then by head."""
-        patches, prefix = outputs[PATCHES], outputs[PREFIX]
+        patches = outputs[PATCHES]
+        prefix = outputs[PREFIX] if PREFIX in outputs else patches[..., :0]
         if patches.ndim == 2:  # the last layer alone
             patches, prefix = patches[None], prefix[None]
         else:
@@ -56,7 +61,8 @@ class Attention:
 
     def rows(self, outputs: Outputs) -> np.ndarray | None:
         """Return whole rows, over prefix tokens and patches."""
-        return np.concatenate([outputs[PREFIX], outputs[PATCHES]], axis=-1) if PATCHES in outputs else None
+        parts = [outputs[name] for name in (PREFIX, PATCHES) if name in outputs]
+        return np.concatenate(parts, axis=-1) if parts else None
 
     def entropy(self, outputs: Outputs) -> float | None:
         """Return how evenly the class token of the last layer attends to the patches; None without that output.

@@ -32,3 +32,7 @@ class Method(Protocol):
     @property
     def sums_to_one(self) -> bool:
         """True if each of these rows sums to 1, which the gate checks."""
+
+    @property
+    def of_best_class(self) -> bool:
+        """True if these rows are about the most probable class, and compare only where that is the same."""

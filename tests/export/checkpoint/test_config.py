@@ -12,7 +12,6 @@ import pytest
 
 from tests.export.checkpoint.edits import edit
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.positions import native_size, patch_size
 from vitscope.export.errors import ExportError
 
 CODE = {"AutoConfig": "own.OwnConfig", "AutoModelForImageClassification": "own.OwnModel",
@@ -58,8 +57,8 @@ def test_attention_of_the_configuration_is_overridden(copied: Path, name: str, v
 def test_lists_of_sides_are_numbers(copied: Path) -> None:
     edit(copied / "config.json", patch_size=[8, 8], image_size=[32, 32])
     found = load_checkpoint(str(copied))
-    assert str(native_size(found.model, found.family)) == "32x32"
-    assert str(patch_size(found.model, found.family)) == "8x8"
+    assert str(found.family.native_size(found.model)) == "32x32"
+    assert str(found.family.patch_size(found.model)) == "8x8"
     assert (found.model.config.image_size, found.model.config.patch_size) == (32, 8)
 
 

@@ -2,31 +2,29 @@
 
 import pytest
 import torch
-from transformers import AttentionInterface
 
-from vitscope.export.graph.attention import attend, register
+from vitscope.bundle import TokenGeometry
+from vitscope.export.graph.attention import FusedAttention
 from vitscope.export.methods import Attention
 
+TOKENS = TokenGeometry(patch_height=8, patch_width=8, grid_rows=2, grid_cols=3, pooling="cls")
 
-def test_equals_scaled_dot_product_attention_and_its_first_row() -> None:
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_equals_scaled_dot_product_attention_and_its_first_row(biased: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(2, 3, 7, 16, generator=generator) for _ in range(3))
-    side_branch = Attention().side_branch
-    out, row = attend(torch.nn.Identity(), query, key, value, None, scaling=0.25, side_branches=side_branch)
-    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, scale=0.25)
-    torch.testing.assert_close(out, expected.transpose(1, 2))
-    torch.testing.assert_close(row, torch.softmax(query @ key.mT * 0.25, -1)[:, :, 0])
-    assert attend(torch.nn.Identity(), query, key, value, None, scaling=0.25)[1] is None
+    bias = torch.randn(1, 3, 7, 7, generator=generator) if biased else None
+    attend = FusedAttention([Attention()], 1, TOKENS)
+    out = attend(query, key, value, bias, 0.25)
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, bias, scale=0.25)
+    torch.testing.assert_close(out, expected)
+    matrix = torch.softmax(query @ key.mT * 0.25 + (0 if bias is None else bias), -1)
+    torch.testing.assert_close(attend.kept[0]["attention"], matrix[:, :, 0])
 
 
-def test_it_is_registered_by_the_names_of_the_methods() -> None:
-    assert (register([]), register([Attention()])) == ("vitscope", "vitscope_attention")
+def test_without_methods_nothing_is_kept() -> None:
     tokens = torch.ones(1, 2, 3, 4)
-    _, kept = AttentionInterface()["vitscope_attention"](torch.nn.Identity(), tokens, tokens, tokens, None, scaling=1.0)
-    assert kept.keys() == {"attention"} and kept["attention"].shape == (1, 2, 3)
-
-
-def test_a_mask_is_refused() -> None:
-    tokens = torch.zeros(1, 1, 2, 4)
-    with pytest.raises(ValueError, match="mask"):
-        attend(torch.nn.Identity(), tokens, tokens, tokens, torch.ones(1, 1, 2, 2), scaling=1.0)
+    attend = FusedAttention([], 1, TOKENS)
+    attend(tokens, tokens, tokens, None, 1.0)
+    assert attend.kept == [{}]

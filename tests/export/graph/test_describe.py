@@ -5,10 +5,13 @@ from collections import Counter
 import onnx
 import pytest
 
-from tests.export.checkpoints import MAKERS, vit
+from tests.export.checkpoints import MAKERS
 from vitscope.bundle import Bundle
+from vitscope.export.families import Sizes
 from vitscope.export.graph import describe_graphs, softmaxes
 from vitscope.export.methods import METHODS
+
+SIZES = Sizes(layers=7, heads=2, width=32)
 
 
 @pytest.mark.parametrize("family", list(MAKERS))
@@ -21,15 +24,15 @@ def test_each_graph_computes_only_its_own_side_branches(family: str, bundles: di
 
 def test_description(bundles: dict[str, Bundle]) -> None:
     tokens = bundles["dinov2-with-registers"].manifest.tokens
-    graphs = describe_graphs(vit(num_hidden_layers=7)[0].config, 5, tokens, METHODS)
+    graphs = describe_graphs(SIZES, 5, tokens, METHODS)
     assert {n: [o.shape for o in g.outputs] for n, g in graphs.items()} == {
         "classify": [("N", 5), ("N", 2, 9), ("N", 2, 5)],
         "attention": [("N", 5), ("N", 7, 2, 9), ("N", 7, 2, 5)],
     }
-    assert [softmaxes("classify", 7, METHODS), softmaxes("attention", 7, METHODS)] == [7 + 1, 7 + 7]
-    assert softmaxes("classify", 7, []) == 7
+    assert [softmaxes(name, SIZES, tokens, METHODS) for name in ("classify", "attention")] == [7 + 1, 7 + 7]
+    assert softmaxes("classify", SIZES, tokens, []) == 7
 
 
 def test_without_methods_there_is_one_graph(bundles: dict[str, Bundle]) -> None:
-    graphs = describe_graphs(vit()[0].config, 5, bundles["vit"].manifest.tokens, [])
+    graphs = describe_graphs(SIZES, 5, bundles["vit"].manifest.tokens, [])
     assert {n: [o.name for o in g.outputs] for n, g in graphs.items()} == {"classify": ["logits"]}

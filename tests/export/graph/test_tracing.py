@@ -26,10 +26,11 @@ def test_the_module_normalises_and_returns_outputs_graph_by_graph(
     with torch.inference_mode():
         normalised = checkpoint.processor(list(pixels), return_tensors="pt")["pixel_values"]
         expected = model(normalised).logits
-        logits, *added = PixelClassifier(model, checkpoint.family, contract, methods)(torch.from_numpy(pixels))
+        tokens = token_geometry(model, checkpoint.family, output_size(checkpoint.processor))
+        module = PixelClassifier(model, checkpoint.family, contract, tokens, methods)
+        logits, *added = module(torch.from_numpy(pixels))
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)
-    tokens = token_geometry(model, checkpoint.family, output_size(checkpoint.processor))
-    graphs = describe_graphs(model.config, 5, tokens, methods)
+    graphs = describe_graphs(checkpoint.family.sizes(model), 5, tokens, methods)
     described = [(3, *output.shape[1:]) for graph in graphs.values() for output in graph.outputs[1:]]
     assert [tuple(tensor.shape) for tensor in added] == described
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import CLASSIFY, GraphName, Output
-from vitscope.export.methods import Bar, Dimensions, Forward, Method
+from vitscope.export.methods import Bar, Dimensions, Forward, Method, Place, Scores
 
 
 class PatchSimilarity(Method):
@@ -28,7 +28,7 @@ class PatchSimilarity(Method):
         return outputs.get("patch_similarity")
 
     def _products(self, forward: Forward) -> torch.Tensor:
-        patches, class_token = forward.tokens[:, forward.family.prefix(forward.model) :], forward.tokens[:, :1]
+        patches, class_token = forward.tokens[:, forward.geometry.prefix :], forward.tokens[:, :1]
         return (patches * class_token).sum(dim=-1)
 
 
@@ -51,14 +51,13 @@ class HeadMean(Method):
     def rows(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
         return outputs.get("head_mean")
 
-    def side_branch(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        # Transposed, because softmax(query @ key) would be merged with that of the kernel.
-        return torch.softmax(key.mT @ query.mT, dim=-2).mT.mean(dim=1)
+    def side_branch(self, scores: Scores, place: Place) -> torch.Tensor:
+        return scores.matrix().mean(dim=1)
 
-    def keep(self, matrix: torch.Tensor) -> torch.Tensor:
+    def keep(self, matrix: torch.Tensor, place: Place) -> torch.Tensor:
         return matrix.mean(dim=1)
 
-    def softmaxes(self, graph: GraphName, layers: int) -> int:
+    def softmaxes(self, graph: GraphName, dimensions: Dimensions) -> int:
         return 1 if graph == CLASSIFY else 0
 
     def _row(self, forward: Forward) -> torch.Tensor:

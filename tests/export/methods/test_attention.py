@@ -1,13 +1,15 @@
 """The attention method: its outputs, and the rows that the certificate compares."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
 from tests.export.checkpoints import dinov2
-from vitscope.bundle import TokenGeometry
-from vitscope.export.checkpoint.families import FAMILIES
-from vitscope.export.methods import Attention, Dimensions, Forward
+from vitscope.bundle import AttentionFrom, TokenGeometry
+from vitscope.export.families import FAMILIES
+from vitscope.export.methods import Attention, Dimensions, Forward, Place, Scores
 
 TOKENS = TokenGeometry(
     patch_height=8, patch_width=8, grid_rows=3, grid_cols=4, register_tokens=4, pooling="cls+mean"
@@ -21,7 +23,7 @@ def forward() -> Forward:
     layers = [{"attention": torch.rand(2, 2, 17, generator=generator)} for _ in range(3)]
     nothing = torch.empty(0)
     family = FAMILIES["Dinov2WithRegistersForImageClassification"]
-    return Forward(dinov2(registers=4)[0], family, nothing, nothing, nothing, layers)
+    return Forward(dinov2(registers=4)[0], family, TOKENS, nothing, nothing, nothing, layers)
 
 
 def test_traced_outputs_have_the_shapes_that_are_described(forward: Forward) -> None:
@@ -42,10 +44,30 @@ def test_rows_of_a_graph_are_those_of_the_reference(forward: Forward) -> None:
     assert method.rows({"logits": reference}) is None
 
 
-def test_a_side_branch_is_the_first_row_of_the_matrix() -> None:
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize(
+    ("source", "prefix", "layer"), [("class_token", 1, 1), ("mean_of_patches", 1, 2), ("pooling_probe", 0, 3)]
+)
+def test_a_side_branch_is_what_is_kept_of_the_matrix(
+    source: AttentionFrom, prefix: Literal[0, 1], layer: int, biased: bool
+) -> None:
     generator = torch.Generator().manual_seed(0)
     query, key = torch.randn(2, 3, 7, 4, generator=generator), torch.randn(2, 3, 4, 7, generator=generator)
-    matrix = torch.softmax(query @ key, dim=-1)
-    kept = Attention().keep(matrix)
-    torch.testing.assert_close(Attention().side_branch(query, key), kept)
+    bias = torch.randn(1, 3, 7, 7, generator=generator) if biased else None
+    matrix = torch.softmax(query @ key + (0 if bias is None else bias), dim=-1)
+    tokens = TOKENS.model_copy(update={"attention_from": source, "cls_tokens": prefix, "register_tokens": 0})
+    place = Place(layer, 3, tokens)
+    kept = Attention().keep(matrix, place)
+    expected = matrix[:, :, 0] if source == "class_token" else matrix[:, :, prefix:].mean(dim=2)
+    assert kept is not None
+    torch.testing.assert_close(kept, expected)
+    torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias), place), kept)
     assert kept.untyped_storage().nbytes() == kept.nbytes, "a view keeps the whole matrix in memory"
+
+
+@pytest.mark.parametrize(("source", "layers"), [("class_token", [0, 1, 2]), ("mean_of_patches", [2]), (None, [])])
+def test_layers_that_are_not_asked_for_are_not_computed(source: AttentionFrom | None, layers: list[int]) -> None:
+    tokens = TOKENS.model_copy(update={"attention_from": source})
+    kept = [Attention().keep(torch.ones(1, 1, 2, 2), Place(layer, 3, tokens)) for layer in range(4)]
+    assert [number for number, found in enumerate(kept) if found is not None] == layers
+    assert Attention().offered(tokens) == (source is not None)

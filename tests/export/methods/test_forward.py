@@ -3,33 +3,34 @@
 import pytest
 import torch
 
-from tests.export.checkpoints import MAKERS
-from vitscope.export.checkpoint.families import family_of
-from vitscope.export.methods import observe
+from tests.export.checkpoints import MAKERS, made
+from vitscope.export.methods import Kept, observe
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_it_is_what_the_model_computes(name: str) -> None:
-    model = MAKERS[name]()[0].eval()
-    model.config.architectures = [type(model).__name__]
-    family, side = family_of(model.config), model.config.image_size
-    model.set_attn_implementation("eager")
-    pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    model, family = made(name)
+    size = family.native_size(model)
+    pixels = torch.rand(2, 3, size.height, size.width, generator=torch.Generator().manual_seed(0))
+    kept: list[Kept] = []
     with torch.inference_mode():
-        found = observe(model, family, pixels, keep=lambda matrix: {"row": matrix[:, :, 0], "nothing": None})
-        body = getattr(model, family.body)(pixels, output_attentions=True)
-        torch.testing.assert_close(found.logits, model(pixels).logits)
-    torch.testing.assert_close(found.tokens, body.last_hidden_state)
-    assert len(found.attention) == 2
-    for kept, matrix in zip(found.attention, body.attentions, strict=True):
-        torch.testing.assert_close(kept["row"], matrix[:, :, 0])
-        assert kept["nothing"] is None
+        with family.watch(model, lambda matrix: kept.append({"row": matrix[:, :, 0]})):
+            found = observe(model, family, family.geometry(model, size), pixels, kept)
+        model.set_attn_implementation("eager")
+        own = model(pixels, output_attentions=True, output_hidden_states=True)
+    torch.testing.assert_close(found.logits, own.logits)
+    assert len(found.attention) == len(own.attentions) == family.sizes(model).layers
+    for of_layer, matrix in zip(found.attention, own.attentions, strict=True):
+        row = of_layer["row"]
+        assert row is not None
+        torch.testing.assert_close(row, matrix[:, :, 0])
 
 
-def test_no_hook_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = MAKERS["vit"]()[0].eval()
-    model.config.architectures = [type(model).__name__]
-    family = family_of(model.config)
-    with pytest.raises(ZeroDivisionError):
-        observe(model, family, torch.zeros(1, 3, 32, 32), keep=lambda _: {"x": torch.zeros(1 // 0)})
+def test_no_hook_is_left() -> None:
+    model, family = made("vit")
+    geometry = family.geometry(model, family.native_size(model))
+    before = model.config._attn_implementation
+    with pytest.raises(ZeroDivisionError), family.watch(model, lambda _: torch.zeros(1 // 0)):
+        observe(model, family, geometry, torch.zeros(1, 3, 32, 32), [])
     assert not any(module._forward_hooks for module in model.modules())
+    assert model.config._attn_implementation == before

@@ -16,7 +16,7 @@ from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import Attention, Forward, Method
+from vitscope.export.methods import Attention, Forward, Method, Place, Scores
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 
@@ -81,8 +81,8 @@ class Reversed(PatchSimilarity):
 class Unfused(HeadMean):
     """A method that reads the softmax of the kernel: the exporter merges equal expressions."""
 
-    def side_branch(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(query @ key, dim=-1).mean(dim=1)
+    def side_branch(self, scores: Scores, place: Place) -> torch.Tensor:
+        return torch.softmax(scores.query @ scores.key, dim=-1).mean(dim=1)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import transformers
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from vitscope.bundle import CLASSIFY, Graph, GraphName, InputContract, Resize
-from vitscope.export.checkpoint.families import FAMILIES
-from vitscope.export.checkpoint.positions import freeze_positions, token_geometry
+from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import Size
+from vitscope.export.families import FAMILIES
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.methods import Attention
@@ -102,9 +102,9 @@ def _exported(family: FamilyName, **shape: Unpack[Shape]) -> tuple[dict[GraphNam
     )
     tokens = token_geometry(model, known, Size(image, image))
     methods = (Attention(),) if attention else ()
-    freeze_positions(model, known, Size(image, image))
-    graphs = describe_graphs(model.config, shape["classes"], tokens, methods)
-    parts = cut(trace(PixelClassifier(model, known, contract, methods), contract, graphs), graphs)
+    known.freeze(model, Size(image, image))
+    graphs = describe_graphs(known.sizes(model), shape["classes"], tokens, methods)
+    parts = cut(trace(PixelClassifier(model, known, contract, tokens, methods), contract, graphs), graphs)
     for part in parts.values():
         ClearMetadataAndDocStringPass()(part)
     return graphs, parts

@@ -30,7 +30,7 @@ def test_every_field_arrives() -> None:
 
 
 def test_empty_map_options_are_the_defaults() -> None:
-    assert to_ask(with_maps()).maps == MapOptions("attention", [], [], "float32", None)
+    assert to_ask(with_maps()).maps == MapOptions("", [], [], "float32", None)
 
 
 def test_map_options_are_named_as_in_the_domain() -> None:

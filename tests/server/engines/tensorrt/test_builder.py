@@ -19,6 +19,7 @@ from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.preprocess import input_contract
 from vitscope.export.graph import PixelClassifier, cut, trace
 from vitscope.export.methods import Attention
+from vitscope.export.size import Size
 from vitscope.export.variants import fp8
 from vitscope.server.engines.onnx.precision import Arithmetic, retype
 from vitscope.server.engines.tensorrt.builder import BuildCancelled, BuildFailed, Options
@@ -76,7 +77,9 @@ def in_fp8(folder: Path) -> bytes:
     processor = ViTImageProcessorPil(size={"height": 224, "width": 224})
     checkpoint = load_checkpoint(str(checkpoints.save(folder / "checkpoint", (model, processor))))
     contract = input_contract(checkpoint.processor)
-    traced = trace(PixelClassifier(checkpoint.model, checkpoint.family, contract, [Attention()]), contract, ROWS)
+    model, family = checkpoint.model, checkpoint.family
+    module = PixelClassifier(model, family, contract, family.geometry(model, Size(224, 224)), [Attention()])
+    traced = trace(module, contract, ROWS)
     chosen = [node for block in fp8.products(traced).values() for node in block]
     quantized = fp8.quantize(traced, fp8.activation_ranges(traced, vits.pixels(2, 224)), chosen)
     model = retype(ir.to_proto(cut(quantized, ROWS)[ATTENTION]), "f16")

@@ -1,0 +1,40 @@
+"""The supported model families, by the architecture that config.json names. Each file has one, or close relatives.
+
+To add one: write a file with a subclass of `Family` (or, where `Plain` fits, an entry of its own), and list its
+FAMILIES below. Everything else in the export asks the family.
+"""
+
+from typing import Any
+
+from vitscope.export.errors import ExportError
+from vitscope.export.families import beit, clip, hiera, swin, swinv2, timm_vit, vit
+from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
+
+__all__ = ["FAMILIES", "Attend", "Family", "Linear", "See", "Sizes", "family_of"]
+
+FAMILIES: dict[str, Family] = {
+    **vit.FAMILIES, **beit.FAMILIES, **clip.FAMILIES, **swin.FAMILIES, **swinv2.FAMILIES, **hiera.FAMILIES,
+    **timm_vit.FAMILIES,
+}  # fmt: skip
+
+
+def family_of(config: Any) -> Family:
+    """Return the family of a checkpoint, given its config.
+
+    Raises ExportError for an unsupported architecture or form of it, a missing head or an input that is not RGB.
+    """
+    found = (getattr(config, "architectures", None) or ["none"])[0]
+    family = FAMILIES.get(found)
+    if family is None:
+        raise ExportError(
+            f"CHECKPOINT: its config.json names the architecture {found}; supported are fine-tuned classifiers of "
+            + ", ".join(f"{f.title} ({name})" for name, f in FAMILIES.items())
+        )
+    if config.num_labels < 1:
+        raise ExportError("CHECKPOINT: config.json has no labels (num_labels is 0); a classifier needs at least 1")
+    channels = getattr(getattr(config, "vision_config", config), "num_channels", 3)
+    if channels != 3:
+        raise ExportError(f"CHECKPOINT: num_channels is {channels}; accepted is 3 (RGB input)")
+    if reason := family.refuses(config):
+        raise ExportError(f"CHECKPOINT: {reason}")
+    return family

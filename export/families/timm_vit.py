@@ -1,0 +1,173 @@
+"""Vision Transformers of timm: ViT, DeiT and DeiT-3, FlexiViT, MAE, CLIP, SigLIP, EVA-02, DINOv3, BEiT and others.
+
+All of them reach transformers as TimmWrapperForImageClassification, and call PyTorch's attention function, whatever is
+before it: rotary positions, normed queries and keys, relative position biases, layer scale.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+
+from vitscope.bundle import Pooling, TokenGeometry
+from vitscope.bundle.manifest import AttentionFrom
+from vitscope.export.families.attention import replace_function, watch_function
+from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
+from vitscope.export.families.heads import mean_then_norm, norm_then_mean
+from vitscope.export.size import Size
+
+ARCHITECTURE = "TimmWrapperForImageClassification"
+
+_POOLING: dict[str, Pooling] = {"token": "cls", "avg": "mean", "map": "attention"}
+# A block of these calls attention once. (The names of the classes: timm is an extra, and is imported nowhere here.)
+_BLOCKS = ("Block", "ResPostBlock", "ParallelScalingBlock", "EvaBlock", "EvaBlockPostNorm", "RelPosBlock",
+           "ResPostRelPosBlock")  # fmt: skip
+_ATTENTION = ("Attention", "AttentionRope", "EvaAttention", "RelPosAttention", "NoneType")
+
+
+class TimmVit(Family):
+    """Whatever timm builds of patches, equal blocks and a head on the class token, the mean or a pooling probe."""
+
+    name, title = "timm-vit", "timm ViT"
+
+    def refuses(self, config: Any) -> str:
+        import timm
+
+        with torch.device("meta"):
+            model = timm.create_model(config.architecture, num_classes=config.num_labels, **(config.model_args or {}))
+        return _unsupported(config.architecture, model)
+
+    def sizes(self, model: Any) -> Sizes:
+        timm_model = model.timm_model
+        attention = getattr(timm_model.blocks[-1], "attn", None) or timm_model.blocks[-1]
+        return Sizes(len(timm_model.blocks), attention.num_heads, timm_model.embed_dim)
+
+    def native_size(self, model: Any) -> Size:
+        return Size(*model.timm_model.patch_embed.img_size)
+
+    def patch_size(self, model: Any) -> Size:
+        embed = model.timm_model.patch_embed
+        return Size(*(side // cells for side, cells in zip(embed.img_size, embed.grid_size, strict=True)))
+
+    def geometry(self, model: Any, size: Size) -> TokenGeometry:
+        timm_model, patch = model.timm_model, self.patch_size(model)
+        distilled = hasattr(timm_model, "head_dist")
+        pooling = "cls+distillation" if distilled else _POOLING[timm_model.global_pool]
+        has_class_token = timm_model.cls_token is not None
+        source: AttentionFrom = "class_token" if has_class_token else "mean_of_patches"
+        return TokenGeometry(
+            patch_height=patch.height,
+            patch_width=patch.width,
+            grid_rows=size.height // patch.height,
+            grid_cols=size.width // patch.width,
+            cls_tokens=1 if has_class_token else 0,
+            distillation_tokens=1 if distilled else 0,
+            register_tokens=timm_model.num_prefix_tokens - has_class_token - distilled,
+            pooling=pooling,
+            attention_from="pooling_probe" if pooling == "attention" else source,
+        )
+
+    def resizes(self, model: Any, size: Size) -> str:
+        native = self.native_size(model)
+        if size == native:
+            return ""
+        return f"a timm model takes the size that it was built for; accepted: {native} (img_size in its model_args)"
+
+    def freeze(self, model: Any, size: Size) -> None:
+        pass  # it was built for its size
+
+    def last(self, model: Any) -> torch.nn.Module:
+        norm: torch.nn.Module = model.timm_model.norm
+        return norm
+
+    def linear(self, model: Any, tokens: torch.Tensor) -> Linear | None:
+        timm_model = model.timm_model
+        if timm_model.global_pool != "avg" or getattr(timm_model, "pool_include_prefix", False):
+            return None
+        patches = tokens[:, timm_model.num_prefix_tokens :]
+        norm = timm_model.fc_norm
+        if isinstance(norm, torch.nn.LayerNorm):
+            return mean_then_norm(patches, norm, timm_model.head)
+        return norm_then_mean(patches, timm_model.head) if isinstance(norm, torch.nn.Identity) else None
+
+    def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
+        _call_the_function(model)
+        return watch_function(see)
+
+    def replace(self, model: Any, attend: Attend) -> AbstractContextManager[None]:
+        _call_the_function(model)
+        return replace_function(attend)
+
+    def arrays(self, model: Any) -> dict[str, np.ndarray]:
+        timm_model, tokens = model.timm_model, self.geometry(model, self.native_size(model))
+        kernel = timm_model.patch_embed.proj
+        tensors = {"patch_kernel": kernel.weight, "head_weight": timm_model.head.weight}
+        tensors["patch_bias"] = kernel.weight.new_zeros(len(kernel.weight)) if kernel.bias is None else kernel.bias
+        head_bias = timm_model.head.bias
+        tensors["head_bias"] = kernel.weight.new_zeros(len(timm_model.head.weight)) if head_bias is None else head_bias
+        for name, attribute in (("cls_token", "cls_token"), ("distillation_token", "dist_token")):
+            if getattr(timm_model, attribute, None) is not None:
+                tensors[name] = getattr(timm_model, attribute)[0, 0]
+        if tokens.distillation_tokens:
+            tensors["distillation_head_weight"] = timm_model.head_dist.weight
+            tensors["distillation_head_bias"] = timm_model.head_dist.bias
+        if getattr(timm_model, "reg_token", None) is not None:
+            tensors["register_tokens"] = timm_model.reg_token[0]
+        if getattr(timm_model, "pos_embed", None) is not None:
+            tensors |= _positions(timm_model.pos_embed[0], tokens, tensors.get("register_tokens"))
+        norm = timm_model.norm if isinstance(timm_model.norm, torch.nn.LayerNorm) else timm_model.fc_norm
+        if isinstance(norm, torch.nn.LayerNorm):
+            tensors |= {"norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps)}
+        return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def _unsupported(name: str, model: Any) -> str:
+    """Return why a model of timm cannot be exported; empty if it can."""
+    accepted = "accepted are its Vision Transformers (ViT, DeiT, FlexiViT, EVA, DINOv3, SigLIP, BEiT and the like)"
+    blocks = getattr(model, "blocks", None)
+    if not isinstance(blocks, torch.nn.ModuleList | torch.nn.Sequential) or not hasattr(model, "num_prefix_tokens"):
+        return f"timm's {name} is a {type(model).__name__}; {accepted}"
+    if other := next((kind for block in blocks if (kind := type(block).__name__) not in _BLOCKS), None):
+        return f"timm's {name} has blocks of the kind {other}; accepted are those that attend once, to all tokens"
+    kinds = {type(getattr(block, "attn", None)).__name__ for block in blocks}
+    if other := next((kind for kind in kinds if kind not in _ATTENTION), None):
+        return f"timm's {name} has attention of the kind {other}; accepted is softmax attention of all tokens"
+    if len({getattr(block, "attn", block).num_heads for block in blocks}) > 1:
+        return f"timm's {name} has blocks of different numbers of heads; accepted is one number"
+    if not hasattr(model, "head_dist") and model.global_pool not in _POOLING:
+        return f"timm's {name} pools by {model.global_pool!r}; accepted are {', '.join(_POOLING)}"
+    if model.global_pool == "map" and getattr(model.attn_pool, "latent_len", 1) != 1:
+        return f"timm's {name} pools with {model.attn_pool.latent_len} probes; accepted is 1"
+    if not isinstance(getattr(model.patch_embed, "proj", None), torch.nn.Conv2d) or hasattr(
+        model.patch_embed, "backbone"
+    ):
+        return f"timm's {name} has no patches cut by one convolution (its first layer is another network)"
+    if not isinstance(model.head, torch.nn.Linear):
+        return f"timm's {name} has no classifier (its head is {type(model.head).__name__}); accepted is a linear one"
+    return ""
+
+
+def _call_the_function(model: Any) -> None:
+    """Have attention computed by PyTorch's function, whatever TIMM_FUSED_ATTN says."""
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = True
+
+
+def _positions(table: torch.Tensor, tokens: TokenGeometry, registers: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Return the table with rows for the class token, the distillation token and the patches.
+
+    A token without a row of its own gets zeros. Registers that have rows get them added.
+    """
+    first = tokens.cls_tokens + tokens.distillation_tokens
+    own = len(table) - tokens.patches  # rows of prefix tokens
+    given, of_registers, of_patches = table[: min(own, first)], table[first:own], table[own:]
+    missing = table.new_zeros(first - len(given), table.shape[1])
+    found = {"position_embeddings": torch.cat([given, missing, of_patches])}
+    if registers is not None and len(of_registers):
+        found["register_tokens"] = registers + of_registers
+    return found
+
+
+FAMILIES = {ARCHITECTURE: TimmVit()}

@@ -1,0 +1,1 @@
+"""Checkpoints of timm. They run apart from the other tests: see conftest.py."""

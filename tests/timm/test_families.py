@@ -1,0 +1,96 @@
+"""Exported graphs of timm's Vision Transformers against timm itself, in each engine of this machine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+
+from tests.timm.checkpoints import LABELS, MODELS, save
+from vitscope.bundle import CLASSIFY, Manifest
+from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.preprocess import input_contract, output_size
+from vitscope.export.errors import ExportError
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
+from vitscope.export.graph.weights import write_graphs
+from vitscope.export.job import ExportJob
+from vitscope.export.methods import METHODS
+from vitscope.export.pipeline import export_checkpoint
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
+    name, arguments = MODELS[kind]
+    checkpoint = load_checkpoint(str(save(tmp_path / "checkpoint", name, **arguments)))
+    model, family, size = checkpoint.model, checkpoint.family, output_size(checkpoint.processor)
+    tokens, contract = family.geometry(model, size), input_contract(checkpoint.processor)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size.height, size.width, 3), dtype=np.uint8)
+    mean, std = np.array(contract.mean), np.array(contract.std)
+    with torch.inference_mode():
+        normalised = torch.tensor((pixels / 255 - mean) / std, dtype=torch.float32).permute(0, 3, 1, 2)
+        expected = model.timm_model(normalised).numpy()
+    methods = [method for method in METHODS if method.offered(tokens)]
+    graphs = describe_graphs(family.sizes(model), len(LABELS), tokens, methods)
+    family.freeze(model, size)
+    traced = trace(PixelClassifier(model, family, contract, tokens, methods), contract, graphs)
+    paths = {graph: tmp_path / entry.file for graph, entry in graphs.items()}
+    write_graphs({paths[graph]: part for graph, part in cut(traced, graphs).items()}, "weights.bin")
+    for path in paths.values():
+        session = onnxruntime.InferenceSession(path)
+        for batch in (1, 3):
+            np.testing.assert_allclose(
+                session.run(["logits"], {"pixels": pixels[:batch]})[0], expected[:batch], atol=2e-5 * expected.std()
+            )
+        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        np.testing.assert_allclose(compiled(pixels)["logits"], expected, atol=2e-5 * expected.std())
+    rows = _rows(onnxruntime.InferenceSession(paths[CLASSIFY]), pixels)
+    assert rows.shape[-1] == tokens.prefix + tokens.patches
+    np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-4)
+
+
+def _rows(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.ndarray:
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(None, {"pixels": pixels}), strict=True))
+    return np.concatenate(
+        [outputs[name] for name in ("attention_prefix", "attention") if name in outputs], axis=-1, dtype=np.float32
+    )
+
+
+def test_a_checkpoint_is_exported_certified_and_described(photos: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "checkpoint", "vit_small_patch16_dinov3")
+    bundle, _ = export_checkpoint(
+        ExportJob(checkpoint=str(folder), models=tmp_path / "models", name="dinov3", calibration=photos)
+    )
+    manifest: Manifest = bundle.manifest
+    assert manifest.family == "timm-vit" and manifest.labels == LABELS
+    assert (manifest.tokens.register_tokens, manifest.tokens.pooling) == (4, "mean")
+    assert manifest.input.crop_offset == "half_even"
+    assert all(entry.passed for entry in bundle.certificate.entries if entry.precision == "f32")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("swin_tiny_patch4_window7_224", {}, "SwinTransformer"),
+        ("convnext_atto", {}, "ConvNeXt"),
+        ("samvit_base_patch16_224", {}, "VisionTransformerSAM"),
+        ("vit_small_patch16_18x2_224", {"depth": 2}, "ParallelThingsBlock"),
+        ("cait_xxs24_224", {"depth": 2}, "LayerScaleBlock"),
+        ("vit_small_r26_s32_224", {"depth": 2}, "first layer"),
+        ("vit_tiny_patch16_224", {"depth": 2, "global_pool": "max"}, "'max'"),
+        ("vit_tiny_patch16_224", {"depth": 2, "num_classes": 0}, "no labels"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_by_name(
+    name: str, arguments: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    config = {"architecture": name, "num_classes": arguments.pop("num_classes", 5), "model_args": arguments}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "label_names": list(LABELS), "pretrained_cfg": {}}))
+    (tmp_path / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    with pytest.raises(ExportError, match=reason) as error:
+        load_checkpoint(str(tmp_path))
+    assert "\n" not in str(error.value)
