@@ -62,6 +62,7 @@ class App:
             max_batch_wait=settings.max_batch_wait_ms / 1000,
             observe=self.metrics.engines.batch_ran,
             hand_over=partial(call_soon, asyncio.get_running_loop()),
+            failed=self.metrics.engines.images_failed,
         )
         self.decoders = DecodePool(self.threads.decode)
         self.admission = Admission(
