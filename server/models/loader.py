@@ -60,7 +60,7 @@ class Loader:
         self._bundle, self._settings, self._stopping = bundle, settings, stopping
         self._wait_for_build, self._images = wait_for_build, images
         self.postponed = False
-        self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
+        self._cache = _cache(bundle, settings.cache)
         self.gates: dict[GraphName, CertificateEntry] = {}
         """Results of the gate by open graph, for engines that are gated."""
         self._excluded: dict[str, str] = {}
@@ -168,3 +168,11 @@ class Loader:
 
     def _was_busy(self, lane: Lane) -> bool:
         return time_one_image(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]
+
+
+def _cache(bundle: Bundle, asked: Path | None) -> EngineCache:
+    """Return the cache in the folder that was asked for, else in the bundle, or the user's where there is one."""
+    if asked:
+        return EngineCache(asked)
+    own = user_folder()
+    return EngineCache(*([own] if own else []), in_bundle=bundle.path / ENGINES)

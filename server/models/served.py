@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, open_bundle
+from vitscope.bundle.reader import versions
 from vitscope.server.engines.choose import Choice, NoEngine
 from vitscope.server.engines.contract import Identity
 from vitscope.server.engines.load import preload
@@ -155,8 +156,11 @@ class ServedModel:
 
     async def _open(self, wait_for_build: bool) -> tuple[Bundle, Loader]:
         # Hashing runs without the interpreter's lock, importing an engine holds it.
+        if self.key.is_unreadable:
+            await asyncio.to_thread(versions, self.path.parent)  # raises BundleError
         bundle, _ = await asyncio.gather(
-            asyncio.to_thread(open_bundle, self.path), asyncio.to_thread(preload, self._settings.wanted.engine)
+            asyncio.to_thread(open_bundle, self.path, self._refuse_if_stopping),
+            asyncio.to_thread(preload, self._settings.wanted.engine),
         )
         found = ModelKey(bundle.manifest.name, bundle.manifest.version)
         if found != self.key:
