@@ -10,9 +10,18 @@ log = structlog.get_logger()
 _LONGEST = 500
 
 
+def new_id() -> str:
+    return secrets.token_hex(6)
+
+
+def see_log(what: str, error_id: str) -> str:
+    """Return what callers are told of a failure."""
+    return f"{what}, error {error_id}; the server's log has the details under this id"
+
+
 def report(event: str, reason: object, **fields: object) -> str:
     """Log a failure as one short line under a new id. Return the id."""
-    error_id = secrets.token_hex(6)
+    error_id = new_id()
     log.error(event, error_id=error_id, reason=one_line(reason), **fields)
     return error_id
 

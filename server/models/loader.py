@@ -15,7 +15,8 @@ from vitscope.server.engines.contract import Engine
 from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
-from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.host.incidents import new_id, see_log
+from vitscope.server.models.errors import LoadAbandoned, without_folder
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.measure import time_one_image
 from vitscope.server.models.tuning import find_fastest
@@ -125,11 +126,15 @@ class Loader:
 
     def _missing(self, graph: GraphName, error: Exception) -> str:
         key = ModelKey(self._bundle.manifest.name, self._bundle.manifest.version)
-        return f"model {key} has no {graph} graph on {self.choice}: {error}"
+        why = without_folder(error, self._bundle.path)
+        return f"model {key} has no {graph} graph on {self.choice}: {why}"
 
     def _pass_over(self, choice: Choice, error: Exception) -> None:
-        log.warning("engine passed over", engine=str(choice), reason=str(error))
-        self._excluded[str(choice)] = str(error)
+        """Go on without an engine. Callers see the reason in GetModel: they are told nothing that an engine says."""
+        error_id = new_id()
+        log.warning("engine passed over", engine=str(choice), reason=str(error), error_id=error_id)
+        told = str(error) if isinstance(error, GateFailed) else see_log("it failed here", error_id)
+        self._excluded[str(choice)] = told
 
     def _tune(self, recall: bool) -> None:
         settings = self._settings
