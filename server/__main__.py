@@ -27,15 +27,21 @@ def _main(argv: list[str]) -> int:
     if settings.print_config:
         print(settings.as_toml(), end="")
         return 0
-    configure_logging(settings.log_format, settings.log_level)
+    restore_output = configure_logging(settings.log_format, settings.log_level, alone=True)
+    log = structlog.get_logger()
     if unknown := unknown_variables():
-        log = structlog.get_logger()
         log.warning("environment variables name no setting and are ignored", variables=unknown)
     try:
         run(settings)
     except StartupError as error:
-        print(f"vitscope serve: {error}", file=sys.stderr)
+        restore_output()
+        if settings.log_format == "json":
+            log.error("the server cannot start", reason=str(error))
+        else:
+            print(f"vitscope serve: {error}", file=sys.stderr)
         return 1
+    finally:
+        restore_output()
     return 0
 
 
