@@ -157,3 +157,8 @@ def test_the_client_library_knows_nothing_of_its_command_line() -> None:
     for path in sorted((ROOT / "client").glob("*.py")):
         assert not {name for name in imported(path) if name.startswith("vitscope.client.commands")}, path
         assert "rich" not in libraries(path), path
+
+
+def test_who_installs_the_server_can_ask_it_what_it_serves() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras["client"]) <= set(extras["serve"])
