@@ -45,8 +45,11 @@ RUN pip install --no-deps /wheel/*.whl && \
 FROM python AS service
 # Compiled engines and measurements; without a volume here each new container makes them anew. /models may be read-only.
 ENV XDG_CACHE_HOME=/cache
-# OpenVINO's Python package reports its use to its makers, unless a file at home says 0.
-ENV HOME=/home/vitscope
+# Libraries report their use to their makers. vitscope switches that off; this is for whatever else is run in the image.
+# OpenVINO's Python package asks a file at home.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    DO_NOT_TRACK=1 \
+    HOME=/home/vitscope
 RUN install --directory --owner=10001 --group=10001 /cache && \
     install --directory "$HOME/intel" && \
     echo 0 > "$HOME/intel/openvino_telemetry"

@@ -17,7 +17,7 @@ demo: $(VENV)/.export $(MODELS)/fashion  ## export the bundled ViT, serve it, cl
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist c-compiler prometheus lint types unit  ## everything that CI runs
+test: $(VENV)/.dev fashion-mnist c-compiler strace prometheus lint types unit  ## everything that CI runs
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
@@ -40,7 +40,7 @@ unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
-coverage: $(VENV)/.dev fashion-mnist c-compiler prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
+coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/coverage combine --quiet
@@ -110,6 +110,12 @@ fashion-mnist:
 c-compiler:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }
+
+# It records each connection that a server, an export and the others open.
+.PHONY: strace
+strace:
+	@command -v strace >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq strace; }
 
 # Unpacked beside Python rather than installed: Debian's packages start daemons. Alertmanager looks for its templates in one place.
 .PHONY: prometheus

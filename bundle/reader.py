@@ -1,8 +1,10 @@
 """Finding and opening bundles. All files are verified before any is used."""
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +13,17 @@ from pydantic import ValidationError
 
 from vitscope.bundle.certificate import Certificate
 from vitscope.bundle.errors import BundleError
+from vitscope.bundle.files import read_regular
 from vitscope.bundle.hashing import sha256_of
 from vitscope.bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest, Variant
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",
 )  # fmt: skip
+
+
+def _go_on() -> None:
+    """Never give up."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,13 @@ class Bundle:
         graph = self.manifest.graphs[name]
         return self.path / (graph.variants[variant] if variant else graph.file)
 
-    def verify(self) -> None:
-        """Compare all files with their hashes. Raises BundleError that names one that is missing or changed."""
+    def verify(self, proceed: Callable[[], None] = _go_on) -> None:
+        """Compare all files with their hashes. Raises BundleError that names one that is missing or changed.
+
+        proceed: called again and again; what it raises ends the comparison, which takes seconds for large weights.
+        """
         for name, expected in self.manifest.files.items():
-            _verify(self.path, name, expected)
+            _verify(self.path, name, expected, proceed)
 
     def explain(self) -> dict[str, np.ndarray]:
         """Load the arrays of explain.npz."""
@@ -43,19 +53,20 @@ class Bundle:
             return dict(arrays)
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, proceed: Callable[[], None] = _go_on) -> Bundle:
     """Verify the schema version and the hash of every file, then read manifest and certificate.
 
+    proceed: called again and again, may raise to give up. Files are opened without waiting for anybody (`files.py`).
     Raises BundleError that says which file is missing, changed or not listed, or which field is wrong.
     """
     text = _verified_manifest(path)
     manifest = _parse_manifest(path / MANIFEST, text)
     bundle = Bundle(path, manifest, Certificate())
-    bundle.verify()
+    bundle.verify(proceed)
     for extra in sorted(_files(path) - manifest.files.keys() - {MANIFEST, CHECKSUM}):
         raise BundleError(f"{path / extra}: not listed in {MANIFEST}; a bundle holds nothing but what it lists")
     try:
-        certificate = Certificate.model_validate_json((path / CERTIFICATE).read_bytes())
+        certificate = Certificate.model_validate_json(read_regular(path / CERTIFICATE))
     except (OSError, ValidationError) as error:
         raise BundleError(f"{path / CERTIFICATE}: {_explain(error)}") from error
     return replace(bundle, certificate=certificate)
@@ -67,16 +78,24 @@ def discover(models: Path) -> list[Path]:
     Anything else (files, hidden or temporary folders, invalid names) is ignored. Raises BundleError if the folder is
     missing, or if it or a model's folder cannot be read: an unreadable bundle must not be taken for a removed one.
     """
+    return [version for name in model_folders(models) for version in versions(name)]
+
+
+def model_folders(models: Path) -> list[Path]:
+    """List the folders of models, by name, also those that cannot be read.
+
+    Raises BundleError if the models folder is missing or cannot be read.
+    """
     try:
         if not models.is_dir():
             raise BundleError(
                 f"{models}: {'not a folder' if models.exists() else 'no such folder'}; "
                 f"expected {models}/<name>/<version>/{MANIFEST}"
             )
-        names = sorted(name for name in models.iterdir() if re.fullmatch(NAME_PATTERN, name.name) and name.is_dir())
+        found = [path for path in models.iterdir() if re.fullmatch(NAME_PATTERN, path.name)]
     except OSError as error:
         raise _unreadable(error) from error
-    return [version for name in names for version in versions(name)]
+    return sorted(path for path in found if _may_be_folder(path))
 
 
 def versions(model: Path) -> list[Path]:
@@ -85,11 +104,19 @@ def versions(model: Path) -> list[Path]:
         found = [
             version
             for version in model.iterdir()
-            if re.fullmatch(r"[1-9][0-9]{0,9}", version.name) and int(version.name) < 2**32 and version.is_dir()
+            if re.fullmatch(r"[1-9][0-9]{0,9}", version.name) and int(version.name) < 2**32 and _may_be_folder(version)
         ]
     except OSError as error:
         raise _unreadable(error) from error
     return sorted(found, key=lambda p: int(p.name))
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Return whether a path is a folder, or cannot be told to be something else: whoever opens it says why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
 
 
 def _unreadable(error: OSError) -> BundleError:
@@ -97,16 +124,17 @@ def _unreadable(error: OSError) -> BundleError:
 
 
 def _verified_manifest(path: Path) -> bytes:
-    if not path.is_dir():
-        raise BundleError(f"{path}: no such folder")
     try:
-        text = (path / MANIFEST).read_bytes()
-        checksum = (path / CHECKSUM).read_bytes()
+        if not path.is_dir():
+            raise BundleError(f"{path}: no such folder")
+        text, checksum = read_regular(path / MANIFEST), read_regular(path / CHECKSUM)
+    except PermissionError as error:
+        raise _unreadable(error) from error
     except OSError as error:
         raise BundleError(f"{error.filename}: missing or unreadable; every bundle has one") from error
     # The version comes first: a newer schema may have other rules for the checks that follow.
     _refuse_other_schema(path / MANIFEST, text)
-    if checksum != checksum_line(path / MANIFEST):
+    if checksum != f"{hashlib.sha256(text).hexdigest()}  {MANIFEST}\n".encode():
         raise BundleError(f"{path / MANIFEST}: changed since the export; its SHA-256 is not the one in {CHECKSUM}")
     return text
 
@@ -114,7 +142,7 @@ def _verified_manifest(path: Path) -> bytes:
 def _refuse_other_schema(path: Path, text: bytes) -> None:
     try:
         found = json.loads(text)["schema_version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return  # the checksum or the schema check gives a better message
     if isinstance(found, int) and found > SCHEMA_VERSION:
         raise BundleError(
@@ -138,9 +166,9 @@ def _parse_manifest(path: Path, text: bytes) -> Manifest:
     return manifest
 
 
-def _verify(path: Path, name: str, expected: str) -> None:
+def _verify(path: Path, name: str, expected: str, proceed: Callable[[], None]) -> None:
     try:
-        found = sha256_of(path / name)
+        found = sha256_of(path / name, proceed)
     except FileNotFoundError as error:
         raise BundleError(f"{path / name}: missing; {MANIFEST} lists it") from error
     except OSError as error:

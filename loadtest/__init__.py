@@ -2,3 +2,7 @@
 
 `generator.py` is the other way to make load: one asyncio loop without Locust, for benchmarks.
 """
+
+from vitscope.telemetry import switch_off_telemetry
+
+switch_off_telemetry()

@@ -2,5 +2,8 @@
 
 import os
 
+from vitscope.telemetry import switch_off_telemetry
+
+switch_off_telemetry()
 # The server never forks; gRPC would print a warning whenever a library does.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

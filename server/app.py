@@ -23,6 +23,7 @@ from vitscope.server.engines.choose import Wanted
 from vitscope.server.engines.contract import status_of
 from vitscope.server.host.cpu import plan_threads
 from vitscope.server.host.loops import call_soon, watch_lag
+from vitscope.server.host.signals import kill_at_next
 from vitscope.server.host.version import service_version
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.metrics import Metrics
@@ -62,6 +63,7 @@ class App:
             max_batch_wait=settings.max_batch_wait_ms / 1000,
             observe=self.metrics.engines.batch_ran,
             hand_over=partial(call_soon, asyncio.get_running_loop()),
+            failed=self.metrics.engines.images_failed,
         )
         self.decoders = DecodePool(self.threads.decode)
         self.admission = Admission(
@@ -189,7 +191,7 @@ class App:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Drain at the first TERM or INT. A second one has its default effect and ends the process."""
+        """Drain at the first TERM or INT. A second one ends the process."""
         loop = asyncio.get_running_loop()
 
         def received(number: int) -> None:
@@ -200,6 +202,7 @@ class App:
         def restore() -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            kill_at_next()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, received, number)

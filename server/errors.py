@@ -76,6 +76,16 @@ class Overloaded(ServerError):
         self.retry_after = retry_after
 
 
+class ComputeFailed(ServerError):
+    """An image could not be computed. The log has the details under `error_id`; the caller is told no more."""
+
+    outcome = Outcome.FAILED
+
+    def __init__(self, what: str, error_id: str) -> None:
+        super().__init__(f"{what}, error {error_id}; the server's log has the details under this id")
+        self.error_id = error_id
+
+
 class DeadlineExpired(ServerError):
     """The caller's deadline passed before the request was computed."""
 

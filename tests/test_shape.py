@@ -27,7 +27,7 @@ ALLOWED = {
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
 # Modules beside the stages that every stage may import. They import nothing but the standard library.
-SHARED = {"help", "image_files", "tables"}
+SHARED = {"help", "image_files", "tables", "telemetry"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
@@ -157,3 +157,8 @@ def test_the_client_library_knows_nothing_of_its_command_line() -> None:
     for path in sorted((ROOT / "client").glob("*.py")):
         assert not {name for name in imported(path) if name.startswith("vitscope.client.commands")}, path
         assert "rich" not in libraries(path), path
+
+
+def test_who_installs_the_server_can_ask_it_what_it_serves() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras["client"]) <= set(extras["serve"])

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from vitscope.server.api.health import Health
+from vitscope.server.api.http.log import http_logger
 from vitscope.server.api.rpcs import ObservedServer
 from vitscope.server.metrics import Metrics
 
@@ -147,7 +148,7 @@ async def http_listener(host: str, port: int, routes: Iterable[web.RouteDef]) ->
     """Start the HTTP server with these routes. Yields its port. Raises PortTakenError."""
     app = web.Application()
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, logger=http_logger())
     await runner.setup()
     try:
         try:

@@ -24,13 +24,13 @@ _STATES = {
 }
 
 
-def to_summary(model: ServedModel) -> model_pb2.ModelSummary:
-    """Return the entry of a model version in ListModels."""
+def to_summary(model: ServedModel, detail: str | None = None) -> model_pb2.ModelSummary:
+    """Return the entry of a model version in ListModels. detail: what operators are told, and callers are not."""
     return model_pb2.ModelSummary(
         name=model.name,
         version=model.version,
         state=_STATES[model.state],
-        state_detail=model.detail,
+        state_detail=model.status.public if detail is None else detail,
         engine=str(model.identity) if model.identity and model.state is State.READY else "",
     )
 

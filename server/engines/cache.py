@@ -16,6 +16,9 @@ from typing import Any
 
 import structlog
 
+from vitscope.bundle import BundleError
+from vitscope.bundle.files import LARGEST, open_regular, read_regular
+
 log = structlog.get_logger()
 
 Key = Mapping[str, object]
@@ -31,32 +34,38 @@ _SMALL = 2**16
 _ABANDONED = 3600.0
 
 
-def user_folder() -> Path:
-    """Return the folder in the user's cache directory, as the XDG base directory specification defines it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vitscope/engines"
+def user_folder() -> Path | None:
+    """Return the folder in the user's cache directory, as the XDG base directory specification defines it.
+
+    None for a user who has no home, as in a container that runs under a number: no cache is needed to serve.
+    """
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    folder = Path(named if os.path.isabs(named) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
+    return folder / "vitscope/engines" if folder.is_absolute() else None
 
 
 class EngineCache:
-    """Entries in the first of `folders` that can be written to; where none can, nothing is kept.
+    """Entries in the first folder that can be written to, `in_bundle` or one of `folders`; else nothing is kept.
 
-    Only the last folder is created with its parents. Others lie in a bundle, which may have been moved away while it
-    was measured and must not come back as a folder without a manifest.
+    `in_bundle` is created without its parents: the bundle may have been moved away while it was measured, and must not
+    come back as a folder without a manifest.
 
     Safe for several servers in one folder: an entry appears whole or not at all.
     """
 
-    def __init__(self, *folders: Path) -> None:
-        self._folders = folders
+    def __init__(self, *folders: Path, in_bundle: Path | None = None) -> None:
+        self._in_bundle = in_bundle
+        self._folders = (in_bundle, *folders) if in_bundle else folders
 
     def read(self, key: Key) -> bytes | None:
         """Return the content that was written under this key, or None. Never raises."""
         for folder in self._folders:
             path = folder / _name(key)
             try:
-                content = _content(path.read_bytes(), key)
+                content = _content(read_regular(path, LARGEST), key)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, BundleError) as error:
                 log.warning("cached engine data ignored; it is made anew", file=str(path), reason=str(error))
                 with suppress(OSError):
                     path.unlink()
@@ -70,15 +79,15 @@ class EngineCache:
         """Yield the keys of all entries, in no order; entries that cannot be read are left out."""
         for folder in self._folders:
             for path in folder.glob("*" + _SUFFIX):
-                with suppress(OSError, ValueError, KeyError), path.open("rb") as file:
-                    yield json.loads(file.readline())["key"]
+                with suppress(OSError, ValueError, KeyError, BundleError), open_regular(path) as file:
+                    yield json.loads(file.readline(_SMALL))["key"]
 
     def write(self, key: Key, content: bytes) -> None:
         """Store content under a key, replacing an earlier entry. Never raises: a server works without a cache."""
         reasons = []
         for folder in self._folders:
             try:
-                folder.mkdir(parents=folder == self._folders[-1], exist_ok=True)
+                folder.mkdir(parents=folder != self._in_bundle, exist_ok=True)
                 _publish(folder / _name(key), _header(key, content) + content)
                 _prune(folder)
             except OSError as error:

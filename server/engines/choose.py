@@ -58,6 +58,7 @@ _VARIANTS: Mapping[str, Variant] = {"int8": INT8, "fp8": FP8}
 # Width from which single activations beyond 65,504 are reported (DINOv2-L), which a gate with a few images may not
 # meet.
 _WIDE = 1024
+_ELSEWHERE = "not on this machine, see `vitscope engines`"
 NOTHING: Mapping[str, str] = {}
 
 
@@ -123,7 +124,7 @@ def _rivals(best: Choice, rung: Rung) -> bool:
 def _why_not(rung: Rung, wanted: Wanted) -> str | None:
     objection = rung.kind.why_not(rung.precision)
     if objection and rung.kind.gated and wanted.engine == "auto":
-        return "not on this machine, see `vitscope engines`"  # a machine without a GPU needs no details
+        return _ELSEWHERE  # a machine without a GPU needs no details
     return objection
 
 
@@ -181,7 +182,8 @@ def _doubt(certificate: Certificate, rung: Rung) -> str | None:
 def _reason(wanted: Wanted, passed_over: Mapping[str, str], doubt: str | None) -> str:
     asked = wanted.engine != "auto" or wanted.precision != "auto"
     parts = ["as asked for" if asked else "from the ladder, best first"]
-    parts += [f"passed over {part}" for part in _grouped(passed_over)]
+    here = {rung: reason for rung, reason in passed_over.items() if reason != _ELSEWHERE}
+    parts += [f"passed over {part}" for part in _grouped(here)]
     if doubt:
         parts.append(f"NOT CERTIFIED: {doubt}")
     return "; ".join(parts)

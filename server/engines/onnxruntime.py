@@ -91,7 +91,9 @@ def open_session(graph: Path, options: Any, providers: Sequence[Any]) -> Any:
     import onnxruntime
 
     named = graph.read_bytes()
-    files = [file for file in graph.parent.iterdir() if file != graph and file.name.encode() in named]
+    files = [
+        file for file in graph.parent.iterdir() if file != graph and file.is_file() and file.name.encode() in named
+    ]
     contents = [np.fromfile(file, np.uint8) for file in files]
     options.add_external_initializers_from_files_in_memory(
         [file.name for file in files], contents, [len(content) for content in contents]

@@ -7,7 +7,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-CGROUP = Path("/sys/fs/cgroup")
+from vitscope.server.host.cgroup import MOUNT, OWN, cpu_quota
+
 # A tenth of the scheduling weight of a thread at nice 0 (see sched(7)).
 _NICE = 10
 
@@ -42,14 +43,14 @@ def available_cpus() -> int:
     return math.ceil(cpu_share()[0])
 
 
-def cpu_share(cgroup: Path = CGROUP) -> tuple[float, str]:
+def cpu_share(mount: Path = MOUNT, own: Path = OWN) -> tuple[float, str]:
     """Return how many CPUs this process may use, more than 0, and why.
 
-    The number is the smaller of the affinity mask and the cgroup quota.
+    The number is the smallest of the affinity mask and the quotas of its control group and all above it.
     """
     affinity = len(os.sched_getaffinity(0))
-    quota = _quota(cgroup)
-    if quota is not None and 0 < quota < affinity:
+    quota = cpu_quota(mount, own)
+    if quota is not None and quota < affinity:
         return quota, f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
     return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
 
@@ -64,18 +65,3 @@ def give_way() -> None:
     if sys.platform == "linux":
         own = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
-
-
-def _quota(cgroup: Path) -> float | None:
-    """Return the CFS quota in CPUs, from cpu.max of cgroup v2 or cpu.cfs_* of v1; None without one."""
-    try:
-        limit, period = (cgroup / "cpu.max").read_text().split()
-        return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        v1 = cgroup / "cpu"
-        limit, period = ((v1 / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        return int(limit) / int(period) if int(limit) > 0 else None
-    except (OSError, ValueError):
-        return None

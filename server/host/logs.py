@@ -2,13 +2,25 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import TextIO
 
 import structlog
 
+from vitscope.server.host.foreign import Diverted
 
-def configure_logging(style: str, level: str) -> None:
-    """Send the server's own events to standard error. `style` is "json", "text" or "auto" (text on a terminal)."""
+
+def configure_logging(style: str, level: str, alone: bool = False) -> Callable[[], None]:
+    """Send the server's own events to standard error. `style` is "json", "text" or "auto" (text on a terminal).
+
+    alone: the process is the server's own, so that with JSON also what libraries write to standard error and standard
+    output by themselves becomes events, until the function that is returned is called.
+    """
     text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    output: TextIO = sys.stderr
+    diverted = [] if text or not alone else _diverted()
+    if diverted:
+        output = diverted[0].output
     renderers: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if text
@@ -21,11 +33,11 @@ def configure_logging(style: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
     # Libraries use the standard logger; their warnings and errors are shown in the same form.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
@@ -33,3 +45,23 @@ def configure_logging(style: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+    def restore() -> None:
+        for one in diverted:
+            one.restore()
+
+    return restore
+
+
+def _diverted() -> list[Diverted]:
+    """Divert standard error and then standard output; nothing where one of them is closed."""
+    try:
+        return [Diverted(descriptor, _foreign_line) for descriptor in (2, 1)]
+    except OSError:
+        return []
+
+
+def _foreign_line(stream: str, line: str) -> None:
+    """Log a line that a library wrote. A warning, whatever it says: most are about what a caller sent."""
+    structlog.get_logger().warning("line of a library", stream=stream, line=line)

@@ -22,6 +22,11 @@ class EngineMetrics:
         self._busy = families.counter(
             "vitscope_engine_busy_seconds", "Seconds in which batches ran, of all streams.", LANE
         )
+        self._failed = families.counter(
+            "vitscope_compute_failures",
+            "Images that could not be computed: the engine failed on them, or the model's outputs are not finite.",
+            (*LANE, "reason"),
+        )
         self._streams = families.gauge("vitscope_engine_streams", "Batches that can run at a time under load.", MODEL)
         self._best_batch = families.gauge(
             "vitscope_batch_size_best", "Largest batch that is run, the fastest found.", MODEL
@@ -55,6 +60,7 @@ class EngineMetrics:
         self._serving[model, version] = identity
         of_engine = (identity.version, identity.device, str(certified).lower())
         self._info.labels(model, version, identity, *of_engine).set(1)
+        self._show_failures(lane)
         self._streams.labels(model, version, identity).set(lane.streams)
         self._best_batch.labels(model, version, identity).set(lane.best_batch)
 
@@ -77,9 +83,20 @@ class EngineMetrics:
                 return
             known = (self._batch_size.labels(*lane.labels), self._busy.labels(*lane.labels))
             self._batches[lane] = known
+            self._show_failures(lane)
         sizes, busy = known
         sizes.observe(size)
         busy.inc(seconds)
+
+    def images_failed(self, lane: Lane, reason: str, images: int) -> None:
+        """Count images that could not be computed. reason: "engine" or "not_finite". On any thread."""
+        if (lane.model, lane.version) in self._serving:
+            self._failed.labels(*lane.labels, reason).inc(images)
+
+    def _show_failures(self, lane: Lane) -> None:
+        """Show the counters from 0 on: of a counter that begins at 1, Prometheus sees no increase."""
+        for reason in ("engine", "not_finite"):
+            self._failed.labels(*lane.labels, reason)
 
     def remove(self, model: str, version: int) -> None:
         """Ignore later batches of a model version."""

@@ -18,6 +18,7 @@ class ModelsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._unusable = False
+        self._unreadable: set[str] = set()
 
     def path_of(self, key: ModelKey) -> Path:
         return self.path / key.name / str(key.version)
@@ -27,6 +28,11 @@ class ModelsFolder:
         found = await asyncio.to_thread(survey, self.path)
         if not found:
             raise BundleError(f"{self.path}: no bundles in it; expected {self.path}/<name>/<version>/manifest.json")
+        unreadable = {key.name for key in found if key.is_unreadable}
+        for name in sorted(unreadable - self._unreadable):
+            reason = found[ModelKey.of_unreadable(name)].manifest
+            log.warning("a model is not followed; what it serves stays as it is", model=name, reason=reason)
+        self._unreadable = unreadable
         return found
 
     async def survey_if_usable(self) -> dict[ModelKey, Stamp] | None:

@@ -10,6 +10,15 @@ class ModelKey(NamedTuple):
     name: str
     version: int
 
+    @classmethod
+    def of_unreadable(cls, name: str) -> "ModelKey":
+        """Return the key that stands for a model whose folder cannot be read, so that its versions are unknown."""
+        return cls(name, 0)
+
+    @property
+    def is_unreadable(self) -> bool:
+        return self.version == 0
+
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
 

@@ -40,11 +40,22 @@ class Ledger:
 
     def observe(self, found: Mapping[ModelKey, Stamp]) -> None:
         """Record a survey of the folder. A change is confirmed when two surveys in a row agree on it, so that nothing
-        is loaded in the middle of a copy; the first survey is confirmed at once."""
+        is loaded in the middle of a copy; the first survey is confirmed at once. The versions of a model whose folder
+        cannot be read any more stay as they are."""
+        found = self._with_known(found)
         for key in {*self.folder, *found}:
             if self._last is None or self._last.get(key) == found.get(key):
                 self.confirm(key, found.get(key))
         self._last = dict(found)
+
+    def _with_known(self, found: Mapping[ModelKey, Stamp]) -> Mapping[ModelKey, Stamp]:
+        """Put the versions that are known in the place of keys that stand for an unreadable folder."""
+        known = {
+            name: {key: self.folder[key] for key in self.folder if key.name == name and not key.is_unreadable}
+            for name in {key.name for key in found if key.is_unreadable}
+        }
+        kept = {key: stamp for key, stamp in found.items() if not (key.is_unreadable and known[key.name])}
+        return {**kept, **{key: stamp for versions in known.values() for key, stamp in versions.items()}}
 
     def confirm(self, key: ModelKey, stamp: Stamp | None) -> None:
         """Act from now on upon this content of a version's folder; None: it was removed."""

@@ -15,8 +15,9 @@ from vitscope.server.engines.contract import Engine
 from vitscope.server.engines.gate import GateFailed, has_own, require
 from vitscope.server.engines.load import is_built, open_engine
 from vitscope.server.errors import NotReady
+from vitscope.server.host.incidents import new_id, see_log
 from vitscope.server.images.limits import Decoding
-from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.models.errors import LoadAbandoned, without_folder
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.measure import time_one_image
 from vitscope.server.models.tuning import find_fastest
@@ -62,7 +63,7 @@ class Loader:
         self._bundle, self._settings, self._stopping = bundle, settings, stopping
         self._wait_for_build, self._images = wait_for_build, images
         self.postponed = False
-        self._cache = EngineCache(*([settings.cache] if settings.cache else [bundle.path / ENGINES, user_folder()]))
+        self._cache = _cache(bundle, settings.cache)
         self.gates: dict[GraphName, CertificateEntry] = {}
         """Results of the gate by open graph, for engines that are gated."""
         self._excluded: dict[str, str] = {}
@@ -127,11 +128,15 @@ class Loader:
 
     def _missing(self, graph: GraphName, error: Exception) -> str:
         key = ModelKey(self._bundle.manifest.name, self._bundle.manifest.version)
-        return f"model {key} has no {graph} graph on {self.choice}: {error}"
+        why = without_folder(error, self._bundle.path)
+        return f"model {key} has no {graph} graph on {self.choice}: {why}"
 
     def _pass_over(self, choice: Choice, error: Exception) -> None:
-        log.warning("engine passed over", engine=str(choice), reason=str(error))
-        self._excluded[str(choice)] = str(error)
+        """Go on without an engine. Callers see the reason in GetModel: they are told nothing that an engine says."""
+        error_id = new_id()
+        log.warning("engine passed over", engine=str(choice), reason=str(error), error_id=error_id)
+        told = str(error) if isinstance(error, GateFailed) else see_log("it failed here", error_id)
+        self._excluded[str(choice)] = told
 
     def _tune(self, recall: bool) -> None:
         settings = self._settings
@@ -170,3 +175,11 @@ class Loader:
 
     def _was_busy(self, lane: Lane) -> bool:
         return time_one_image(lane.slots[0]) < _BUSY_THEN * lane.costs[0].measured[1]
+
+
+def _cache(bundle: Bundle, asked: Path | None) -> EngineCache:
+    """Return the cache in the folder that was asked for, else in the bundle, or the user's where there is one."""
+    if asked:
+        return EngineCache(asked)
+    own = user_folder()
+    return EngineCache(*([own] if own else []), in_bundle=bundle.path / ENGINES)

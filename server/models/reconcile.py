@@ -77,7 +77,7 @@ class Reconciler:
         else:
             self.ledger.load_failed(key, stamp)
             if replaces and before:
-                before.status.set_outdated(model.detail)
+                before.status.set_outdated(model.detail, model.status.public)
                 self.repository.retire(model)
 
     def retire_unwanted(self) -> None:

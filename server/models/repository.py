@@ -72,7 +72,7 @@ class Repository:
         """Return a version as `find` does, if it is ready to serve. Raises NotReady otherwise."""
         model = self.find(name, version)
         if model.state is not State.READY:
-            raise NotReady(f"model {model} is {model.state.value}: {model.detail}")
+            raise NotReady(f"model {model} is {model.state.value}: {model.status.public}")
         return model
 
     def create(self, path: Path) -> ServedModel:

@@ -7,11 +7,13 @@ from pathlib import Path
 import structlog
 
 from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName, open_bundle
+from vitscope.bundle.reader import versions
 from vitscope.server.engines.choose import Choice, NoEngine
 from vitscope.server.engines.contract import Identity
 from vitscope.server.engines.load import preload
 from vitscope.server.errors import NotReady
-from vitscope.server.models.errors import LoadAbandoned
+from vitscope.server.host.incidents import new_id, see_log
+from vitscope.server.models.errors import LoadAbandoned, without_folder
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.lanes import GraphLanes
 from vitscope.server.models.loader import EngineSettings, Loader
@@ -61,7 +63,7 @@ class ServedModel:
     def bundle(self) -> Bundle:
         """The opened bundle. Raises NotReady while it is loading or when it could not be opened."""
         if self._bundle is None:
-            raise NotReady(f"model {self} is {self.state.value}: {self.detail}")
+            raise NotReady(f"model {self} is {self.state.value}: {self.status.public}")
         return self._bundle
 
     @property
@@ -132,10 +134,12 @@ class ServedModel:
         except asyncio.CancelledError:
             self._stopping = True  # the thread that compiles cannot be cancelled, but it asks
             raise
-        except (BundleError, NoEngine, LoadAbandoned) as error:
-            self._fail(str(error))
+        except (BundleError, LoadAbandoned) as error:
+            self._fail(str(error), public=without_folder(error, self.path))
+        except NoEngine as error:
+            self._fail(str(error), public="no engine of this server can serve it")
         except Exception as error:
-            self._fail(f"the engine could not load it: {error}")
+            self._fail(f"the engine could not load it: {error}", public="the engine could not load it")
         else:
             if loader.postponed:
                 self.status.set(State.READY, f"served by {self.identity} until a better engine is built")
@@ -165,8 +169,11 @@ class ServedModel:
 
     async def _open(self, wait_for_build: bool) -> tuple[Bundle, Loader]:
         # Hashing runs without the interpreter's lock, importing an engine holds it.
+        if self.key.is_unreadable:
+            await asyncio.to_thread(versions, self.path.parent)  # raises BundleError
         bundle, _ = await asyncio.gather(
-            asyncio.to_thread(open_bundle, self.path), asyncio.to_thread(preload, self._settings.wanted.engine)
+            asyncio.to_thread(open_bundle, self.path, self._refuse_if_stopping),
+            asyncio.to_thread(preload, self._settings.wanted.engine),
         )
         found = ModelKey(bundle.manifest.name, bundle.manifest.version)
         if found != self.key:
@@ -196,16 +203,18 @@ class ServedModel:
         except Exception as error:
             if not self._stopping:
                 log.error("no better engine could be built", model=str(self), reason=str(error))
-                self.status.set(State.READY, f"served by {self.identity}; no better engine could be built: {error}")
+                served = f"served by {self.identity}; no better engine could be built"
+                self.status.set(State.READY, f"{served}: {error}", public=served)
             return
         before, self._lanes = self._lanes, better
         self.status.set(State.READY)
         if before:
             await before.retire()
 
-    def _fail(self, detail: str) -> None:
+    def _fail(self, detail: str, public: str) -> None:
+        error_id = new_id()
         if self._stopping:
             log.info("load given up", model=str(self), reason=detail)
         else:
-            log.error("model failed to load", model=str(self), reason=detail)
-        self.status.set(State.FAILED, detail)
+            log.error("model failed to load", model=str(self), reason=detail, error_id=error_id)
+        self.status.set(State.FAILED, detail, see_log(public, error_id))

@@ -5,8 +5,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitscope.bundle import discover
-from vitscope.bundle.reader import ENGINES, MANIFEST
+from vitscope.bundle import BundleError
+from vitscope.bundle.files import read_regular
+from vitscope.bundle.reader import ENGINES, MANIFEST, model_folders, versions
 from vitscope.server.models.key import ModelKey
 
 
@@ -22,18 +23,24 @@ class Stamp:
 
 def survey(models: Path) -> dict[ModelKey, Stamp]:
     """Return the versions in a models folder. A folder without a manifest counts as no version: it is still being
-    written, or being removed. Raises BundleError if the folder, or that of a model, cannot be read. Blocks."""
-    found = {ModelKey.of(path): _stamp(path) for path in discover(models)}
+    written, or being removed. If a model's folder cannot be read, `ModelKey.of_unreadable` stands for its versions.
+    Raises BundleError if the models folder cannot be read. Reads disks, but waits for nobody."""
+    found: dict[ModelKey, Stamp | None] = {}
+    for model in model_folders(models):
+        try:
+            found |= {ModelKey.of(path): _stamp(path) for path in versions(model)}
+        except BundleError as error:
+            found[ModelKey.of_unreadable(model.name)] = Stamp(f"unreadable: {error}", "")
     return {key: stamp for key, stamp in found.items() if stamp}
 
 
 def _stamp(path: Path) -> Stamp | None:
     try:
-        manifest = hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest()
+        manifest = hashlib.sha256(read_regular(path / MANIFEST)).hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        manifest = f"unreadable: {error.strerror}"  # loading it will say so
+    except (OSError, BundleError) as error:
+        manifest = f"unreadable: {error}"  # loading it will say so
     return Stamp(manifest, _files(path))
 
 

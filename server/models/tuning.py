@@ -17,6 +17,7 @@ from vitscope.server.engines.cache import EngineCache, Key
 from vitscope.server.engines.choose import Choice
 from vitscope.server.engines.contract import Engine, Profile
 from vitscope.server.engines.load import open_engine
+from vitscope.server.host.incidents import new_id, see_log
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.measure import Bench, measure
 from vitscope.server.scheduling.cost import CostModel
@@ -151,7 +152,9 @@ class Tuner:
             except LoadAbandoned:
                 raise
             except Exception as error:  # whatever an engine raises: another one that can serve is measured already
-                self._findings.append(f"{challenger} cannot be used: {error}")
+                error_id = new_id()
+                log.warning("engine cannot be used", option=str(challenger), reason=str(error), error_id=error_id)
+                self._findings.append(see_log(f"{challenger} cannot be used", error_id))
         options = list(dict.fromkeys([Option(best.choice, alone), best]))
         if missing := [option for option in options if option not in self._measured]:
             self._measure(missing)

@@ -25,7 +25,12 @@ async def open_better(
     changed since they were verified, and what an engine raises. Nothing stays open then.
     """
     key = ModelKey(bundle.manifest.name, bundle.manifest.version)
-    await asyncio.to_thread(bundle.verify)
+
+    def proceed() -> None:
+        if stopping():
+            raise LoadAbandoned(f"{key} is being unloaded")
+
+    await asyncio.to_thread(bundle.verify, proceed)
     loader = await asyncio.to_thread(Loader, bundle, settings, stopping)
     lanes = GraphLanes(key, loader, scheduler)
     try:

@@ -29,19 +29,19 @@ class Batch:
         return any(work.bulk for work in self.work)
 
     def add(self, work: Work) -> None:
-        self._write(len(self.work), work)
+        self.write(len(self.work), work)
         self.work.append(work)
 
     def remove(self, row: int) -> Work:
         """Remove and return the work in a row. The last row moves into the gap."""
         removed, last = self.work[row], self.work.pop()
         if last is not removed:
-            self._write(row, last)
+            self.write(row, last)
             self.work[row] = last
         return removed
 
-    def _write(self, row: int, work: Work) -> None:
-        """Copy pixels, which are C-contiguous, without releasing the GIL.
+    def write(self, row: int, work: Work) -> None:
+        """Copy the pixels of work, which are C-contiguous, into a row, without releasing the GIL.
 
         Others wait for the dispatcher's lock meanwhile, and getting the GIL back took longer than copying 224 x 224
         pixels.

@@ -6,7 +6,8 @@ given (start-time fair queueing, Goyal, Vin and Cheng 1996); callers within a la
 A stream here is one of an engine's parallel runs. Work that belongs to a stream of requests is called bulk.
 """
 
-from itertools import count
+from collections.abc import Iterable
+from itertools import count, repeat
 from math import ceil
 
 from vitscope.server.engines.contract import Outputs
@@ -114,21 +115,20 @@ class Dispatcher:
         self.running.remove(batch)
         batch.lane.slots.append(batch.slot)
 
-    def deliver(self, batch: Batch, outputs: Outputs, now: float) -> None:
-        """Answer all work of a finished batch that was not cancelled. Needs no lock."""
-        for row, work in enumerate(batch.work):
+    def deliver(self, batch: Batch, results: Iterable[Outputs | Exception], now: float) -> None:
+        """Answer all work of a finished batch that was not cancelled, each with its result. Needs no lock."""
+        for work, result in zip(batch.work, results, strict=False):
             if work.stage is Stage.RUNNING:
-                result = {name: array[row] for name, array in outputs.items()}
                 work.stage = Stage.SETTLED
-                work.timeline.end("infer", now)
-                work.done(result)
+                if isinstance(result, Exception):
+                    work.failed(result)
+                else:
+                    work.timeline.end("infer", now)
+                    work.done(result)
 
     def fail(self, batch: Batch, error: Exception) -> None:
         """Fail all work of a finished batch that is not settled. Needs no lock."""
-        for work in batch.work:
-            if work.stage is Stage.RUNNING:
-                work.stage = Stage.SETTLED
-                work.failed(error)
+        self.deliver(batch, repeat(error), 0.0)
 
     def drain(self, lane: Lane) -> list[Work]:
         """Remove all waiting work of a lane and return it, settled but unanswered. A staged batch still runs."""

@@ -2,17 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
 import structlog
 
-from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import NotReady
 from vitscope.server.scheduling.batch import Batch
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.dispatcher import Dispatcher
+from vitscope.server.scheduling.isolation import FailureObserver, Isolation, Result
 from vitscope.server.scheduling.lane import Lane, slots_needed
 from vitscope.server.scheduling.work import Work
 
@@ -29,7 +29,8 @@ class Scheduler:
     """Runs the work of all lanes.
 
     max_batch_wait: seconds for which an idle engine is held for a fuller batch; 0 never waits. observe: called with
-    (lane, batch size, seconds) after each run. hand_over: runs the function that it is given, which calls `Work.done`
+    (lane, batch size, seconds) after each run. failed: called with (lane, reason, images) for images that could not be
+    computed. hand_over: runs the function that it is given, which calls `Work.done`
     for a whole batch, on the thread where answers are wanted. That is one change of threads per batch, and leaves the
     engine's thread free for the next run.
 
@@ -42,9 +43,10 @@ class Scheduler:
         observe: BatchObserver = lambda lane, n, seconds: None,
         hand_over: Callable[[Callable[[], None]], None] = _call_directly,
         clock: Callable[[], float] = time.monotonic,
+        failed: FailureObserver = lambda lane, reason, images: None,
     ) -> None:
         self._observe, self._hand_over, self._clock = observe, hand_over, clock
-        self._dispatcher = Dispatcher(max_batch_wait)
+        self._dispatcher, self._isolation = Dispatcher(max_batch_wait), Isolation(failed, clock)
         lock = threading.Lock()
         self._changed, self._finished = threading.Condition(lock), threading.Condition(lock)
         self._closed = False
@@ -139,7 +141,8 @@ class Scheduler:
             except Exception as error:
                 self._dispatcher.fail(batch, error)
             else:
-                self._learn(batch, seconds)
+                if seconds is not None:
+                    self._learn(batch, seconds)
             del batch  # so that the engine can be freed while this thread waits for the next batch
 
     def _next(self) -> Batch | None:
@@ -157,10 +160,10 @@ class Scheduler:
                 left = self._dispatcher.batch_wait_left(now)
                 self._changed.wait(left if left > 0 else None)
 
-    def _run(self, batch: Batch) -> float:
-        """Run a batch and hand over the delivery of its answers. Return the seconds of the run."""
+    def _run(self, batch: Batch) -> float | None:
+        """Run a batch and hand over the delivery of its answers. Return the seconds of the run, None if it failed."""
         try:
-            outputs = batch.slot.run(len(batch), batch.profile)
+            results, as_a_whole = self._isolation.run(batch)
         finally:
             ended = self._clock()
             with self._changed:
@@ -169,12 +172,12 @@ class Scheduler:
                 if self._closed:
                     self._changed.notify_all()
                 self._finished.notify_all()
-        self._hand_over(partial(self._answer, batch, outputs, ended))
-        return ended - batch.started
+        self._hand_over(partial(self._answer, batch, results, ended))
+        return ended - batch.started if as_a_whole else None
 
-    def _answer(self, batch: Batch, outputs: Outputs, ended: float) -> None:
+    def _answer(self, batch: Batch, results: Iterable[Result], ended: float) -> None:
         try:
-            self._dispatcher.deliver(batch, outputs, ended)
+            self._dispatcher.deliver(batch, results, ended)
         except Exception as error:  # outputs that are not what the graph promised
             self._dispatcher.fail(batch, error)
 

@@ -1,6 +1,7 @@
 """The real server in a process of its own, on free ports."""
 
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class ServerProcess:
-    """Runs `python -m vitscope.server` and reads its log.
+    """Runs `python -m vitscope.server`, behind the command `prefix` if there is one, and reads its log.
 
     Leaving the block stops it, and checks that it ended with code 0 and logged each of `errors` (names of events), and
     no other error.
@@ -36,16 +37,21 @@ class ServerProcess:
         python: str = sys.executable,
         folder: Path = ROOT,
         errors: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         flags = ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--drain-seconds", "0"]
-        self._command = [python, "-m", "vitscope.server", str(models), *flags, "--log-format", "json", *arguments]
+        server = [python, "-m", "vitscope.server", str(models), *flags, "--log-format", "json", *arguments]
+        self._command, self._environment = [*prefix, *server], {**os.environ, **(environment or {})}
         self._folder, self._errors = folder, set(errors)
         self.events: list[dict[str, Any]] = []
         self._terminated = False
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(self._command, cwd=self._folder, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            self._command, cwd=self._folder, env=self._environment, stderr=subprocess.PIPE, text=True
+        )
         threading.Thread(target=self._read, daemon=True).start()
         return self
 

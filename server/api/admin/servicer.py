@@ -6,6 +6,7 @@ from vitscope.server.api.models import to_summary
 from vitscope.server.models.control import ModelControl
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel
 from vitscope.v1 import admin_pb2, admin_pb2_grpc, model_pb2
 
 
@@ -19,14 +20,14 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self, request: admin_pb2.ListVersionsRequest, context: Any
     ) -> admin_pb2.ListVersionsResponse:
         rest = await self._control.unserved()
-        versions = {model.key: to_summary(model) for model in self._repository}
+        versions = {model.key: _summary(model) for model in self._repository}
         versions |= {key: _unloaded(key, why) for key, why in rest.items()}
         return admin_pb2.ListVersionsResponse(models=[versions[key] for key in sorted(versions)])
 
     async def LoadModel(  # noqa: N802
         self, request: admin_pb2.LoadModelRequest, context: Any
     ) -> admin_pb2.LoadModelResponse:
-        return admin_pb2.LoadModelResponse(model=to_summary(await self._control.load(request.model, request.version)))
+        return admin_pb2.LoadModelResponse(model=_summary(await self._control.load(request.model, request.version)))
 
     async def UnloadModel(  # noqa: N802
         self, request: admin_pb2.UnloadModelRequest, context: Any
@@ -38,7 +39,11 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self, request: admin_pb2.ReloadModelRequest, context: Any
     ) -> admin_pb2.ReloadModelResponse:
         models = await self._control.reload(request.model, request.version)
-        return admin_pb2.ReloadModelResponse(models=[to_summary(model) for model in models])
+        return admin_pb2.ReloadModelResponse(models=[_summary(model) for model in models])
+
+
+def _summary(model: ServedModel) -> model_pb2.ModelSummary:
+    return to_summary(model, model.detail)
 
 
 def _unloaded(key: ModelKey, why: str) -> model_pb2.ModelSummary:

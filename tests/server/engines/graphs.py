@@ -26,3 +26,29 @@ def write_graph(path: Path) -> np.ndarray:
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
     return matrix
+
+
+NOT_A_NUMBER, OUT_OF_RANGE = 240, 255
+
+
+def write_picky_graph(path: Path) -> None:
+    """Write a graph that depends on the red of the first pixel: NOT_A_NUMBER makes its logits NaN, and from 250 on ONNX
+    Runtime fails."""
+    write_graph(path)
+    graph = onnx.load(path)
+    table = np.zeros(250, np.float32)
+    table[NOT_A_NUMBER] = np.nan
+    constants = {"table": table, "from": np.zeros(3, np.int64), "to": np.ones(3, np.int64), "of": np.array([1, 2, 3])}
+    constants["shape"] = np.array([-1, 1])
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.graph.node[-1].output[0] = "plain"
+    graph.graph.node.extend(
+        [
+            helper.make_node("Slice", ["pixels", "from", "to", "of"], ["red"]),
+            helper.make_node("Cast", ["red"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Reshape", ["index", "shape"], ["row"]),
+            helper.make_node("Gather", ["table", "row"], ["added"]),
+            helper.make_node("Add", ["plain", "added"], ["logits"]),
+        ]
+    )
+    onnx.save(graph, path)

@@ -79,7 +79,7 @@ def test_a_cache_without_a_folder_is_no_error(tmp_path: Path) -> None:
 def test_a_folder_that_was_moved_away_is_not_created_again(tmp_path: Path) -> None:
     bundle = tmp_path / "models/fashion/2"
     bundle.mkdir(parents=True)
-    cache = EngineCache(bundle / "engines", tmp_path / "user/engines")
+    cache = EngineCache(tmp_path / "user/engines", in_bundle=bundle / "engines")
     cache.write(KEY, b"one")
     bundle.rename(tmp_path / "elsewhere")
     cache.write(KEY, b"two")
@@ -146,3 +146,25 @@ def test_the_users_folder_follows_the_xdg_specification(monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_folder() == tmp_path / ".cache/vitscope/engines"
+
+
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_a_user_without_a_home_has_no_folder(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home is None:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)  # no entry in passwd
+    else:
+        monkeypatch.setenv("HOME", home)
+    assert user_folder() is None
+
+
+def test_a_pipe_in_the_place_of_an_entry_is_removed_and_not_waited_for(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path)
+    cache.write(KEY, b"content")
+    (path,) = entries(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    assert list(cache.known()) == []
+    assert cache.read(KEY) is None
+    assert not path.exists()

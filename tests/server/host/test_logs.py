@@ -34,6 +34,45 @@ def test_every_line_is_json_those_of_libraries_and_tracebacks_too() -> None:
     assert all(event["timestamp"].endswith("Z") for event in (ready, bug, library))
 
 
+FOREIGN = """
+import os, sys, warnings, threading
+from vitscope.server.host.logs import configure_logging
+restore = configure_logging("json", "info", alone=True)
+os.write(2, b"TIFFReadDirectory: Warning, Unknown field with tag 1.\\n" + bytes([0xff, 0xfe]) + b"\\n\\n")
+os.write(1, b"a library that prints\\n")
+warnings.warn("deprecated", UserWarning)
+os.write(2, b"x" * 5000 + b"\\n")
+os.write(2, b"not ended")
+restore()
+print("afterwards")
+"""
+
+
+def test_lines_that_libraries_write_by_themselves_are_json_too() -> None:
+    ended = subprocess.run([sys.executable, "-c", FOREIGN], capture_output=True, text=True, check=True)
+    assert ended.stdout == "afterwards\n"
+    events = [json.loads(line) for line in ended.stderr.splitlines()]
+    lines = {(event.get("stream"), event.get("line")) for event in events}
+    assert ("stderr", "TIFFReadDirectory: Warning, Unknown field with tag 1.") in lines
+    assert {("stdout", "a library that prints"), ("stderr", "not ended"), ("stderr", "\\xff\\xfe")} <= lines
+    assert any("UserWarning: deprecated" in event["event"] for event in events)
+    assert max(len(event.get("line", "")) for event in events) == 2000
+    assert {event["level"] for event in events} == {"warning"}
+
+
+def test_a_flood_of_lines_is_counted() -> None:
+    script = FOREIGN.replace('b"not ended"', 'b"again\\n" * 10_000')
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    events = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert len(events) < 200
+
+
+def test_what_is_written_by_a_crash_is_not_lost() -> None:
+    script = FOREIGN.replace("restore()", "import ctypes; ctypes.string_at(0)")
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode < 0 and "Segmentation fault" in ended.stderr
+
+
 @pytest.mark.parametrize(("level", "shown"), [("info", True), ("warning", False)])
 def test_text_is_for_people_and_respects_the_level(level: str, shown: bool) -> None:
     lines = logged("text", level)

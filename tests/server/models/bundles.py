@@ -1,5 +1,6 @@
 """Bundles that a server can really serve."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bundle.sample import MANIFEST, write_sample
@@ -7,9 +8,11 @@ from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, write_graph
 from vitscope.bundle import Graph, Output
 
 
-def write_bundle(models: Path, name: str, version: int, tmp_path: Path) -> Path:
+def write_bundle(
+    models: Path, name: str, version: int, tmp_path: Path, write: Callable[[Path], object] = write_graph
+) -> Path:
     """Write a bundle with one small graph, classify, that engines can run; return its folder."""
-    write_graph(tmp_path / "graph.onnx")
+    write(tmp_path / "graph.onnx")
     manifest = MANIFEST.model_copy(
         update={
             "labels": tuple(map(str, range(CLASSES))),

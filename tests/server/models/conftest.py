@@ -23,3 +23,11 @@ def blocked(folder: ServedFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[B
     monkeypatch.setattr(served, "open_bundle", blocked.open_bundle)
     yield blocked
     blocked.released.set()
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder by its relative path: pytest closes the folders above it to other users."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    return Path()

@@ -1,6 +1,7 @@
 """A models folder that is served, with bundles that really run."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bundle.copies import copy_bundle
@@ -81,7 +82,7 @@ class BlockedLoads:
         self.names: set[str] = set()
         self.released = threading.Event()
 
-    def open_bundle(self, path: Path) -> Bundle:
+    def open_bundle(self, path: Path, proceed: Callable[[], None]) -> Bundle:
         if f"{path.parent.name}/{path.name}" in self.names:
             assert self.released.wait(30)
-        return open_bundle(path)
+        return open_bundle(path, proceed)

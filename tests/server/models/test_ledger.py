@@ -57,6 +57,25 @@ class Server:
         return {f"{name}{version}" for name, version in self.ledger.serving}
 
 
+def test_a_model_whose_folder_cannot_be_read_keeps_its_versions() -> None:
+    server = Server(Ledger())
+    server.survey(a1=0, a2=1, b1=0)
+    for _ in range(3):
+        assert server.survey(a0=5, b1=0) == []
+    assert server.serving == {"a1", "a2", "b1"}
+    server.survey(a2=1, b1=0)
+    assert server.survey(a2=1, b1=0) == [("retire", ModelKey("a", 1))]
+
+
+def test_a_model_that_could_never_be_read_has_failed_until_it_can_be() -> None:
+    server = Server(Ledger(), broken={stamp(5)})
+    server.survey(a0=5, b1=0)
+    assert (server.serving, server.ledger.failed.keys()) == ({"b1"}, {ModelKey.of_unreadable("a")})
+    server.survey(a1=0, b1=0)
+    server.survey(a1=0, b1=0)
+    assert (server.serving, server.ledger.failed.keys()) == ({"a1", "b1"}, set())
+
+
 def test_a_change_counts_when_two_surveys_agree() -> None:
     server = Server(Ledger())
     assert server.survey(a1=0) == [("load", ("a", 1))]

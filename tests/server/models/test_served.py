@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.server.models.bundles import write_bundle
 from vitscope.bundle import ATTENTION, CLASSIFY
@@ -58,6 +59,26 @@ async def test_a_failed_load_is_a_state_with_a_reason(model: ServedModel) -> Non
     (model.path / "graphs/classify.onnx").write_bytes(b"broken")
     await model.load()
     assert model.state is State.FAILED and "classify.onnx" in model.detail
+    assert str(model.path) in model.detail, "for the operator"
+    assert "a/1/graphs/classify.onnx: changed since the export" in model.status.public, "for callers"
+    assert str(model.path.parents[1]) not in model.status.public
+
+
+async def test_callers_are_not_told_what_an_engine_says(model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Check 'false' failed at src/inference/src/cpp/core.cpp:97: /srv/secret/weights.bin")
+
+    monkeypatch.setattr("vitscope.server.models.loader.open_engine", broken)
+    with capture_logs() as logs:
+        await model.load()
+    (logged,) = [entry for entry in logs if entry["event"] == "model failed to load"]
+    assert "core.cpp:97" in model.detail and "core.cpp:97" in logged["reason"]
+    assert model.status.public == (
+        f"the engine could not load it, error {logged['error_id']}; the server's log has the details under this id"
+    )
+    with pytest.raises(NotReady) as caught:
+        await model.lane(CLASSIFY)
+    assert "core.cpp" not in str(caught.value)
 
 
 async def test_a_bundle_of_another_name_is_refused(tmp_path: Path, scheduler: Scheduler) -> None:

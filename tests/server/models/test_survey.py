@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.bundle.sample import write_sample
+from tests.server.models.rights import closed
 from vitscope.bundle import BundleError
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.survey import survey
@@ -63,39 +62,28 @@ def test_a_missing_folder_is_not_an_empty_one(tmp_path: Path) -> None:
         survey(tmp_path / "models")
 
 
-NOBODY = 65534
-
-
-@contextmanager
-def closed(folder: Path) -> Iterator[None]:
-    """Take from this process the right to read a folder, even if it is root."""
-    mode = folder.stat().st_mode
-    folder.chmod(0)
-    if root := os.getuid() == 0:
-        os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield
-    finally:
-        if root:
-            os.setresuid(0, 0, 0)
-        folder.chmod(mode)
-
-
-@pytest.fixture
-def open_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder by its relative path: pytest closes the folders above it to other users."""
-    tmp_path.chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    return Path()
-
-
 def test_a_model_whose_folder_cannot_be_read_does_not_count_as_removed(open_to_all: Path) -> None:
     write_sample(open_to_all, 1)
-    with (
-        closed(open_to_all / "sample"),
-        pytest.raises(BundleError, match=r"sample: cannot be read \(Permission denied"),
-    ):
-        survey(open_to_all)
+    write_sample(open_to_all, 1, "other")
+    with closed(open_to_all / "sample"):
+        found = survey(open_to_all)
+    assert found.keys() == {ModelKey("other", 1), ModelKey.of_unreadable("sample")}
+    assert found[ModelKey.of_unreadable("sample")].manifest == "unreadable: sample: cannot be read (Permission denied)"
+
+
+def test_a_model_whose_versions_cannot_be_looked_into_has_them(open_to_all: Path) -> None:
+    path = write_sample(open_to_all, 1).parent
+    with closed(path, 0o444):
+        assert survey(open_to_all).keys() == {SAMPLE}
+
+
+def test_what_is_no_file_is_a_version_that_cannot_be_used(tmp_path: Path) -> None:
+    manifest = write_sample(tmp_path, 1) / "manifest.json"
+    manifest.unlink()
+    os.mkfifo(manifest)
+    stamp = survey(tmp_path)[SAMPLE]
+    assert "a named pipe" in stamp.manifest
+    assert survey(tmp_path)[SAMPLE] == stamp
 
 
 def test_a_version_that_cannot_be_read_is_not_missing(open_to_all: Path) -> None:

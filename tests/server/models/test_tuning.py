@@ -118,7 +118,9 @@ def test_a_challenger_that_cannot_be_opened_is_skipped_and_nothing_stays_open() 
 
     tuning = Tuner(opening, clock=factory.clock).tune([BF16, INT8, F32], 2)
     assert tuning.engine == "openvino/f32"
-    assert "openvino/int8 2×1 cannot be used: not that graph; openvino/f32 2×1 measured 2.00 times" in tuning.reason
+    assert "openvino/int8 2×1 cannot be used, error " in tuning.reason
+    assert "openvino/f32 2×1 measured 2.00 times" in tuning.reason
+    assert "not that graph" not in tuning.reason, "what an engine says is for the log"
     assert all(engine.closed for engine in factory.engines)
     with pytest.raises(ValueError, match="not that graph"):
         Tuner(opening, clock=factory.clock).tune([INT8, BF16], 2)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.server.models.rights import closed
 from tests.server.models.served_folder import ServedFolder
 from tests.server.models.waiting import until
 from vitscope.bundle import BundleError
@@ -52,6 +53,23 @@ async def test_a_folder_that_becomes_unusable_changes_nothing_and_is_logged_once
     with capture_logs() as logs:
         await folder.follow()
     assert [entry["event"] for entry in logs] == ["the models folder is followed again"]
+
+
+async def test_a_model_that_cannot_be_read_is_told_of_and_the_rest_is_followed(open_to_all: Path) -> None:
+    folder = ServedFolder(open_to_all)
+    with closed(folder.path / "b"):
+        await folder.watcher.start()
+        assert folder.states == {"a/1": "ready", "a/2": "ready", "b/0": "failed"}
+        assert "b: cannot be read (Permission denied)" in folder.repository.find("b", 0).detail
+    await folder.follow()
+    assert folder.states == {"a/1": "ready", "a/2": "ready", "b/1": "ready"}
+    folder.write("a/3")
+    with closed(folder.path / "b"), capture_logs() as logs:
+        for _ in range(3):
+            await folder.follow()
+        assert folder.states == {"a/1": "ready", "a/2": "ready", "a/3": "ready", "b/1": "ready"}
+    assert [e["model"] for e in logs if e["event"] == "a model is not followed; what it serves stays as it is"] == ["b"]
+    await folder.close()
 
 
 async def test_a_folder_without_bundles_is_refused(tmp_path: Path) -> None:

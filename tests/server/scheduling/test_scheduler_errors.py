@@ -20,7 +20,7 @@ def test_a_failing_run_fails_its_own_batch_only(scheduler: Scheduler) -> None:
     answers.wait(lambda a: 1 in a.failed)
     submit(scheduler, model, answers, 2)
     answers.wait(lambda a: 2 in a.done)
-    assert str(answers.failed[1]) == "out of memory"
+    assert str(answers.failed[1]).startswith("the engine failed, error ")
     assert scheduler.alive
 
 

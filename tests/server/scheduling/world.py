@@ -61,7 +61,7 @@ class World:
         batch = self.dispatcher.running[index]
         self.dispatcher.finish(batch)
         rows = np.stack([batch.slot.pixels[row, 0, 0, :1] for row in range(len(batch))]).astype(np.float32)
-        self.dispatcher.deliver(batch, {"logits": rows}, self.now)
+        self.dispatcher.deliver(batch, [{"logits": row} for row in rows], self.now)
 
     def fail(self, index: int = 0) -> None:
         batch = self.dispatcher.running[index]

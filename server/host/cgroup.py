@@ -1,0 +1,64 @@
+"""The CPU quota of this process: of its own control group and of all above it, in version 1 and 2 (see cgroups(7))."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+MOUNT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def cpu_quota(mount: Path = MOUNT, own: Path = OWN) -> float | None:
+    """Return the smallest quota, in CPUs, of the groups of this process and those that they lie in; None without one.
+
+    mount: where the kernel shows all groups. own: the file that names those of this process.
+    """
+    quotas: list[float | None] = []
+    for controllers, path in _own(own):
+        if not controllers:
+            quotas += [_version_2(folder) for top in (mount, mount / "unified") for folder in _upwards(top, path)]
+        elif "cpu" in controllers.split(","):
+            quotas += [
+                _version_1(folder) for top in (mount / controllers, mount / "cpu") for folder in _upwards(top, path)
+            ]
+    return min((quota for quota in quotas if quota), default=None)
+
+
+def _own(file: Path) -> list[tuple[str, str]]:
+    """Return controllers (none: version 2) and path of each group of the process; roots, where that cannot be read."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        lines = ["0::/", "1:cpu:/"]
+    return [(parts[1], parts[2]) for line in lines if len(parts := line.split(":", 2)) == 3]
+
+
+def _upwards(mount: Path, path: str) -> Iterator[Path]:
+    """Yield the folders from `path` up to `mount`.
+
+    Those that a container does not see are left out: what it sees as the root is its own group then. So are paths
+    outside of what it sees, which begin with `/..`.
+    """
+    parts = [part for part in path.split("/") if part]
+    for length in range(len(parts), -1, -1):
+        folder = mount.joinpath(*parts[:length])
+        if ".." not in parts[:length] and folder.is_dir():
+            yield folder
+
+
+def _version_2(folder: Path) -> float | None:
+    try:
+        limit, period = (folder / "cpu.max").read_text().split()
+        return None if limit == "max" else _quota(int(limit), int(period))
+    except (OSError, ValueError):
+        return None
+
+
+def _version_1(folder: Path) -> float | None:
+    try:
+        limit, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return _quota(limit, period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota(limit: int, period: int) -> float | None:
+    return limit / period if limit > 0 and period > 0 else None

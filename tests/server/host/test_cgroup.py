@@ -1,0 +1,77 @@
+"""The CPU quota of the control group of this process, in trees like those that the kernel shows."""
+
+from pathlib import Path
+
+import pytest
+
+from vitscope.server.host.cgroup import cpu_quota
+
+V2 = "0::/system.slice/vitscope.service\n"
+V1 = "9:name=systemd:/x\n5:cpu,cpuacct:/slurm/uid_1/job_7\n4:memory:/other\n"
+
+
+def quota_of(tmp_path: Path, own: str, **files: str) -> float | None:
+    """Return the quota in a tree of these files ("a__b" is a/b), for a process in these groups."""
+    for name, content in files.items():
+        path = tmp_path / "cgroup" / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "own").write_text(own)
+    return cpu_quota(tmp_path / "cgroup", tmp_path / "own")
+
+
+def tree(name: str, content: str) -> dict[str, str]:
+    return {f"{name}/cpu.max".replace("/", "__"): content}
+
+
+def test_the_quota_of_the_process_own_group_counts(tmp_path: Path) -> None:
+    """As systemd's CPUQuota= sets it."""
+    assert quota_of(tmp_path, V2, **tree("system.slice/vitscope.service", "150000 100000\n")) == 1.5
+
+
+def test_the_smallest_of_all_levels_counts(tmp_path: Path) -> None:
+    files = {
+        **tree("system.slice", "50000 100000\n"),
+        **tree("system.slice/vitscope.service", "200000 100000\n"),
+        **tree("other.slice", "1000 100000\n"),
+    }
+    assert quota_of(tmp_path, V2, **files) == 0.5
+
+
+def test_a_level_without_a_quota_is_passed_over(tmp_path: Path) -> None:
+    files = {**tree("system.slice", "250000 100000\n"), **tree("system.slice/vitscope.service", "max 100000\n")}
+    assert quota_of(tmp_path, V2, **files) == 2.5
+
+
+def v1(quota: str) -> dict[str, str]:
+    folder = "cpu,cpuacct__slurm__uid_1__job_7__"
+    return {folder + "cpu.cfs_quota_us": quota, folder + "cpu.cfs_period_us": "50000"}
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [("75000", 1.5), ("-1", None), ("0", None), ("", None)])
+def test_version_1_is_followed_too(tmp_path: Path, quota: str, cpus: float | None) -> None:
+    assert quota_of(tmp_path, V1, **v1(quota)) == cpus
+
+
+def test_in_version_1_the_groups_above_count_too(tmp_path: Path) -> None:
+    above = {"cpu,cpuacct__slurm__cpu.cfs_quota_us": "25000", "cpu,cpuacct__slurm__cpu.cfs_period_us": "100000"}
+    assert quota_of(tmp_path, V1, **v1("75000"), **above) == 0.25
+
+
+def test_where_both_versions_are_mounted_the_one_with_the_controller_counts(tmp_path: Path) -> None:
+    files = {**v1("75000"), "unified__system.slice__cpu.max": "max 100000"}
+    assert quota_of(tmp_path, V1 + "0::/system.slice\n", **files) == 1.5
+
+
+@pytest.mark.parametrize("own", ["0::/\n", "0::/docker/0123\n", "0::/../../other\n"])
+def test_in_a_container_its_own_group_is_the_root_that_it_sees(tmp_path: Path, own: str) -> None:
+    assert quota_of(tmp_path, own, **{"cpu.max": "50000 100000"}) == 0.5
+
+
+@pytest.mark.parametrize("content", ["", "max", "x 100000", "100000 0", "-5 100000"])
+def test_what_is_no_quota_is_none(tmp_path: Path, content: str) -> None:
+    assert quota_of(tmp_path, "0::/\n", **{"cpu.max": content}) is None
+
+
+def test_a_machine_without_control_groups_has_no_quota(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path / "nothing", tmp_path / "none") is None
