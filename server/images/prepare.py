@@ -12,6 +12,7 @@ from vitscope.server.images.geometry import Geometry, locate
 from vitscope.server.images.header import open_image
 from vitscope.server.images.large import decode_large, is_large
 from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.mangled import explain
 from vitscope.server.images.resample import FILTERS, MAX_PIXELS, resample
 from vitscope.server.images.scaled import SCALABLE, decode_scaled
 from vitscope.server.images.signatures import FIELD
@@ -43,21 +44,10 @@ def prepare_encoded(
 
     Raises InvalidRequest for a file that is not accepted, damaged or over a limit.
     """
-    opened = open_image(data, limits)
-    orientation = None
-    if opened.format in SCALABLE:
-        orientation = read_orientation(opened)
-        if _may_differ(contract, limits):
-            prepared = _prepare_scaled(data, opened, orientation, contract, tokens, limits, keep_photo)
-            if prepared is not None:
-                return prepared
-    image, orientation = load(opened, limits, orientation)
-    fit = _plan(FIELD, image.size, contract, limits)
-    return Prepared(
-        _pixels(image, fit, contract, limits),
-        locate(image.size, orientation, fit, contract, tokens),
-        _photo(image) if keep_photo else None,
-    )
+    try:
+        return _prepare_file(data, contract, tokens, limits, keep_photo)
+    except InvalidRequest as error:
+        raise explain(error, data) from error
 
 
 def prepare_raw(
@@ -99,6 +89,26 @@ def prepare_raw(
     pixels = np.frombuffer(rgb, np.uint8).reshape(height, width, 3)
     geometry = locate((width, height), 1, None, contract, tokens)
     return Prepared(pixels, geometry, _photo(Image.fromarray(pixels)) if keep_photo else None)
+
+
+def _prepare_file(
+    data: bytes, contract: InputContract, tokens: TokenGeometry, limits: ImageLimits, keep_photo: bool
+) -> Prepared:
+    opened = open_image(data, limits)
+    orientation = None
+    if opened.format in SCALABLE:
+        orientation = read_orientation(opened)
+        if _may_differ(contract, limits):
+            prepared = _prepare_scaled(data, opened, orientation, contract, tokens, limits, keep_photo)
+            if prepared is not None:
+                return prepared
+    image, orientation = load(opened, limits, orientation)
+    fit = _plan(FIELD, image.size, contract, limits)
+    return Prepared(
+        _pixels(image, fit, contract, limits),
+        locate(image.size, orientation, fit, contract, tokens),
+        _photo(image) if keep_photo else None,
+    )
 
 
 def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:

@@ -66,10 +66,17 @@ class Layout:
         form = _WHOLE_NUMBERS.get(entry.kind)
         if form is None or not entry.count:
             return None
-        at = entry.at
-        if entry.size > (8 if self.big else 4):
-            (at,) = struct.unpack_from(self.order + ("Q" if self.big else "I"), data, entry.at)
         try:
-            return int(struct.unpack_from(self.order + form, data, at)[0])
+            return int(struct.unpack_from(self.order + form, data, self._at(data, entry))[0])
         except (struct.error, OverflowError):
             return None
+
+    def text(self, data: bytes, entry: Entry) -> str:
+        """Return at most 64 characters of a text."""
+        at = self._at(data, entry)
+        return data[at : at + min(entry.size, 64)].split(b"\0")[0].decode("ascii", "replace").strip()
+
+    def _at(self, data: bytes, entry: Entry) -> int:
+        if entry.size <= (8 if self.big else 4):
+            return entry.at
+        return int(struct.unpack_from(self.order + ("Q" if self.big else "I"), data, entry.at)[0])
