@@ -55,15 +55,15 @@ def changed_line_ends(data: bytes) -> bool:
     return lines >= _LINES and tail.count(b"\r\n") == lines
 
 
-def explain(error: InvalidRequest, data: bytes) -> InvalidRequest:
-    """Return the error about a damaged file, saying so where it was text on its way."""
+def explain(error: InvalidRequest, data: bytes, formats: str) -> InvalidRequest:
+    """Return the error about a file, or a better one where it was text on its way. formats: those that are accepted."""
     if is_text(data):
         how = "all of it is UTF-8, so that it was converted to text on its way, which destroyed it"
     elif changed_line_ends(data):
         how = "each line feed in it is behind a carriage return, as after a text-mode transfer"
     else:
         return error
-    return InvalidRequest(error.field, f"{error.found}; {how}", f"{error.accepted}, {HOW_TO_SEND}")
+    return InvalidRequest(error.field, f"{error.found}; {how}", f"{formats}, {HOW_TO_SEND}")
 
 
 def _destroyed(kind: str, encoding: str) -> str:

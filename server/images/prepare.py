@@ -15,7 +15,7 @@ from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.mangled import explain
 from vitscope.server.images.resample import FILTERS, MAX_PIXELS, resample
 from vitscope.server.images.scaled import SCALABLE, decode_scaled
-from vitscope.server.images.signatures import FIELD
+from vitscope.server.images.signatures import FIELD, FORMATS
 from vitscope.server.images.transform import Fit, crop, plan_fit, transform
 
 # Longer side of the largest rendering that can be requested; a kept photo needs no more pixels.
@@ -47,7 +47,7 @@ def prepare_encoded(
     try:
         return _prepare_file(data, contract, tokens, limits, keep_photo)
     except InvalidRequest as error:
-        raise explain(error, data) from error
+        raise explain(error, data, FORMATS) from error
 
 
 def prepare_raw(
