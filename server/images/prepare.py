@@ -133,7 +133,7 @@ def _prepare_scaled(
     fit = _plan(FIELD, size, contract, limits)
     to = swap_sideways((fit.width, fit.height), orientation)
     interpolation = contract.resize.interpolation
-    scaled = None if keep_photo else decode_scaled(data, opened, to)
+    scaled = None if keep_photo else decode_scaled(data, opened, to, limits.max_pixels)
     photo = None
     if scaled is not None:
         height, width, _ = scaled.pixels.shape
