@@ -75,8 +75,8 @@ def name_binary(data: bytes) -> str | None:
     for pattern, name in _COMPILED.items():
         if pattern.match(head):
             return name
-    if name := name_media(data):
-        return name
+    if media := name_media(data):
+        return media
     if head[128:132] == b"DICM":
         return "a DICOM image"
     if _is_icon(data):

@@ -43,8 +43,9 @@ def name_mangled(head: bytes, name: Callable[[bytes], str | None]) -> str | None
             return _destroyed(f"a {kind} file", encoding)
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
         before = _undo(head[:256], encoding)
-        if before and (kind := name(before) or name(_undo(before, "utf-8") or b"")):
-            return _destroyed(kind, encoding.upper()[: encoding.rfind("-") if encoding.endswith("e") else None])
+        known = name(before) or name(_undo(before, "utf-8") or b"") if before else None
+        if known:
+            return _destroyed(known, encoding.upper().removesuffix("-LE").removesuffix("-BE"))
     return None
 
 

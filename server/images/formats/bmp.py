@@ -32,7 +32,8 @@ def shape(data: bytes) -> Shape:
     try:
         (header,) = struct.unpack_from("<I", data, 14)
         if header < 40:  # the header of 12 bytes has no compression field
-            return Shape(*struct.unpack_from("<HH", data, 18), "BMP")
+            width, height = struct.unpack_from("<HH", data, 18)
+            return Shape(width, height, "BMP")
         width, height = struct.unpack_from("<Ii", data, 18)
         (compression,) = struct.unpack_from("<I", data, 30)
     except struct.error:

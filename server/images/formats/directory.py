@@ -59,7 +59,8 @@ class Layout:
         """Yield the `count` entries from the offset `at`, as far as the file goes."""
         form, size, value = (self.order + "HHQ", 20, 12) if self.big else (self.order + "HHI", 12, 8)
         for entry in range(at, min(at + count * size, len(data) - size + 1), size):
-            yield Entry(*struct.unpack_from(form, data, entry), at=entry + value)
+            tag, kind, values = struct.unpack_from(form, data, entry)
+            yield Entry(tag, kind, values, entry + value)
 
     def value(self, data: bytes, entry: Entry) -> int | None:
         """Return the first value where it is a whole number that stands in the entry itself or in the file."""

@@ -102,12 +102,13 @@ def shape(data: bytes) -> Shape:
 
     Everything else makes the decoder keep the coefficients of the whole picture.
     """
-    frame = None
+    frame: tuple[int, int, int, int] | None = None
     for marker, at in _segments(data):
         if marker in _START_OF_FRAME and len(data) >= at + 8:
-            frame = marker, *struct.unpack_from(">HHB", data, at + 3)
+            height, width, components = struct.unpack_from(">HHB", data, at + 3)
+            frame = marker, height, width, components
         if marker == _START_OF_SCAN and frame and len(data) > at + 2:
-            return _shape(data, *frame, components_of_scan=data[at + 2])
+            return _shape(data, frame, data[at + 2])
     return Shape(0, 0, "JPEG other")
 
 
@@ -126,7 +127,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
 
 
-def _shape(data: bytes, kind: int, height: int, width: int, components: int, components_of_scan: int) -> Shape:
+def _shape(data: bytes, frame: tuple[int, int, int, int], components_of_scan: int) -> Shape:
+    kind, height, width, components = frame
     if kind in _SEQUENTIAL and components_of_scan == components:
         return (
             Shape(width, height, "JPEG", scalable=True) if components in (1, 3) else Shape(width, height, "JPEG CMYK")
