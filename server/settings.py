@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         50,
         ge=0.001,
         le=10_000,
-        description="most pixels of an image that are held decoded; a JPEG that is decoded scaled may have five times as many",
+        description="most pixels of an image held decoded; a JPEG decoded scaled may have five times more",
     )
     max_image_frames: int = Field(1000, ge=1, description="most frames of an animation or pages of a TIFF")
 
