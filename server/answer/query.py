@@ -29,7 +29,8 @@ class Query:
     caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
-    (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). top_k, min_probability: see `Ask`. maps: None for no maps.
+    (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). top_k, min_probability: see `Ask`.
+    maps: None for no maps.
     """
 
     caller: Caller

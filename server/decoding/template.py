@@ -1,5 +1,6 @@
 """The server's side of the template: starts it when it is first needed, and again if it has ended."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -17,6 +18,9 @@ log = structlog.get_logger()
 
 # It imports from where this process does, whatever the working directory and the environment are by now.
 _CODE = (
+    "import sys; sys.path[:] = sys.argv[2:]\n"
+    "from vitscope.server.decoding.spawn import main; main(int(sys.argv[1]))"
+)
     "import sys; sys.path[:] = sys.argv[2:]; from vitscope.server.decoding.spawn import main; main(int(sys.argv[1]))"
 )
 # One thread, so that it can fork; and few of malloc's arenas, which are counted against the limits of memory.
@@ -145,7 +149,5 @@ class Template:
 
 def kill(pid: int) -> None:
     """Kill a process that may have ended but has not been waited for."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

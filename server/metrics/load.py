@@ -22,8 +22,8 @@ class LoadMetrics:
         self._by_reason = {reason: self._refusals.labels(reason) for reason in _REASONS}
         decodes_ended = families.counter(
             "vitscope_decodes_ended",
-            "Decodes in a process of their own that were ended: over their budget of processor time (seconds) or memory "
-            "(memory), by a crash (crashed), from outside (killed), at their deadline (deadline) or when their caller "
+            "Decodes in a process of their own that were ended: over their budget of processor time (seconds) or "
+            "memory (memory), by a crash (crashed), from outside (killed), at their deadline (deadline) or when their caller "
             "left (cancelled).",
             ("reason",),
         )
