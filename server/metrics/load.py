@@ -23,8 +23,8 @@ class LoadMetrics:
         decodes_ended = families.counter(
             "vitscope_decodes_ended",
             "Decodes in a process of their own that were ended: over their budget of processor time (seconds) or "
-            "memory (memory), by a crash (crashed), from outside (killed), at their deadline (deadline) or when their caller "
-            "left (cancelled).",
+            "memory (memory), by a crash (crashed), from outside (killed), at their deadline (deadline) or when their "
+            "caller left (cancelled).",
             ("reason",),
         )
         self._decodes_by_reason = {reason: decodes_ended.labels(reason) for reason in _ENDS}
