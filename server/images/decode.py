@@ -5,7 +5,7 @@ from PIL import ExifTags, Image, ImageFile
 
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.header import open_image, unreadable
-from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.signatures import FIELD
 
 # EXIF 2.32, tag 0x0112: the transposition that turns each stored orientation upright; 1 needs none.
@@ -22,19 +22,25 @@ UPRIGHT = {
 
 def decode(data: bytes, limits: ImageLimits) -> tuple[Image.Image, int]:
     """Open and `load` a file. Raises InvalidRequest as `open_image` and `load` do."""
-    return load(open_image(data, limits))
+    return load(open_image(data, limits), limits)
 
 
-def load(image: ImageFile.ImageFile) -> tuple[Image.Image, int]:
+def load(image: ImageFile.ImageFile, limits: ImageLimits, orientation: int | None = None) -> tuple[Image.Image, int]:
     """Return the first frame as an upright RGB image, and the EXIF orientation (1..8) that was applied.
+
+    To be called once, and before anything that may load pixels by itself, as Pillow's `getexif` does: Pillow gives the
+    rest of a damaged file in black, without an error, to whoever asks again after the error. `orientation` is what
+    `read_orientation` has found, where it was called before.
 
     Colours are those of Pillow's convert("RGB"), as in training pipelines: alpha is dropped, not blended, and CMYK is
     converted without a profile. The exception is 16-bit grey, which Pillow clips to white: 0..65535 becomes 0..255
     here. Broken EXIF counts as none.
 
-    Raises InvalidRequest for a damaged or truncated file, and for 32-bit integer or float pixels.
+    Raises InvalidRequest for a damaged or truncated file, for more pixels than the limit, and for 32-bit integer or
+    float pixels.
     """
     name = image.format or ""
+    check_pixels(FIELD, image.size, limits)
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed integer"
         raise InvalidRequest(FIELD, f"{kind} pixels, which have no agreed white level", "8-bit pixels or 16-bit grey")
@@ -45,12 +51,17 @@ def load(image: ImageFile.ImageFile) -> tuple[Image.Image, int]:
         rgb = _to_rgb(image)
     if applied is not None:
         return rgb, applied
-    orientation = read_orientation(image)
+    if orientation is None:
+        orientation = read_orientation(image)
     return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb, orientation
 
 
 def read_orientation(image: ImageFile.ImageFile) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if there is none that can be read."""
+    """Return the EXIF orientation, 1 to 8; 1 if there is none that can be read.
+
+    Before the pixels only of a JPEG: a PNG is loaded for it, and an error in that would be taken for one in the EXIF.
+    To be called once: Pillow raises an error about damaged EXIF only the first time, and then gives a part.
+    """
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # any class of error, as in `unreadable`

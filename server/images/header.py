@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.images.formats import CHECKS
-from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
+from vitscope.server.images.formats import CHECKS, SHAPES
+from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels, check_scalable
 from vitscope.server.images.signatures import FIELD, FORMATS, sniff
 
 # ImageLimits are checked for each request. Pillow's own limit is one for the process, and warns before it raises.
@@ -29,6 +29,8 @@ _REASONS = {"decoder error -2": "damaged or truncated data"}
 def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     """Read and check the header of a file, without decoding its pixels.
 
+    One that can be decoded at a reduced size may have more pixels than `load` accepts.
+
     Raises InvalidRequest for a file that has none of the accepted formats, is damaged, or is over a limit.
     """
     if len(data) > limits.max_bytes:
@@ -37,7 +39,7 @@ def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     CHECKS[name](data, limits)
     with unreadable(name):
         image = Image.open(io.BytesIO(data), formats=(name,))
-    check_pixels(FIELD, image.size, limits)
+    (check_scalable if SHAPES[name](data).scalable else check_pixels)(FIELD, image.size, limits)
     if name in _FRAMES_IN_HEADER:
         check_frames(FIELD, getattr(image, "n_frames", 1), limits)
     return image

@@ -10,9 +10,10 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.decode import UPRIGHT, load, read_orientation, swap_sideways
 from vitscope.server.images.geometry import Geometry, locate
 from vitscope.server.images.header import open_image
+from vitscope.server.images.large import decode_large, is_large
 from vitscope.server.images.limits import ImageLimits, check_pixels
-from vitscope.server.images.resample import MAX_PIXELS, resample
-from vitscope.server.images.scaled import decode_scaled
+from vitscope.server.images.resample import FILTERS, MAX_PIXELS, resample
+from vitscope.server.images.scaled import SCALABLE, decode_scaled
 from vitscope.server.images.signatures import FIELD
 from vitscope.server.images.transform import Fit, crop, plan_fit, transform
 
@@ -36,16 +37,21 @@ class Prepared:
 def prepare_encoded(
     data: bytes, contract: InputContract, tokens: TokenGeometry, limits: ImageLimits, keep_photo: bool
 ) -> Prepared:
-    """Decode a file and fit it to the model's input. With `keep_photo` it is never decoded at a reduced size.
+    """Decode a file and fit it to the model's input.
+
+    With `keep_photo` it is decoded at a reduced size only where it has more pixels than may be held.
 
     Raises InvalidRequest for a file that is not accepted, damaged or over a limit.
     """
     opened = open_image(data, limits)
-    if _may_differ(contract, limits) and not keep_photo:
-        prepared = _prepare_scaled(data, opened, contract, tokens, limits)
-        if prepared is not None:
-            return prepared
-    image, orientation = load(opened)
+    orientation = None
+    if opened.format in SCALABLE:
+        orientation = read_orientation(opened)
+        if _may_differ(contract, limits):
+            prepared = _prepare_scaled(data, opened, orientation, contract, tokens, limits, keep_photo)
+            if prepared is not None:
+                return prepared
+    image, orientation = load(opened, limits, orientation)
     fit = _plan(FIELD, image.size, contract, limits)
     return Prepared(
         _pixels(image, fit, contract, limits),
@@ -106,23 +112,32 @@ def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:
 def _prepare_scaled(
     data: bytes,
     opened: ImageFile.ImageFile,
+    orientation: int,
     contract: InputContract,
     tokens: TokenGeometry,
     limits: ImageLimits,
+    keep_photo: bool,
 ) -> Prepared | None:
-    """Return None if Pillow has to decode the file. The image is turned upright last, when it is smallest."""
-    orientation = read_orientation(opened)
+    """Return None if all pixels have to be decoded. The image is turned upright last, when it is smallest."""
     turn, size = UPRIGHT.get(orientation), swap_sideways(opened.size, orientation)
     fit = _plan(FIELD, size, contract, limits)
     to = swap_sideways((fit.width, fit.height), orientation)
-    scaled = decode_scaled(data, opened, to)
-    if scaled is None:
+    interpolation = contract.resize.interpolation
+    scaled = None if keep_photo else decode_scaled(data, opened, to)
+    photo = None
+    if scaled is not None:
+        height, width, _ = scaled.pixels.shape
+        resized = resample(scaled.pixels.tobytes(), (width, height), scaled.extent, to, interpolation)
+    elif is_large(opened, limits):
+        large = decode_large(opened, to, PHOTO_SIDE if keep_photo else 0, limits)
+        resized = np.asarray(large.image.resize(to, FILTERS[interpolation], box=(0, 0, *large.extent)))
+        photo = _photo(large.image) if keep_photo else None
+    else:
         return None
-    height, width, _ = scaled.pixels.shape
-    resized = resample(scaled.pixels.tobytes(), (width, height), scaled.extent, to, contract.resize.interpolation)
     if turn is not None:
         resized = np.asarray(Image.fromarray(resized).transpose(turn))
-    return Prepared(crop(resized, fit, contract), locate(size, orientation, fit, contract, tokens), None)
+        photo = photo and photo.transpose(turn)
+    return Prepared(crop(resized, fit, contract), locate(size, orientation, fit, contract, tokens), photo)
 
 
 def _plan(field: str, size: tuple[int, int], contract: InputContract, limits: ImageLimits) -> Fit:

@@ -14,6 +14,8 @@ from vitscope.server.images.resample import MAX_PIXELS
 # is 1.9 grey levels at 1.0, 0.7 at 1.5, 0.4 at 2.0 and 0.1 at 3.3. Of 3,000 test images the bundled example gives
 # another class to 10 at 1.6, to 3 at 2.5 and to none at 3.2.
 HEADROOM: Final = 3.0
+# Pillow's names of the formats that can be decoded at a reduced size: JPEG, also of several pictures.
+SCALABLE: Final = ("JPEG", "MPO")
 # The factors for which libjpeg-turbo has SIMD code, besides 1. It supports all multiples of 1/8.
 _FACTORS: Final = (8, 4, 2)
 
@@ -36,9 +38,9 @@ def decode_scaled(data: bytes, image: ImageFile.ImageFile, to: tuple[int, int]) 
     image: the same file, opened. Returns None for files that Pillow has to decode: other formats, CMYK, images that
     stay too large, and files in which the decoder found an error. Pillow may still accept those, or explains the error.
     """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
+    if image.format not in SCALABLE or image.mode not in ("RGB", "L"):
         return None
-    factor = _factor(image.size, to)
+    factor = scale_factor(image.size, to)
     width, height = (-(-side // factor) for side in image.size)
     if width * height > MAX_PIXELS:
         return None
@@ -51,7 +53,8 @@ def decode_scaled(data: bytes, image: ImageFile.ImageFile, to: tuple[int, int]) 
     return Scaled(pixels, (image.width / factor, image.height / factor))
 
 
-def _factor(size: tuple[int, int], to: tuple[int, int]) -> int:
+def scale_factor(size: tuple[int, int], to: tuple[int, int]) -> int:
+    """Return the largest factor (8, 4, 2 or 1) by which `size` may be reduced before it is resized to `to`."""
     for factor in _FACTORS:
         if all(side >= target * HEADROOM * factor for side, target in zip(size, to, strict=True)):
             return factor

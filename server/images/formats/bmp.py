@@ -3,6 +3,7 @@
 import struct
 
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.shape import Shape
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import FIELD
 
@@ -12,16 +13,23 @@ MAX_RUN_LENGTH = 2**21
 
 def check(data: bytes, limits: ImageLimits) -> None:
     """Raise InvalidRequest for a large file in a run-length encoding, which Pillow decodes in Python."""
+    found = shape(data)
+    if found.coding == "BMP run lengths" and max(found.width * found.height, len(data)) > MAX_RUN_LENGTH:
+        raise InvalidRequest(
+            FIELD,
+            f"a run-length encoded BMP of {found.width}x{found.height} pixels in {len(data):,} bytes",
+            f"at most {MAX_RUN_LENGTH:,} pixels and bytes in that encoding, or an uncompressed BMP, or a PNG",
+        )
+
+
+def shape(data: bytes) -> Shape:
+    """Return the size and the encoding that the header declares."""
     try:
         (header,) = struct.unpack_from("<I", data, 14)
+        if header < 40:  # the header of 12 bytes has no compression field
+            return Shape(*struct.unpack_from("<HH", data, 18), "BMP")
         width, height = struct.unpack_from("<Ii", data, 18)
         (compression,) = struct.unpack_from("<I", data, 30)
     except struct.error:
-        return
-    run_length_encoded = header >= 40 and compression in (1, 2)  # the header of 12 bytes has no compression field
-    if run_length_encoded and max(width * abs(height), len(data)) > MAX_RUN_LENGTH:
-        raise InvalidRequest(
-            FIELD,
-            f"a run-length encoded BMP of {width}x{abs(height)} pixels in {len(data):,} bytes",
-            f"at most {MAX_RUN_LENGTH:,} pixels and bytes in that encoding, or an uncompressed BMP, or a PNG",
-        )
+        return Shape(0, 0, "BMP")
+    return Shape(width, abs(height), "BMP run lengths" if compression in (1, 2) else "BMP")

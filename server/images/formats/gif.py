@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.shape import Shape
 from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
 from vitscope.server.images.signatures import FIELD
 
@@ -21,6 +22,12 @@ def check(data: bytes, limits: ImageLimits) -> None:
             canvas_width, canvas_height = struct.unpack_from("<HH", data, 6)
             check_pixels(FIELD, (max(canvas_width, left + width), max(canvas_height, top + height)), limits)
         check_frames(FIELD, number + 1, limits)
+
+
+def shape(data: bytes) -> Shape:
+    """Return the size of the canvas; the first frame may be larger, which `check` bounds."""
+    canvas = struct.unpack_from("<HH", data, 6) if len(data) >= 10 else (0, 0)
+    return Shape(*canvas, "GIF")
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, int, int, int]]:

@@ -4,7 +4,8 @@ import re
 import struct
 
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.formats.shape import Shape
+from vitscope.server.images.limits import ImageLimits, check_pixels, check_scalable
 from vitscope.server.images.signatures import FIELD
 
 # A photo has about 20. A long colour profile or description takes one for each 64 KB.
@@ -21,6 +22,7 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STRIDE = 2**20
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1}, 0xC2
 _WITH_LENGTH = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xF0), 0xFE}
 
 
@@ -29,6 +31,7 @@ def check(data: bytes, limits: ImageLimits) -> None:
 
     A scan of a few bytes takes time for every pixel.
     """
+    check_size = check_scalable if shape(data).scalable else check_pixels
     at, segments, scans, padding, pixels = 2, 0, 0, 0, 0
     while at < len(data) - 1:
         stop = min(at + _STRIDE, len(data))
@@ -45,7 +48,7 @@ def check(data: bytes, limits: ImageLimits) -> None:
             return
         if marker in _START_OF_FRAME and len(data) >= at + 7:
             height, width = struct.unpack_from(">HH", data, at + 3)
-            check_pixels(FIELD, (width, height), limits)
+            check_size(FIELD, (width, height), limits)
             pixels = max(pixels, width * height)
         if marker in _WITH_LENGTH:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
@@ -74,3 +77,31 @@ def _check_scans(scans: int, pixels: int, limits: ImageLimits) -> None:
         raise InvalidRequest(
             FIELD, f"a JPEG file of {scans} or more scans, each of {pixels:,} pixels", f"at most {most}"
         )
+
+
+def shape(data: bytes) -> Shape:
+    """Return the size of the first picture. Scalable: its only scan has all components, so none has to be kept.
+
+    Everything else makes the decoder keep the coefficients of the whole picture.
+    """
+    at, frame = 2, None
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, at, at + MAX_PADDING)
+        if not found or found.end() + 10 > len(data):
+            break
+        marker, at = data[found.end() - 1], found.end()
+        if marker in _START_OF_FRAME:
+            frame = marker, *struct.unpack_from(">HHB", data, at + 3)
+        if marker == _START_OF_SCAN and frame:
+            return _shape(data, *frame, components_of_scan=data[at + 2])
+        if marker in _WITH_LENGTH:
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+    return Shape(0, 0, "JPEG other")
+
+
+def _shape(data: bytes, kind: int, height: int, width: int, components: int, components_of_scan: int) -> Shape:
+    if kind in _SEQUENTIAL and components_of_scan == components:
+        return Shape(width, height, "JPEG", scalable=True)
+    if kind in _SEQUENTIAL or kind == _PROGRESSIVE:
+        return Shape(width, height, "JPEG in scans", passes=max(1.0, data.count(b"\xff\xda") / 3))
+    return Shape(width, height, "JPEG other")

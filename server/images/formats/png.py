@@ -3,6 +3,7 @@
 import struct
 
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.shape import Shape
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import FIELD
 
@@ -24,3 +25,11 @@ def check(data: bytes, limits: ImageLimits) -> None:
             return
         at += length + 12
     raise InvalidRequest(FIELD, f"a PNG file of more than {MAX_CHUNKS:,} chunks", f"at most {MAX_CHUNKS:,}")
+
+
+def shape(data: bytes) -> Shape:
+    """Return the size that the IHDR chunk declares."""
+    if data[12:16] != b"IHDR" or len(data) < 29:
+        return Shape(0, 0, "PNG")
+    width, height, depth, _colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    return Shape(width, height, "PNG of 16 bits" if depth == 16 else "PNG interlaced" if interlaced else "PNG")

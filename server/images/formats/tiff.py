@@ -1,67 +1,98 @@
-"""TIFF (TIFF 6.0 section 2, and BigTIFF): the number of directories, and the size of a tile."""
-
-import struct
-from collections.abc import Iterator
+"""TIFF (TIFF 6.0, and BigTIFF): the number of directories, the strips or tiles, and the bytes of all fields."""
 
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.images.limits import ImageLimits, check_frames
+from vitscope.server.images.formats.directory import Entry, Layout
+from vitscope.server.images.formats.shape import Shape
+from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
 from vitscope.server.images.signatures import FIELD
 
 # Entries of one directory. Files have about 20; scientific ones have some hundred.
 MAX_ENTRIES = 4096
+# Strips or tiles, each of which Pillow decodes by itself: one for each row of 7,000, in three planes, is 21,000.
+MAX_PARTS = 25_000
+PART_SECONDS = 4e-5
 
-_SAMPLES, _TILE_WIDTH, _TILE_LENGTH = 277, 322, 323
-_NAMES = {_SAMPLES: "SamplesPerPixel", _TILE_WIDTH: "TileWidth", _TILE_LENGTH: "TileLength"}
-# The types that TIFF 6.0 gives to these three: SHORT and LONG.
-_KINDS = {3: "H", 4: "I"}
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
+_STRIPS, _TILES, _TILE_WIDTH, _TILE_LENGTH = 273, 324, 322, 323
+_NAMES = {
+    _WIDTH: "ImageWidth",
+    _LENGTH: "ImageLength",
+    _COMPRESSION: "Compression",
+    _SAMPLES: "SamplesPerPixel",
+    _TILE_WIDTH: "TileWidth",
+    _TILE_LENGTH: "TileLength",
+}
+_PARTS = {_STRIPS: "strips", _TILES: "tiles", 279: "strips", 325: "tiles"}  # offsets, and byte counts
+# Compression -> the key of its rate.
+_CODINGS = {
+    1: "TIFF",
+    2: "TIFF CCITT",
+    3: "TIFF CCITT",
+    4: "TIFF CCITT",
+    5: "TIFF LZW",
+    7: "TIFF JPEG",
+    8: "TIFF Deflate",
+    32773: "TIFF",
+    32946: "TIFF Deflate",
+    34925: "TIFF LZMA",
+}
 
 
 def check(data: bytes, limits: ImageLimits) -> None:
-    """Raise InvalidRequest for too many directories or entries, or for tiles with too many pixels.
+    """Raise InvalidRequest for too many directories, entries or parts, and for parts with too many pixels.
 
     A tile is decoded as a whole, and may be larger than the image that is cropped from it.
     """
-    for number, (at, entries) in enumerate(_directories(data)):
+    layout = Layout.of(data)
+    for number, (at, entries) in enumerate(layout.chain(data)):
+        if entries > MAX_ENTRIES:
+            raise InvalidRequest(FIELD, f"a TIFF directory of {entries:,} entries", f"at most {MAX_ENTRIES:,}")
         if number == 0:
-            _check_tile(data, at, entries, limits)
+            _check_first(data, layout, list(layout.entries(data, at, entries)), limits)
         check_frames(FIELD, number + 1, limits)
 
 
-def _layout(data: bytes) -> tuple[str, bool]:
-    """Return the byte order for struct, and whether the file is a BigTIFF."""
-    return "<" if data[:2] == b"II" else ">", 43 in data[2:4]
+def shape(data: bytes) -> Shape:
+    """Return the size and the compression of the first page, and the number of its strips or tiles."""
+    layout = Layout.of(data)
+    at, entries = next(layout.chain(data), (0, 0))
+    found = {entry.tag: entry for entry in layout.entries(data, at, min(entries, MAX_ENTRIES))}
+
+    def value(tag: int, default: int) -> int:
+        return (tag in found and layout.value(data, found[tag])) or default
+
+    # More parts, and larger ones, are refused.
+    parts = min(MAX_PARTS, max((found[tag].count for tag in (_STRIPS, _TILES) if tag in found), default=0))
+    width, height = value(_WIDTH, 0), value(_LENGTH, 0)
+    tiles = parts * value(_TILE_WIDTH, 0) * value(_TILE_LENGTH, 0)
+    return Shape(
+        width,
+        height,
+        _CODINGS.get(value(_COMPRESSION, 1), "TIFF other"),
+        # Tiles may cover more than the image, and samples of 16 bits take twice as long.
+        passes=min(16.0, max(1.0, tiles / max(1, width * height))) * (2 if value(_BITS, 1) > 8 else 1),
+        parts=parts,
+        part_seconds=PART_SECONDS,
+    )
 
 
-def _directories(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the offset of the first entry and the number of entries of each directory in the chain, up to a loop."""
-    order, big = _layout(data)
-    offset, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    seen: set[int] = set()
-    try:
-        (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
-        while at and at not in seen:
-            seen.add(at)
-            (entries,) = struct.unpack_from(order + count, data, at)
-            if entries > MAX_ENTRIES:
-                raise InvalidRequest(FIELD, f"a TIFF directory of {entries:,} entries", f"at most {MAX_ENTRIES:,}")
-            first = at + struct.calcsize(order + count)
-            yield first, entries
-            (at,) = struct.unpack_from(order + offset, data, first + entries * entry)
-    except (struct.error, OverflowError):
-        return
-
-
-def _check_tile(data: bytes, at: int, entries: int, limits: ImageLimits) -> None:
-    order, big = _layout(data)
-    size, value = (20, 12) if big else (12, 8)
+def _check_first(data: bytes, layout: Layout, entries: list[Entry], limits: ImageLimits) -> None:
     found: dict[int, int] = {}
-    for entry in range(at, min(at + entries * size, len(data) - size + 1), size):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in _NAMES:
+    for entry in entries:
+        if entry.tag in _NAMES:
             # If a tag is there twice or has another type, Pillow and libtiff read different values.
-            if tag in found or kind not in _KINDS:
-                raise InvalidRequest(FIELD, f"a TIFF file with an unusual {_NAMES[tag]}", "one, as SHORT or LONG")
-            (found[tag],) = struct.unpack_from(order + _KINDS[kind], data, entry + value)
+            if entry.tag in found or entry.kind not in (3, 4):
+                raise InvalidRequest(FIELD, f"a TIFF file with an unusual {_NAMES[entry.tag]}", "one, as SHORT or LONG")
+            found[entry.tag] = layout.value(data, entry) or 0
+        if entry.tag in _PARTS and entry.count > MAX_PARTS:
+            raise InvalidRequest(FIELD, f"a TIFF file of {entry.count:,} {_PARTS[entry.tag]}", f"at most {MAX_PARTS:,}")
+    # Pillow reads each value into memory of its own, so that entries that share one would take far more than the file.
+    held = sum(entry.size for entry in entries if entry.size <= len(data))
+    if held > 2 * len(data):
+        raise InvalidRequest(
+            FIELD, f"TIFF entries of {held:,} bytes in a file of {len(data):,}", "entries that do not overlap"
+        )
+    check_pixels(FIELD, (found.get(_WIDTH, 0), found.get(_LENGTH, 0)), limits)
     width, length, samples = found.get(_TILE_WIDTH, 0), found.get(_TILE_LENGTH, 0), found.get(_SAMPLES, 1)
     if width * length * samples > limits.max_pixels:
         raise InvalidRequest(

@@ -2,6 +2,7 @@
 
 import struct
 
+from vitscope.server.images.formats.shape import Shape
 from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.signatures import FIELD
 
@@ -9,6 +10,11 @@ from vitscope.server.images.signatures import FIELD
 def check(data: bytes, limits: ImageLimits) -> None:
     """Raise InvalidRequest for a canvas with too many pixels, which Pillow allocates when it opens the file."""
     check_pixels(FIELD, _canvas(data), limits)
+
+
+def shape(data: bytes) -> Shape:
+    """Return the size of the canvas."""
+    return Shape(*_canvas(data), "WEBP lossless" if data[12:16] == b"VP8L" else "WEBP")
 
 
 def _canvas(data: bytes) -> tuple[int, int]:
