@@ -19,8 +19,9 @@ from vitscope.server.maps.rendering import RenderingSpec
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.decoders import DecodePool
 
-# What is decoded on a thread is never interrupted, so it must be sure to end soon: a photo of 12 megapixels does.
-_SOON = 0.15
+# Seconds, of a prediction that is an upper bound. What is decoded on a thread is never interrupted, so it must be sure
+# to end soon: a photo of 12 megapixels is, which takes a quarter of its bound.
+_SOON = 0.4
 # Seconds to draw a pixel, and to compress it as PNG.
 _DRAWN_PIXEL = 1e-7
 # Shares of the memory: of one process, of all processes, and of all decode threads.

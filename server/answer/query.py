@@ -7,19 +7,16 @@ from functools import partial
 from vitscope.bundle import Manifest
 from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.answer.deadline import Deadline
+from vitscope.server.answer.prediction import predict_file, predict_raw
 from vitscope.server.decoding.job import DecodeJob
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.images.cost import Cost, predict
+from vitscope.server.images.cost import Cost
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import Prepared, prepare_raw
 from vitscope.server.maps.methods import plan
 from vitscope.server.maps.spec import MapSpec
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.timeline import Timeline
-
-# Seconds for each pixel that a caller sends undecoded: it is copied and resized.
-_RAW_SECONDS = 4e-9
-_RAW_BYTES = 4
 
 
 @dataclass(slots=True)
@@ -29,8 +26,8 @@ class Query:
     caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
-    (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). top_k, min_probability: see `Ask`.
-    maps: None for no maps.
+    (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps.
     """
 
     caller: Caller
@@ -38,6 +35,7 @@ class Query:
     image: bytes
     form: tuple[Hashable, ...]
     prepare: Callable[[], Prepared]
+    predict: Callable[[], Cost]
     at_once: bool
     top_k: int
     min_probability: float
@@ -48,13 +46,9 @@ class Query:
 
     @property
     def cost(self) -> Cost:
-        """What `prepare` will cost, predicted when it is first asked for."""
+        """What `prepare` will cost; predicted when it is first asked for, since repeats are answered without."""
         if self._cost is None:
-            if isinstance(self.prepare, DecodeJob):
-                self._cost = predict(self.image, self.prepare.limits)
-            else:
-                pixels = self.size // 3
-                self._cost = Cost(1e-4 + pixels * _RAW_SECONDS, pixels * _RAW_BYTES, True)
+            self._cost = self.predict()
         return self._cost
 
 
@@ -72,12 +66,26 @@ def to_query(
     image, data, at_once = ask.image, ask.image.data, False
     form: tuple[Hashable, ...] = (keep_photo,)
     prepare: Callable[[], Prepared]
+    cost: Callable[[], Cost]
     if isinstance(image, EncodedImage):
-        prepare = DecodeJob(data, manifest.input, manifest.tokens, limits, keep_photo)
+        prepare = job = DecodeJob(data, manifest.input, manifest.tokens, limits, keep_photo)
+        cost = partial(predict_file, job)
     else:
         shape, at_once = (image.width, image.height, image.preprocessed), image.preprocessed
+        cost = partial(predict_raw, image.width, image.height, manifest.input, limits.max_pixels)
         form = (*shape, keep_photo)
         prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
     return Query(
-        caller, ask.size, data, form, prepare, at_once, ask.top_k, ask.min_probability, spec, deadline, timeline
+        caller,
+        ask.size,
+        data,
+        form,
+        prepare,
+        cost,
+        at_once,
+        ask.top_k,
+        ask.min_probability,
+        spec,
+        deadline,
+        timeline,
     )

@@ -18,8 +18,7 @@ log = structlog.get_logger()
 
 # It imports from where this process does, whatever the working directory and the environment are by now.
 _CODE = (
-    "import sys; sys.path[:] = sys.argv[2:]\n"
-    "from vitscope.server.decoding.spawn import main; main(int(sys.argv[1]))"
+    "import sys; sys.path[:] = sys.argv[2:]\nfrom vitscope.server.decoding.spawn import main; main(int(sys.argv[1]))"
 )
 # One thread, so that it can fork; and few of malloc's arenas, which are counted against the limits of memory.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}

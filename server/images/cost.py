@@ -15,12 +15,15 @@ class Cost:
     """An upper bound of what decoding one file takes.
 
     seconds: of one processor. bytes: of memory, beyond the file itself. certain: the decoder cannot take much longer,
-    whatever the file holds behind its header; where false, a damaged or hostile file may.
+    whatever the file holds behind its header; where false, a damaged or hostile file may. width, height: of the
+    picture, 0 where unknown.
     """
 
     seconds: float
     bytes: int
     certain: bool
+    width: int = 0
+    height: int = 0
 
 
 class Rate(NamedTuple):
@@ -36,13 +39,13 @@ class Rate(NamedTuple):
 # rates under which none of them falls. Memory includes the picture in its own mode, in RGB, and turned upright.
 RATES: Final[Mapping[str, Rate]] = {
     "JPEG": Rate(4, 13, 8, certain=True),
-    "JPEG in scans": Rate(6, 36, 14),
+    "JPEG in scans": Rate(6, 36, 14, certain=True),
     "JPEG other": Rate(40, 100, 14),
     "PNG": Rate(16, 11, 12, certain=True),
     "PNG of 16 bits": Rate(36, 11, 16, certain=True),
     "PNG interlaced": Rate(20, 11, 12, certain=True),
-    "WEBP": Rate(28, 80, 24),
-    "WEBP lossless": Rate(28, 12, 24),
+    "WEBP": Rate(28, 80, 24, certain=True),
+    "WEBP lossless": Rate(28, 12, 24, certain=True),
     "GIF": Rate(12, 6, 10),
     "BMP": Rate(6, 1, 12, certain=True),
     "BMP run lengths": Rate(300, 130, 12),
@@ -82,4 +85,6 @@ def predict(data: bytes, limits: ImageLimits) -> Cost:
         # What is scalable is never held as a whole where that would be more than the limit.
         bytes=int(min(pixels, limits.max_pixels) * rate.memory) + len(data) + _LEAST_BYTES,
         certain=rate.certain and (known or pixels == 0),
+        width=shape.width,
+        height=shape.height,
     )
