@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import time
 from collections.abc import Callable, Sequence
 
 MAX_PARTS = 4
@@ -61,15 +60,3 @@ def _exactly(source: socket.socket, size: int, left: Left) -> bytes | bytearray:
             raise EOFError("the other side is gone")
         rest = rest[got:]
     return buffer
-
-
-def deadline_left(at: Callable[[], float], expired: Callable[[], Exception]) -> Left:
-    """Return a function that returns the seconds until `at()` (monotonic), and raises `expired()` after it."""
-
-    def left() -> float:
-        seconds = at() - time.monotonic()
-        if seconds <= 0:
-            raise expired()
-        return seconds
-
-    return left

@@ -97,8 +97,9 @@ class DecodePool:
         twice what it has taken already if that is more.
         """
         with self._changed:
-            occupied = self._occupied[caller] >= self._per_caller
-            if not occupied and self._queue.waiting(self._may) < self.threads - len(self._running):
+            occupied = not self._may(caller)
+            idle = self.threads - len(self._running)
+            if idle and not occupied and self._queue.waiting(self._may) < idle:
                 return 0.0
             now = time.monotonic()
             ahead = self._queue.seconds_ahead(caller, self._may) * self._drift
@@ -125,18 +126,25 @@ class DecodePool:
         thread = threading.get_ident()
         while True:
             with self._changed:
-                while not self._closed and (popped := self._queue.pop(self._may)) is None:
-                    self._changed.wait()
-                if self._closed:
-                    return
-                caller, task, expected = popped
-                began = time.monotonic()
-                self._running[thread] = _Running(caller, began, expected)
-                self._occupied[caller] += 1
+                task = self._next(thread)
+            if task is None:
+                return
             task()
-            del task, popped, caller  # so that what they hold can be freed while this thread waits for the next one
+            del task  # so that what it holds can be freed while this thread waits for the next one
             with self._changed:
                 self._ended(thread)
+
+    def _next(self, thread: int) -> Task | None:
+        """Wait for a task that `thread` is to run. Return None at the end."""
+        while not self._closed:
+            popped = self._queue.pop(self._may)
+            if popped is not None:
+                caller, task, expected = popped
+                self._running[thread] = _Running(caller, time.monotonic(), expected)
+                self._occupied[caller] += 1
+                return task
+            self._changed.wait()
+        return None
 
     def _ended(self, thread: int) -> None:
         ended = self._running.pop(thread)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 C = TypeVar("C", bound=Hashable)
 T = TypeVar("T")
 
-# Callers without items that are remembered before those are forgotten that have had no more than their share.
+# So many callers are remembered before those are forgotten that wait for nothing and had no more than their share.
 _REMEMBERED = 64
 
 
@@ -15,9 +15,9 @@ class FairShares(Generic[C, T]):
     """Start-time fair queueing (Goyal, Vin and Cheng 1996) between callers, first in first out within each.
 
     Each caller has a clock that advances by the seconds of its items; the item of the caller whose clock is behind all
-    others goes next. A caller that comes, or comes back, starts at the clock of the item that was served last, so
-    idleness earns nothing; one that has used more than its share stays behind. Items are compared by identity. Not
-    thread-safe.
+    others goes next. A caller that comes, or comes back, starts at the clock of the item that was served last, or of
+    the one that is served next, so idleness earns nothing, and callers that keep coming do not go before one that
+    waits; one that has used more than its share stays behind. Items are compared by identity. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -25,6 +25,7 @@ class FairShares(Generic[C, T]):
         self._seconds: dict[C, float] = {}
         self._clocks: dict[C, float] = {}
         self._now = 0.0  # the clock of the item that was served last
+        self._forget_at = _REMEMBERED
         self._size = 0
 
     def __len__(self) -> int:
@@ -34,9 +35,9 @@ class FairShares(Generic[C, T]):
         """Add an item that will take about so many seconds, more than 0."""
         items = self._items.get(caller)
         if items is None:
+            self._clocks[caller] = max(self._clocks.get(caller, 0.0), self._entry())
             items = self._items[caller] = deque()
             self._seconds[caller] = 0.0
-            self._clocks[caller] = max(self._clocks.get(caller, 0.0), self._now)
         items.append((item, seconds))
         self._seconds[caller] += seconds
         self._size += 1
@@ -51,6 +52,8 @@ class FairShares(Generic[C, T]):
         self._now = max(self._now, clocks[caller])
         clocks[caller] += seconds
         self._taken(caller, seconds)
+        if not self._items:
+            self._now = max(self._now, clocks[caller])
         return caller, item, seconds
 
     def charge(self, caller: C, seconds: float) -> None:
@@ -76,7 +79,7 @@ class FairShares(Generic[C, T]):
         Those of other callers count only where the caller `may` be served.
         """
         own = self._seconds.get(caller, 0.0)
-        begins = max(self._clocks.get(caller, 0.0), self._now) + own
+        begins = max(self._clocks.get(caller, 0.0), self._entry()) + own
         ahead = own
         for other, seconds in self._seconds.items():
             if other != caller and may(other):
@@ -95,12 +98,17 @@ class FairShares(Generic[C, T]):
         self._clocks.clear()
         self._now = 0.0
 
+    def _entry(self) -> float:
+        """Return the clock of a caller that has used nothing yet."""
+        return max(self._now, min((self._clocks[caller] for caller in self._items), default=0.0))
+
     def _taken(self, caller: C, seconds: float) -> None:
         self._size -= 1
         self._seconds[caller] -= seconds
         if not self._items[caller]:
             del self._items[caller], self._seconds[caller]
-            if len(self._clocks) > len(self._items) + _REMEMBERED:
+            if len(self._clocks) > self._forget_at:
                 self._clocks = {
                     one: clock for one, clock in self._clocks.items() if one in self._items or clock > self._now
                 }
+                self._forget_at = max(_REMEMBERED, 2 * len(self._clocks))
