@@ -12,19 +12,19 @@ _REMEMBERED = 64
 
 
 class FairShares(Generic[C, T]):
-    """Start-time fair queueing (Goyal, Vin and Cheng 1996) between callers, first in first out within each.
+    """Self-clocked fair queueing (Golestani 1994) between callers, first in first out within each.
 
-    Each caller has a clock that advances by the seconds of its items; the item of the caller whose clock is behind all
-    others goes next. A caller that comes, or comes back, starts at the clock of the item that was served last, or of
-    the one that is served next, so idleness earns nothing, and callers that keep coming do not go before one that
-    waits; one that has used more than its share stays behind. Items are compared by identity. Not thread-safe.
+    Each caller has a clock that advances by the seconds of its items; the item at whose end its caller's clock is
+    behind all others goes next. A caller that comes, or comes back, starts at the end of the item that was served last:
+    idleness earns nothing, and callers that keep coming do not overtake one that waits. One that has used more than its
+    share stays behind. Items are compared by identity. Not thread-safe.
     """
 
     def __init__(self) -> None:
         self._items: dict[C, deque[tuple[T, float]]] = {}
         self._seconds: dict[C, float] = {}
         self._clocks: dict[C, float] = {}
-        self._now = 0.0  # the clock of the item that was served last
+        self._now = 0.0  # the clock at the end of the item that was served last
         self._forget_at = _REMEMBERED
         self._size = 0
 
@@ -35,7 +35,7 @@ class FairShares(Generic[C, T]):
         """Add an item that will take about so many seconds, more than 0."""
         items = self._items.get(caller)
         if items is None:
-            self._clocks[caller] = max(self._clocks.get(caller, 0.0), self._entry())
+            self._clocks[caller] = max(self._clocks.get(caller, 0.0), self._now)
             items = self._items[caller] = deque()
             self._seconds[caller] = 0.0
         items.append((item, seconds))
@@ -44,16 +44,13 @@ class FairShares(Generic[C, T]):
 
     def pop(self, may: Callable[[C], bool] = lambda caller: True) -> tuple[C, T, float] | None:
         """Remove and return the next caller, item and its seconds, of callers that `may`; None if there is none."""
-        clocks = self._clocks
-        caller = min((one for one in self._items if may(one)), key=clocks.__getitem__, default=None)
+        caller = min((one for one in self._items if may(one)), key=self._end, default=None)
         if caller is None:
             return None
+        end = self._clocks[caller] = self._end(caller)
+        self._now = max(self._now, end)
         item, seconds = self._items[caller].popleft()
-        self._now = max(self._now, clocks[caller])
-        clocks[caller] += seconds
         self._taken(caller, seconds)
-        if not self._items:
-            self._now = max(self._now, clocks[caller])
         return caller, item, seconds
 
     def charge(self, caller: C, seconds: float) -> None:
@@ -79,7 +76,7 @@ class FairShares(Generic[C, T]):
         Those of other callers count only where the caller `may` be served.
         """
         own = self._seconds.get(caller, 0.0)
-        begins = max(self._clocks.get(caller, 0.0), self._entry()) + own
+        begins = max(self._clocks.get(caller, 0.0), self._now) + own
         ahead = own
         for other, seconds in self._seconds.items():
             if other != caller and may(other):
@@ -98,9 +95,9 @@ class FairShares(Generic[C, T]):
         self._clocks.clear()
         self._now = 0.0
 
-    def _entry(self) -> float:
-        """Return the clock of a caller that has used nothing yet."""
-        return max(self._now, min((self._clocks[caller] for caller in self._items), default=0.0))
+    def _end(self, caller: C) -> float:
+        """Return the clock of a caller after its next item."""
+        return self._clocks[caller] + self._items[caller][0][1]
 
     def _taken(self, caller: C, seconds: float) -> None:
         self._size -= 1
