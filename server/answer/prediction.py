@@ -1,6 +1,5 @@
 """What it will cost to turn the image of a request into the model's pixels."""
 
-from dataclasses import replace
 from typing import Final
 
 from vitscope.bundle import InputContract
@@ -36,4 +35,5 @@ def _with_fit(cost: Cost, size: tuple[int, int], contract: InputContract, max_pi
     pixels = fit.width * fit.height
     if pixels > max_pixels:  # it is refused
         return cost
-    return replace(cost, seconds=cost.seconds + pixels * _FITTED_SECONDS, bytes=cost.bytes + pixels * _FITTED_BYTES)
+    seconds, memory = cost.seconds + pixels * _FITTED_SECONDS, cost.bytes + pixels * _FITTED_BYTES
+    return Cost(seconds, memory, cost.certain, *size)

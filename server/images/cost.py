@@ -10,7 +10,7 @@ from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import sniff
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Cost:
     """An upper bound of what decoding one file takes.
 
@@ -40,6 +40,7 @@ class Rate(NamedTuple):
 RATES: Final[Mapping[str, Rate]] = {
     "JPEG": Rate(4, 13, 8, certain=True),
     "JPEG in scans": Rate(6, 36, 14, certain=True),
+    "JPEG in uncounted scans": Rate(6, 36, 14),
     "JPEG other": Rate(40, 100, 14),
     "PNG": Rate(16, 11, 12, certain=True),
     "PNG of 16 bits": Rate(36, 11, 16, certain=True),

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from vitscope.server.host.loops import call_soon
@@ -20,13 +19,6 @@ _SMOOTHING = 0.05
 _UNKNOWN = 1e-3
 # Seconds to wait for the threads at the end. A task that takes longer is ended with the process.
 _CLOSE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    caller: Caller
-    began: float
-    expected: float
 
 
 class DecodePool:
@@ -48,8 +40,10 @@ class DecodePool:
         self._begin = begin
         self._changed = threading.Condition()
         self._queue: FairShares[Caller, Task] = FairShares()
-        self._running: dict[int, _Running] = {}  # by thread
-        self._occupied: Counter[Caller] = Counter()  # threads of each caller
+        # Caller, when it began, and the predicted seconds of the task of each thread.
+        self._running: dict[int, tuple[Caller, float, float]] = {}
+        self._occupied: Counter[Caller] = Counter()  # threads of each caller, where they are limited
+        self._may = None if self._per_caller >= threads else self._has_room
         self._usual = 0.0  # smoothed seconds of a task
         self._drift = 1.0  # smoothed ratio of the seconds that tasks take to those that were predicted
         self._closed = False
@@ -97,15 +91,15 @@ class DecodePool:
         twice what it has taken already if that is more.
         """
         with self._changed:
-            occupied = not self._may(caller)
+            occupied = not self._has_room(caller)
             idle = self.threads - len(self._running)
             if idle and not occupied and self._queue.waiting(self._may) < idle:
                 return 0.0
             now = time.monotonic()
             ahead = self._queue.seconds_ahead(caller, self._may) * self._drift
-            for running in self._running.values():
-                if not occupied or running.caller is caller:
-                    ahead += max(running.expected * self._drift, now - running.began) / 2
+            for whose, began, expected in self._running.values():
+                if not occupied or whose is caller:
+                    ahead += max(expected * self._drift, now - began) / 2
             return ahead / (self._per_caller if occupied else self.threads)
 
     def close(self) -> None:
@@ -118,7 +112,7 @@ class DecodePool:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _may(self, caller: Caller) -> bool:
+    def _has_room(self, caller: Caller) -> bool:
         return self._occupied[caller] < self._per_caller
 
     def _serve(self) -> None:
@@ -140,21 +134,23 @@ class DecodePool:
             popped = self._queue.pop(self._may)
             if popped is not None:
                 caller, task, expected = popped
-                self._running[thread] = _Running(caller, time.monotonic(), expected)
-                self._occupied[caller] += 1
+                self._running[thread] = caller, time.monotonic(), expected
+                if self._may is not None:
+                    self._occupied[caller] += 1
                 return task
             self._changed.wait()
         return None
 
     def _ended(self, thread: int) -> None:
-        ended = self._running.pop(thread)
-        seconds = time.monotonic() - ended.began
+        caller, began, expected = self._running.pop(thread)
+        seconds = time.monotonic() - began
         self._usual += _SMOOTHING * (seconds - self._usual) if self._usual else seconds
-        self._drift += _SMOOTHING * (min(max(seconds / ended.expected, 0.1), 10.0) - self._drift)
-        self._queue.charge(ended.caller, seconds - ended.expected)
-        self._occupied[ended.caller] -= 1
-        if not self._occupied[ended.caller]:
-            del self._occupied[ended.caller]
+        self._drift += _SMOOTHING * (min(max(seconds / expected, 0.1), 10.0) - self._drift)
+        self._queue.charge(caller, seconds - expected)
+        if self._may is not None:
+            self._occupied[caller] -= 1
+            if not self._occupied[caller]:
+                del self._occupied[caller]
         if not self._running and not self._queue:
             self._queue.forget()
 

@@ -24,6 +24,7 @@ class FairShares(Generic[C, T]):
         self._items: dict[C, deque[tuple[T, float]]] = {}
         self._seconds: dict[C, float] = {}
         self._clocks: dict[C, float] = {}
+        self._ends: dict[C, float] = {}  # the clock of each caller that waits, after its next item
         self._now = 0.0  # the clock at the end of the item that was served last
         self._forget_at = _REMEMBERED
         self._size = 0
@@ -38,16 +39,18 @@ class FairShares(Generic[C, T]):
             self._clocks[caller] = max(self._clocks.get(caller, 0.0), self._now)
             items = self._items[caller] = deque()
             self._seconds[caller] = 0.0
+            self._ends[caller] = self._clocks[caller] + seconds
         items.append((item, seconds))
         self._seconds[caller] += seconds
         self._size += 1
 
-    def pop(self, may: Callable[[C], bool] = lambda caller: True) -> tuple[C, T, float] | None:
+    def pop(self, may: Callable[[C], bool] | None = None) -> tuple[C, T, float] | None:
         """Remove and return the next caller, item and its seconds, of callers that `may`; None if there is none."""
-        caller = min((one for one in self._items if may(one)), key=self._end, default=None)
+        callers = self._ends if may is None else filter(may, self._ends)
+        caller = min(callers, key=self._ends.__getitem__, default=None)
         if caller is None:
             return None
-        end = self._clocks[caller] = self._end(caller)
+        end = self._clocks[caller] = self._ends[caller]
         self._now = max(self._now, end)
         item, seconds = self._items[caller].popleft()
         self._taken(caller, seconds)
@@ -56,6 +59,8 @@ class FairShares(Generic[C, T]):
     def charge(self, caller: C, seconds: float) -> None:
         """Correct the clock of a caller whose item took so many seconds more than was thought, or less."""
         self._clocks[caller] = self._clocks.get(caller, self._now) + seconds
+        if caller in self._ends:
+            self._ends[caller] += seconds
 
     def remove(self, caller: C, item: T) -> bool:
         """Remove one item. Return False when it is not in the queue."""
@@ -66,11 +71,13 @@ class FairShares(Generic[C, T]):
                 return True
         return False
 
-    def waiting(self, may: Callable[[C], bool]) -> int:
+    def waiting(self, may: Callable[[C], bool] | None = None) -> int:
         """Return the number of items of callers that `may`."""
+        if may is None:
+            return self._size
         return sum(len(items) for caller, items in self._items.items() if may(caller))
 
-    def seconds_ahead(self, caller: C, may: Callable[[C], bool] = lambda caller: True) -> float:
+    def seconds_ahead(self, caller: C, may: Callable[[C], bool] | None = None) -> float:
         """Return the seconds of the items that go before one that `caller` adds now, if no others are added.
 
         Those of other callers count only where the caller `may` be served.
@@ -79,8 +86,8 @@ class FairShares(Generic[C, T]):
         begins = max(self._clocks.get(caller, 0.0), self._now) + own
         ahead = own
         for other, seconds in self._seconds.items():
-            if other != caller and may(other):
-                first = self._items[other][0][1]
+            if other != caller and (may is None or may(other)):
+                first = self._ends[other] - self._clocks[other]
                 ahead += min(seconds, max(0.0, begins - self._clocks[other]) + first)
         return ahead
 
@@ -88,6 +95,7 @@ class FairShares(Generic[C, T]):
         """Remove all items."""
         self._items.clear()
         self._seconds.clear()
+        self._ends.clear()
         self._size = 0
 
     def forget(self) -> None:
@@ -95,15 +103,14 @@ class FairShares(Generic[C, T]):
         self._clocks.clear()
         self._now = 0.0
 
-    def _end(self, caller: C) -> float:
-        """Return the clock of a caller after its next item."""
-        return self._clocks[caller] + self._items[caller][0][1]
-
     def _taken(self, caller: C, seconds: float) -> None:
         self._size -= 1
         self._seconds[caller] -= seconds
-        if not self._items[caller]:
-            del self._items[caller], self._seconds[caller]
+        items = self._items[caller]
+        if items:
+            self._ends[caller] = self._clocks[caller] + items[0][1]
+        else:
+            del self._items[caller], self._seconds[caller], self._ends[caller]
             if len(self._clocks) > self._forget_at:
                 self._clocks = {
                     one: clock for one, clock in self._clocks.items() if one in self._items or clock > self._now
