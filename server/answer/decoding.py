@@ -46,7 +46,9 @@ class Decoding:
         most = min(budget.bytes, int(memory * _OF_PROCESS))
         processes = max(2, min(threads, int(memory * _OF_PROCESSES) // most))
         self._most_on_threads = int(memory * _OF_THREADS) // threads
-        self._decoders = Decoders(Budget(budget.seconds, most), ended)
+        self.budget = Budget(budget.seconds, most)
+        self._decoders = Decoders(self.budget, ended)
+        self.template = self._decoders.template
         self.threads = DecodePool(threads)
         # Half of the processes for one caller, so that nobody else waits for its slow images.
         self.processes = DecodePool(processes, "process", per_caller=math.ceil(processes / 2))

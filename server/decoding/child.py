@@ -14,6 +14,8 @@ from vitscope.server.decoding.job import DecodeJob, pack_failure, pack_prepared,
 from vitscope.server.decoding.wire import receive, send
 from vitscope.server.errors import InvalidRequest
 
+# Decoding of uncertain cost gives way to everything else that the server does, its engines too, which run at 10.
+_NICE = 15
 _PR_SET_PDEATHSIG = 1  # see prctl(2)
 # Beyond the budget, for what a library maps but does not write: RLIMIT_AS counts it, RLIMIT_DATA does not.
 _MAPPED = 256 * 2**20
@@ -29,6 +31,8 @@ def run(connection: socket.socket, parent: int) -> None:
     """
     _die_with(parent)
     _quiet()
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
     job, budget = DecodeJob.unpack(receive(connection, _MAX_BYTES))
     limit_memory(budget.bytes)
     signal.setitimer(signal.ITIMER_PROF, budget.seconds)

@@ -19,8 +19,6 @@ from vitscope.server.decoding import child
 
 RECORD = struct.Struct("!cq")
 READY = RECORD.pack(b"r", 0)
-# Decoding of uncertain cost gives way to everything else that the server does, its engines too, which run at 10.
-_NICE = 15
 # The first to be killed when memory runs out: see proc_pid_oom_score_adj(5).
 _OOM_SCORE = "1000"
 
@@ -30,8 +28,6 @@ def main(descriptor: int) -> None:
     # The server's own signals often reach the whole group of processes; it still needs this one while it drains.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     gc.collect()
