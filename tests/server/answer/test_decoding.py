@@ -12,6 +12,8 @@ import pytest
 
 from tests.server.answer.serving import Serving, numbered
 from tests.server.decoding.files import is_running, tiff
+from tests.server.images.samples import TOKENS, VIT, encoded, photos
+from tests.server.maps.samples import one_hot
 from tests.server.models.bundles import write_bundle
 from vitscope.server.answer.answer import Answer
 from vitscope.server.answer.ask import Ask, EncodedImage
@@ -19,6 +21,10 @@ from vitscope.server.answer.decoding import Decoding
 from vitscope.server.decoding.job import Budget
 from vitscope.server.errors import Outcome
 from vitscope.server.images.cost import Cost
+from vitscope.server.images.limits import ImageLimits
+from vitscope.server.images.prepare import prepare_encoded
+from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.scheduling.callers import Caller
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -133,4 +139,22 @@ def test_all_processes_together_use_at_most_half_of_the_memory(
     decoding = Decoding(threads, Budget(), memory=memory)
     assert decoding.processes.threads == processes
     assert decoding.budget.bytes == mib * 2**20
+    decoding.close()
+
+
+async def test_drawing_many_maps_lets_another_caller_in_between_and_ends_with_its_own() -> None:
+    decoding = Decoding(2)
+    prepared = prepare_encoded(encoded(photos()["coffee.png"], "PNG"), VIT, TOKENS, ImageLimits(), keep_photo=True)
+    spec, maps = RenderingSpec(size=800), [one_hot(row, row) for row in range(14)] * 10
+    many, one = Caller("many", bulk=False), Caller("one", bulk=False)
+    greedy = asyncio.create_task(decoding.draw(many, maps, spec, prepared.geometry, prepared.photo))
+    for _ in range(3):
+        (picture,) = await decoding.draw(one, maps[:1], spec, prepared.geometry, prepared.photo)
+        assert max(picture.width, picture.height) == 800
+        assert not greedy.done()
+    greedy.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await greedy
+    await decoding.draw(one, maps[:1], spec, prepared.geometry, prepared.photo)
+    assert decoding.drawing.predicted_wait(many) == pytest.approx(0, abs=0.2)
     decoding.close()
