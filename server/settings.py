@@ -146,7 +146,10 @@ class Settings(BaseSettings):
     max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
     max_image_mib: float = Field(20, ge=0.001, le=1024, description="largest encoded image")
     max_image_megapixels: float = Field(
-        50, ge=0.001, le=10_000, description="most pixels of an image, read from its header"
+        50,
+        ge=0.001,
+        le=10_000,
+        description="most pixels of an image that are held decoded; a JPEG that is decoded scaled may have five times as many",
     )
     max_image_frames: int = Field(1000, ge=1, description="most frames of an animation or pages of a TIFF")
 

@@ -9,7 +9,7 @@ DEFAULT_TOP_K = 5
 
 @dataclass(slots=True)
 class EncodedImage:
-    """An image file. data: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """An image file. data: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, or HEIC where the server reads it."""
 
     data: bytes
 

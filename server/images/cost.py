@@ -14,9 +14,9 @@ from vitscope.server.images.signatures import sniff
 class Cost:
     """An upper bound of what decoding one file takes.
 
-    seconds: of one processor. bytes: of memory, beyond the file itself. certain: the decoder cannot take much longer,
-    whatever the file holds behind its header; where false, a damaged or hostile file may. width, height: of the
-    picture, 0 where unknown.
+    seconds: of one processor. bytes: of memory, beyond the file itself. certain: it cannot take longer by more than a
+    quarter of a second, whatever the file holds behind its header; where false, a damaged or hostile file may. width,
+    height: of the picture, 0 where unknown.
     """
 
     seconds: float
@@ -39,6 +39,7 @@ class Rate(NamedTuple):
 # rates under which none of them falls. Memory includes the picture in its own mode, in RGB, and turned upright.
 RATES: Final[Mapping[str, Rate]] = {
     "JPEG": Rate(4, 13, 8, certain=True),
+    "JPEG CMYK": Rate(10, 18, 14, certain=True),
     "JPEG in scans": Rate(6, 36, 14, certain=True),
     "JPEG in uncounted scans": Rate(6, 36, 14),
     "JPEG other": Rate(40, 100, 14),
@@ -47,6 +48,8 @@ RATES: Final[Mapping[str, Rate]] = {
     "PNG interlaced": Rate(20, 11, 12, certain=True),
     "WEBP": Rate(28, 80, 24, certain=True),
     "WEBP lossless": Rate(28, 12, 24, certain=True),
+    "AVIF": Rate(16, 130, 24),
+    "HEIF": Rate(16, 180, 24),
     "GIF": Rate(12, 6, 10),
     "BMP": Rate(6, 1, 12, certain=True),
     "BMP run lengths": Rate(300, 130, 12),

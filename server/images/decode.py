@@ -4,6 +4,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.formats.exif import MAX_BYTES, is_heavy
 from vitscope.server.images.header import open_image, unreadable
 from vitscope.server.images.limits import ImageLimits, check_pixels
 from vitscope.server.images.signatures import FIELD
@@ -44,8 +45,9 @@ def load(image: ImageFile.ImageFile, limits: ImageLimits, orientation: int | Non
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed integer"
         raise InvalidRequest(FIELD, f"{kind} pixels, which have no agreed white level", "8-bit pixels or 16-bit grey")
-    # Pillow turns a TIFF upright when it loads it, and then drops the tag. A PNG may have its EXIF after its pixels.
-    applied = read_orientation(image) if name == "TIFF" else None
+    # Pillow turns a TIFF upright when it loads it, and then drops the tag. A HEIC photo is turned by properties of its
+    # own, beside which its EXIF does not count. A PNG may have its EXIF after its pixels.
+    applied = read_orientation(image) if name == "TIFF" else 1 if name == "HEIF" else None
     with unreadable(name):
         image.load()
         rgb = _to_rgb(image)
@@ -62,6 +64,8 @@ def read_orientation(image: ImageFile.ImageFile) -> int:
     Before the pixels only of a JPEG: a PNG is loaded for it, and an error in that would be taken for one in the EXIF.
     To be called once: Pillow raises an error about damaged EXIF only the first time, and then gives a part.
     """
+    if is_heavy(image.info.get("exif") or b"") or len(image.info.get("Raw profile type exif", "")) > 2 * MAX_BYTES:
+        return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # any class of error, as in `unreadable`

@@ -5,23 +5,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.formats import CHECKS, SHAPES
+from vitscope.server.images.heic import register_heic
 from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels, check_scalable
-from vitscope.server.images.signatures import FIELD, FORMATS, sniff
+from vitscope.server.images.signatures import FIELD, FORMATS, named, sniff
 
 # ImageLimits are checked for each request. Pillow's own limit is one for the process, and warns before it raises.
 Image.MAX_IMAGE_PIXELS = None
 # Pillow's warnings about a caller's file (such as damaged EXIF) are not about this program. The filter is set once,
 # since `catch_warnings` changes the whole process and decoding runs on several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-# Pillow imports these two for the first file that needs them. No request should wait for that.
+# Pillow imports these for the first file that needs them. No request should wait for that.
 _ = (TiffImagePlugin, WebPImagePlugin)
+register_heic()
+# As for all formats: each decode thread is planned as one processor.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 # For other formats, Pillow would read all frames to count them.
-_FRAMES_IN_HEADER = ("JPEG", "PNG", "WEBP")
+_FRAMES_IN_HEADER = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 # Pillow's message about a TIFF holds only the number that its decoder returned.
 _REASONS = {"decoder error -2": "damaged or truncated data"}
 
@@ -55,9 +59,9 @@ def unreadable(name: str) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:  # its text holds only a memory address
-        raise InvalidRequest(FIELD, f"a {name} file with a damaged or incomplete header", FORMATS) from error
+        raise InvalidRequest(FIELD, f"{named(name)} with a damaged or incomplete header", FORMATS) from error
     except MemoryError:
         raise
     except Exception as error:
         reason = _REASONS.get(str(error)) or str(error) or type(error).__name__
-        raise InvalidRequest(FIELD, f"a {name} file that cannot be decoded ({reason})", FORMATS) from error
+        raise InvalidRequest(FIELD, f"{named(name)} that cannot be decoded ({reason})", FORMATS) from error

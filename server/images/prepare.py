@@ -12,9 +12,10 @@ from vitscope.server.images.geometry import Geometry, locate
 from vitscope.server.images.header import open_image
 from vitscope.server.images.large import decode_large, is_large
 from vitscope.server.images.limits import ImageLimits, check_pixels
+from vitscope.server.images.mangled import explain
 from vitscope.server.images.resample import FILTERS, MAX_PIXELS, resample
 from vitscope.server.images.scaled import SCALABLE, decode_scaled
-from vitscope.server.images.signatures import FIELD
+from vitscope.server.images.signatures import FIELD, FORMATS
 from vitscope.server.images.transform import Fit, crop, plan_fit, transform
 
 # Longer side of the largest rendering that can be requested; a kept photo needs no more pixels.
@@ -43,21 +44,10 @@ def prepare_encoded(
 
     Raises InvalidRequest for a file that is not accepted, damaged or over a limit.
     """
-    opened = open_image(data, limits)
-    orientation = None
-    if opened.format in SCALABLE:
-        orientation = read_orientation(opened)
-        if _may_differ(contract, limits):
-            prepared = _prepare_scaled(data, opened, orientation, contract, tokens, limits, keep_photo)
-            if prepared is not None:
-                return prepared
-    image, orientation = load(opened, limits, orientation)
-    fit = _plan(FIELD, image.size, contract, limits)
-    return Prepared(
-        _pixels(image, fit, contract, limits),
-        locate(image.size, orientation, fit, contract, tokens),
-        _photo(image) if keep_photo else None,
-    )
+    try:
+        return _prepare_file(data, contract, tokens, limits, keep_photo)
+    except InvalidRequest as error:
+        raise explain(error, data, FORMATS) from error
 
 
 def prepare_raw(
@@ -101,6 +91,26 @@ def prepare_raw(
     return Prepared(pixels, geometry, _photo(Image.fromarray(pixels)) if keep_photo else None)
 
 
+def _prepare_file(
+    data: bytes, contract: InputContract, tokens: TokenGeometry, limits: ImageLimits, keep_photo: bool
+) -> Prepared:
+    opened = open_image(data, limits)
+    orientation = None
+    if opened.format in SCALABLE:
+        orientation = read_orientation(opened)
+        if _may_differ(contract, limits):
+            prepared = _prepare_scaled(data, opened, orientation, contract, tokens, limits, keep_photo)
+            if prepared is not None:
+                return prepared
+    image, orientation = load(opened, limits, orientation)
+    fit = _plan(FIELD, image.size, contract, limits)
+    return Prepared(
+        _pixels(image, fit, contract, limits),
+        locate(image.size, orientation, fit, contract, tokens),
+        _photo(image) if keep_photo else None,
+    )
+
+
 def _may_differ(contract: InputContract, limits: ImageLimits) -> bool:
     """Return whether pixels may differ a little from those of the checkpoint's processor.
 
@@ -123,7 +133,7 @@ def _prepare_scaled(
     fit = _plan(FIELD, size, contract, limits)
     to = swap_sideways((fit.width, fit.height), orientation)
     interpolation = contract.resize.interpolation
-    scaled = None if keep_photo else decode_scaled(data, opened, to)
+    scaled = None if keep_photo else decode_scaled(data, opened, to, limits.max_pixels)
     photo = None
     if scaled is not None:
         height, width, _ = scaled.pixels.shape

@@ -32,17 +32,20 @@ class Scaled:
     extent: tuple[float, float]
 
 
-def decode_scaled(data: bytes, image: ImageFile.ImageFile, to: tuple[int, int]) -> Scaled | None:
+def decode_scaled(
+    data: bytes, image: ImageFile.ImageFile, to: tuple[int, int], most: int = MAX_PIXELS
+) -> Scaled | None:
     """Decode the JPEG file `data` at the smallest size that may still be resized to `to` (width, height).
 
-    image: the same file, opened. Returns None for files that Pillow has to decode: other formats, CMYK, images that
-    stay too large, and files in which the decoder found an error. Pillow may still accept those, or explains the error.
+    image: the same file, opened. most: pixels that may be held. Returns None for files that Pillow has to decode: other
+    formats, CMYK, images that stay too large, and files in which the decoder found an error. Pillow may still accept
+    those, or explains the error.
     """
     if image.format not in SCALABLE or image.mode not in ("RGB", "L"):
         return None
     factor = scale_factor(image.size, to)
     width, height = (-(-side // factor) for side in image.size)
-    if width * height > MAX_PIXELS:
+    if width * height > min(most, MAX_PIXELS):
         return None
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)

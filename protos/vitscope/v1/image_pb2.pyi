@@ -56,7 +56,9 @@ class Image(_message.Message):
     ENCODED_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
     encoded: _builtins.bytes
-    """A whole JPEG, PNG, WebP, GIF (its first frame is used), BMP or TIFF file. EXIF orientation is applied."""
+    """A whole JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, or HEIC where the server has its extra; of several frames or
+    pages the first is used. EXIF orientation is applied.
+    """
     @_builtins.property
     def raw(self) -> Global___RawPixels:
         """Decoded pixels."""
@@ -140,7 +142,9 @@ class Geometry(_message.Message):
     image_height: _builtins.int
     """Height of the image in pixels, after EXIF orientation."""
     exif_orientation: _builtins.int
-    """EXIF orientation found in the file, 1 to 8; 1 when there was none. Always applied before anything else."""
+    """EXIF orientation found in the file, 1 to 8; 1 when there was none. Always applied before anything else. For AVIF it
+    is what the file's own rotation and mirroring amount to; a HEIC photo is turned by these as well, and has 1 here.
+    """
     model_width: _builtins.int
     """Width of the model's input in pixels."""
     model_height: _builtins.int

@@ -39,7 +39,9 @@ def _to_image(image: image_pb2.Image) -> EncodedImage | RawImage:
     if source == "raw":
         raw = image.raw
         return RawImage(raw.rgb, raw.width, raw.height, raw.preprocessed)
-    raise InvalidRequest("image", "not set", "image.encoded (a JPEG, PNG, WebP, GIF, BMP or TIFF file) or image.raw")
+    raise InvalidRequest(
+        "image", "not set", "image.encoded (a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file) or image.raw"
+    )
 
 
 def _to_map_options(options: maps_pb2.MapOptions) -> MapOptions:

@@ -59,17 +59,25 @@ class Layout:
         """Yield the `count` entries from the offset `at`, as far as the file goes."""
         form, size, value = (self.order + "HHQ", 20, 12) if self.big else (self.order + "HHI", 12, 8)
         for entry in range(at, min(at + count * size, len(data) - size + 1), size):
-            yield Entry(*struct.unpack_from(form, data, entry), at=entry + value)
+            tag, kind, values = struct.unpack_from(form, data, entry)
+            yield Entry(tag, kind, values, entry + value)
 
     def value(self, data: bytes, entry: Entry) -> int | None:
         """Return the first value where it is a whole number that stands in the entry itself or in the file."""
         form = _WHOLE_NUMBERS.get(entry.kind)
         if form is None or not entry.count:
             return None
-        at = entry.at
-        if entry.size > (8 if self.big else 4):
-            (at,) = struct.unpack_from(self.order + ("Q" if self.big else "I"), data, entry.at)
         try:
-            return int(struct.unpack_from(self.order + form, data, at)[0])
+            return int(struct.unpack_from(self.order + form, data, self._at(data, entry))[0])
         except (struct.error, OverflowError):
             return None
+
+    def text(self, data: bytes, entry: Entry) -> str:
+        """Return at most 64 characters of a text."""
+        at = self._at(data, entry)
+        return data[at : at + min(entry.size, 64)].split(b"\0")[0].decode("ascii", "replace").strip()
+
+    def _at(self, data: bytes, entry: Entry) -> int:
+        if entry.size <= (8 if self.big else 4):
+            return entry.at
+        return int(struct.unpack_from(self.order + ("Q" if self.big else "I"), data, entry.at)[0])

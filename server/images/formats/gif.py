@@ -26,8 +26,8 @@ def check(data: bytes, limits: ImageLimits) -> None:
 
 def shape(data: bytes) -> Shape:
     """Return the size of the canvas; the first frame may be larger, which `check` bounds."""
-    canvas = struct.unpack_from("<HH", data, 6) if len(data) >= 10 else (0, 0)
-    return Shape(*canvas, "GIF")
+    width, height = struct.unpack_from("<HH", data, 6) if len(data) >= 10 else (0, 0)
+    return Shape(width, height, "GIF")
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, int, int, int]]:

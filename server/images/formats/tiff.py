@@ -4,7 +4,7 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.formats.directory import Entry, Layout
 from vitscope.server.images.formats.shape import Shape
 from vitscope.server.images.limits import ImageLimits, check_frames, check_pixels
-from vitscope.server.images.signatures import FIELD
+from vitscope.server.images.signatures import FIELD, FORMATS
 
 # Entries of one directory. Files have about 20; scientific ones have some hundred.
 MAX_ENTRIES = 4096
@@ -14,6 +14,9 @@ PART_SECONDS = 4e-5
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIPS, _TILES, _TILE_WIDTH, _TILE_LENGTH = 273, 324, 322, 323
+_SUBFILE_TYPE, _MAKE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 271, 330, 50706
+# Maker -> the kind of its raw photos that are TIFF files otherwise.
+_RAW = {"NIKON": "NEF", "SONY": "ARW", "PENTAX": "PEF", "SAMSUNG": "SRW", "HASSELBLAD": "3FR", "PHASE ONE": "IIQ"}
 _NAMES = {
     _WIDTH: "ImageWidth",
     _LENGTH: "ImageLength",
@@ -76,7 +79,21 @@ def shape(data: bytes) -> Shape:
     )
 
 
+def _check_raw(data: bytes, layout: Layout, entries: list[Entry]) -> None:
+    """Raise InvalidRequest for a camera's raw photo, whose first picture is a thumbnail or what the sensor saw."""
+    found = {entry.tag: entry for entry in entries}
+    if _DNG_VERSION in found:
+        raise InvalidRequest(FIELD, "a raw photo (DNG)", FORMATS)
+    reduced = _SUBFILE_TYPE in found and (layout.value(data, found[_SUBFILE_TYPE]) or 0) & 1
+    if reduced and _SUB_DIRECTORIES in found and _MAKE in found:
+        make = layout.text(data, found[_MAKE])
+        name = next((name for start, name in _RAW.items() if make.upper().startswith(start)), None)
+        if name:
+            raise InvalidRequest(FIELD, f"a raw photo of a camera ({name})", FORMATS)
+
+
 def _check_first(data: bytes, layout: Layout, entries: list[Entry], limits: ImageLimits) -> None:
+    _check_raw(data, layout, entries)
     found: dict[int, int] = {}
     for entry in entries:
         if entry.tag in _NAMES:

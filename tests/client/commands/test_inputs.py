@@ -37,7 +37,7 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
 
 
 def test_finding_no_image_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no images in this folder; looked for \.bmp"):
+    with pytest.raises(ValueError, match=r"no images in this folder; looked for \.avif, \.bmp"):
         find_sources([str(tmp_path)])
     with pytest.raises(ValueError, match="matches no file"):
         find_sources([str(tmp_path / "*.jpg")])

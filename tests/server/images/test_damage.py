@@ -1,4 +1,4 @@
-"""Nothing that failed to decode is ever answered: however a file is damaged, all ways to decode it agree with Pillow."""
+"""Nothing that failed to decode is ever answered: however a file is damaged, all ways to decode agree with Pillow."""
 
 import io
 import struct

@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tests.server.images.samples import encoded, photos
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.decode import decode
 from vitscope.server.images.header import open_image, unreadable
 from vitscope.server.images.limits import ImageLimits
 
@@ -121,3 +123,34 @@ print(decode(file.getvalue(), ImageLimits())[0].mode, heavy)
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.split("\n")[1] == "RGB []"
+
+
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1), (1, 50_000_000)])
+def test_sides_are_limited_since_each_row_costs_by_itself(size: tuple[int, int]) -> None:
+    with pytest.raises(InvalidRequest, match=r"pixels; accepted: at most 65,535 pixels a side"):
+        open_image(_png_claiming(*size), ImageLimits())
+    assert open_image(_png_claiming(1, 65_535), ImageLimits()).size == (1, 65_535)
+
+
+def _heavy_exif(entries: int, shared: int) -> bytes:
+    fields = b"".join(struct.pack("<HHII", number, 1, shared, 8) for number in range(entries))
+    return b"Exif\0\0II\x2a\0\x08\0\0\0" + struct.pack("<H", entries) + fields + bytes(shared)
+
+
+def test_heavy_exif_is_refused_in_a_jpeg_and_not_read_elsewhere() -> None:
+    photo = photos()["coffee.png"].resize((40, 30))
+    for exif in (_heavy_exif(1000, 40_000), _heavy_exif(10, 60_000)):
+        with pytest.raises(InvalidRequest, match="a JPEG file with EXIF of more than"):
+            open_image(encoded(photo, "JPEG", exif=exif), ImageLimits())
+    for format in ("PNG", "WEBP"):
+        data = encoded(photo, format, exif=_heavy_exif(60_000, 900_000))
+        start = time.thread_time()
+        assert decode(data, ImageLimits())[1] == 1
+        assert time.thread_time() - start < 0.2
+
+
+def test_exif_of_many_segments_is_refused_before_pillow_joins_it() -> None:
+    segment = b"\xff\xe1" + struct.pack(">H", 65_000) + b"Exif\0\0" + bytes(64_992)
+    data = encoded(photos()["coffee.png"].resize((40, 30)), "JPEG")
+    with pytest.raises(InvalidRequest, match="EXIF of more than 1,048,576 bytes"):
+        open_image(data[:2] + segment * 20 + data[2:], ImageLimits())

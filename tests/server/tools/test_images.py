@@ -36,7 +36,7 @@ def test_of_many_images_those_at_even_distances_are_used(tmp_path: Path, monkeyp
 
 def test_a_folder_with_too_few_images_is_refused(tmp_path: Path) -> None:
     photos(tmp_path, 7)
-    with pytest.raises(UnusableImages, match=r"--images .*: 7 images; accepted: at least 8 \(\.bmp, "):
+    with pytest.raises(UnusableImages, match=r"--images .*: 7 images; accepted: at least 8 \(\.avif, \.bmp, "):
         read_images(tmp_path, MANIFEST)
     with pytest.raises(UnusableImages, match=r"--images .*/none: no such folder"):
         read_images(tmp_path / "none", MANIFEST)

@@ -94,3 +94,27 @@ def test_truncated_files_pass() -> None:
     data = _pages(5)
     for end in range(4, len(data), 97):
         check(data[:end], ImageLimits(max_frames=5))
+
+
+def _strips(count: int, kind: int = 273) -> bytes:
+    fields = [(256, 4, 1, 10), (257, 4, 1, count), (kind, 4, count, 200)]
+    body = b"II\x2a\0\x08\0\0\0" + struct.pack("<H", len(fields))
+    return (body + b"".join(struct.pack("<HHII", *entry) for entry in fields)).ljust(200, b"\0") + bytes(4 * count)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(273, "strips"), (279, "strips"), (324, "tiles"), (325, "tiles")])
+def test_strips_and_tiles_are_limited(kind: int, name: str) -> None:
+    check(_strips(25_000, kind), ImageLimits())
+    with pytest.raises(InvalidRequest, match=f"a TIFF file of 25,001 {name}; accepted: at most 25,000"):
+        check(_strips(25_001, kind), ImageLimits())
+
+
+def test_entries_that_share_their_bytes_are_refused() -> None:
+    fields = [(256 + number, 1, 90_000, 8) for number in range(100)]
+    body = b"II\x2a\0\x08\0\0\0" + struct.pack("<H", len(fields))
+    data = body + b"".join(struct.pack("<HHII", *entry) for entry in fields) + bytes(100_000)
+    data = data.replace(struct.pack("<HH", 256, 1), struct.pack("<HH", 700, 1)).replace(
+        struct.pack("<HH", 257, 1), struct.pack("<HH", 701, 1)
+    )
+    with pytest.raises(InvalidRequest, match=r"TIFF (entries of [\d,]+ bytes in a file of|file with an unusual)"):
+        check(data, ImageLimits())
