@@ -14,11 +14,13 @@ from grpc import aio
 
 from vitscope.bundle import BundleError
 from vitscope.server.answer.classifier import Classifier
+from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
 from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
+from vitscope.server.decoding.job import Budget
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.engines.contract import status_of
 from vitscope.server.host.cpu import plan_threads
@@ -37,7 +39,6 @@ from vitscope.server.models.served import ServedModel
 from vitscope.server.models.status import State
 from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.admission import Admission
-from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.settings import Settings
@@ -65,10 +66,11 @@ class App:
             hand_over=partial(call_soon, asyncio.get_running_loop()),
             failed=self.metrics.engines.images_failed,
         )
-        self.decoders = DecodePool(self.threads.decode)
+        budget = Budget(settings.max_decode_seconds, settings.max_decode_mib * 2**20)
+        self.decoding = Decoding(self.threads.decode, budget, self.metrics.load.decode_ended)
         self.admission = Admission(
             self.scheduler,
-            self.decoders,
+            self.decoding.threads,
             settings.max_in_flight,
             settings.max_in_flight_mib * 2**20,
             settings.max_queue_wait,
@@ -103,7 +105,7 @@ class App:
             await self.reconciler.close()
             self.scheduler.close()
             await self.repository.close()
-            self.decoders.close()
+            self.decoding.close()
             log.info("stopped")
 
     async def _serve(self) -> None:
@@ -180,7 +182,7 @@ class App:
 
     def _service(self) -> Service:
         classifier = Classifier(
-            self.admission, self.decoders, self.scheduler, self.metrics, self.settings.cache_mib * 2**20
+            self.admission, self.decoding, self.scheduler, self.metrics, self.settings.cache_mib * 2**20
         )
         limits = ImageLimits(
             max_bytes=int(self.settings.max_image_mib * 2**20),

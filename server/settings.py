@@ -158,6 +158,20 @@ class Settings(BaseSettings):
     )
     max_image_frames: int = Field(1000, ge=1, description="most frames of an animation or pages of a TIFF")
 
+    max_decode_seconds: float = Field(
+        10,
+        ge=0.1,
+        le=3600,
+        description="processor time for an image that is decoded in a process of its own, because its header does not "
+        "say that it is quick; one that takes more is refused",
+    )
+    max_decode_mib: int = Field(
+        1024,
+        ge=16,
+        le=2**20,
+        description="memory for such an image, but at most a quarter of what there is; one that needs more is refused",
+    )
+
     drain_seconds: float = Field(
         5, ge=0, le=3600, description="after TERM: report not serving, but go on answering, so long"
     )

@@ -115,8 +115,8 @@ def test_transports_know_the_answer_service_and_not_one_another() -> None:
 
 # The folders of the server, in the order of docs/architecture.md: each may import those before it.
 LAYERS = (
-    ("errors",), ("host",), ("images",), ("maps",), ("engines",), ("scheduling", "sharing", "settings"), ("models",),
-    ("metrics", "tools"), ("answer",), ("api",), ("app",), ("__main__", "__init__"),
+    ("errors",), ("host",), ("images",), ("decoding", "maps"), ("engines",), ("scheduling", "sharing", "settings"),
+    ("models",), ("metrics", "tools"), ("answer",), ("api",), ("app",), ("__main__", "__init__"),
 )  # fmt: skip
 
 

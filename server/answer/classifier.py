@@ -7,20 +7,18 @@ from functools import partial
 
 from vitscope.bundle import CLASSIFY
 from vitscope.server.answer.answer import AnsweredMap, Classification
+from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.image_task import ImageTask, Inference
 from vitscope.server.answer.quality import quality_of
 from vitscope.server.answer.query import Query
 from vitscope.server.answer.ranking import rank
 from vitscope.server.maps import methods
 from vitscope.server.maps.encode import encode
-from vitscope.server.maps.map import Map
-from vitscope.server.maps.render import Rendered, render
-from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.maps.render import Rendered
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.quality import Quality
 from vitscope.server.models.served import ServedModel
 from vitscope.server.scheduling.admission import Admission
-from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.sharing.cache import AnswerCache, nbytes, owned
@@ -37,9 +35,9 @@ class Classifier:
     """Runs images through the stages. On the event loop; decoding and inference run on threads."""
 
     def __init__(
-        self, admission: Admission, decoders: DecodePool, scheduler: Scheduler, metrics: Metrics, cache_bytes: int = 0
+        self, admission: Admission, decoding: Decoding, scheduler: Scheduler, metrics: Metrics, cache_bytes: int = 0
     ) -> None:
-        self._admission, self._decoders, self._scheduler = admission, decoders, scheduler
+        self._admission, self._decoding, self._scheduler = admission, decoding, scheduler
         self._metrics = metrics.requests
         self._keeps = cache_bytes > 0
         cache: AnswerCache[InferenceKey, Inference] = AnswerCache(cache_bytes, _pack, metrics.cache.evicted)
@@ -80,7 +78,7 @@ class Classifier:
         """Decode the image and run the engine, or share that with an equal request."""
         key = await self._key(lane, query)
         if query.caller.bulk and not self._shared.knows(key):
-            await self._admission.wait_for_queue(lane, query.caller)
+            await self._admission.wait_for_queue(lane, query.caller, self._decoding.pool(query.cost))
         return await self._shared.run(key, partial(self._begin, lane, query), query.deadline.at)
 
     async def _key(self, lane: Lane, query: Query) -> InferenceKey:
@@ -99,9 +97,9 @@ class Classifier:
         return lane.name, lane.serial, query.caller.bulk, image, query.form
 
     def _begin(self, lane: Lane, query: Query, deadline: SharedDeadline) -> asyncio.Future[Inference]:
-        self._admission.admit(lane, query.caller, query.deadline.at)
+        self._admission.admit(lane, query.caller, query.deadline.at, self._decoding.pool(query.cost))
         query.timeline.end("receive")
-        task = ImageTask(query, lane, self._decoders, self._scheduler)
+        task = ImageTask(query, lane, self._decoding, self._scheduler)
         deadline.on_extended(task.extend_deadline)
         return task.begin()
 
@@ -111,15 +109,12 @@ class Classifier:
         maps = methods.make(spec, model.bundle.manifest, inference.outputs)
         pictures: list[Rendered | None] = [None] * len(maps)
         if spec.rendering is not None:
-            pictures = await self._decoders.run(query.caller, partial(_draw, maps, spec.rendering, inference))
+            geometry, photo = inference.geometry, inference.photo
+            pictures = [*await self._decoding.draw(query.caller, maps, spec.rendering, geometry, photo)]
         return [
             AnsweredMap(item, encode(item.values, spec.dtype), picture)
             for item, picture in zip(maps, pictures, strict=True)
         ]
-
-
-def _draw(maps: list[Map], rendering: RenderingSpec, inference: Inference) -> list[Rendered | None]:
-    return [render(item, rendering, inference.geometry, inference.photo) for item in maps]
 
 
 def _pack(inference: Inference) -> tuple[Inference, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.query import Query
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import DeadlineExpired
@@ -13,7 +14,6 @@ from vitscope.server.host.loops import call_soon
 from vitscope.server.images.brightness import brightness
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.images.prepare import Prepared
-from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.scheduling.timeline import Timeline
@@ -36,16 +36,19 @@ class Inference:
 
 
 class ImageTask(Work):
-    """The work of one image: decoded on a decode thread, run on an engine thread, finished on the event loop.
+    """The work of one image: decoded on a thread or in a process, run on an engine thread, finished on the event loop.
 
-    `begin` starts it and returns a future of the inference. Cancelling the future removes the image from every queue.
+    `begin` starts it and returns a future of the inference. Cancelling the future removes the image from every queue,
+    and ends the process that decodes it.
     """
 
-    __slots__ = ("_brightness", "_decoders", "_future", "_lane", "_loop", "_prepared", "_query", "_scheduler")
+    __slots__ = ("_brightness", "_future", "_isolated", "_lane", "_loop", "_pool", "_prepared", "_query", "_scheduler")
 
-    def __init__(self, query: Query, lane: Lane, decoders: DecodePool, scheduler: Scheduler) -> None:
+    def __init__(self, query: Query, lane: Lane, decoding: Decoding, scheduler: Scheduler) -> None:
         super().__init__(query.caller, query.deadline.at, query.timeline)
-        self._query, self._lane, self._decoders, self._scheduler = query, lane, decoders, scheduler
+        self._query, self._lane, self._scheduler = query, lane, scheduler
+        self._pool = decoding.pool(query.cost)
+        self._isolated = decoding.isolated(query.cost, query.prepare, lambda: self.deadline)
         self._prepared: Prepared | None = None
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[Inference] = self._loop.create_future()
@@ -57,7 +60,7 @@ class ImageTask(Work):
         if self._query.at_once:
             self()
         else:
-            self._decoders.submit(self.caller, self)
+            self._pool.submit(self.caller, self, self._query.cost.seconds)
         return self._future
 
     def extend_deadline(self, deadline: float) -> None:
@@ -65,11 +68,11 @@ class ImageTask(Work):
         self.deadline = deadline
 
     def __call__(self) -> None:
-        """Decode the image and queue it. On a decode thread, or on the event loop where decoding takes no time."""
+        """Decode the image and queue it. On a thread of a pool, or on the event loop where decoding takes no time."""
         try:
             if time.monotonic() >= self.deadline:
                 raise DeadlineExpired("the deadline passed before the image was decoded; it was not computed")
-            prepared = self._prepared = self._query.prepare()
+            prepared = self._prepared = (self._isolated or self._query.prepare)()
             self._brightness = brightness(prepared.pixels)
             self.timeline.end("decode")
             self._scheduler.submit(self._lane, self, prepared.pixels)
@@ -95,5 +98,7 @@ class ImageTask(Work):
 
     def _ended(self, future: asyncio.Future[Inference]) -> None:
         if future.cancelled() or future.exception() is not None:
-            self._decoders.cancel(self.caller, self)
+            self._pool.cancel(self.caller, self)
+            if self._isolated is not None:
+                self._isolated.cancel()
             self._scheduler.cancel(self._lane, self)

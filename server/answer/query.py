@@ -7,9 +7,12 @@ from functools import partial
 from vitscope.bundle import Manifest
 from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.answer.deadline import Deadline
+from vitscope.server.answer.prediction import predict_file, predict_raw
+from vitscope.server.decoding.job import DecodeJob
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.images.cost import Cost
 from vitscope.server.images.limits import ImageLimits
-from vitscope.server.images.prepare import Prepared, prepare_encoded, prepare_raw
+from vitscope.server.images.prepare import Prepared, prepare_raw
 from vitscope.server.maps.methods import plan
 from vitscope.server.maps.spec import MapSpec
 from vitscope.server.scheduling.callers import Caller
@@ -22,8 +25,9 @@ class Query:
 
     caller: who asks; items of a stream wait where a single request would be refused. size: bytes of the image. image:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
-    form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread, or on the event
-    loop if that takes next to no time (`at_once`). top_k, min_probability: see `Ask`. maps: None for no maps.
+    form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
+    (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps.
     """
 
     caller: Caller
@@ -31,12 +35,21 @@ class Query:
     image: bytes
     form: tuple[Hashable, ...]
     prepare: Callable[[], Prepared]
+    predict: Callable[[], Cost]
     at_once: bool
     top_k: int
     min_probability: float
     maps: MapSpec | None
     deadline: Deadline
     timeline: Timeline
+    _cost: Cost | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """What `prepare` will cost; predicted when it is first asked for, since repeats are answered without."""
+        if self._cost is None:
+            self._cost = self.predict()
+        return self._cost
 
 
 def to_query(
@@ -54,12 +67,27 @@ def to_query(
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
     image, data, at_once = ask.image, ask.image.data, False
     form: tuple[Hashable, ...] = (keep_photo,)
+    prepare: Callable[[], Prepared]
+    cost: Callable[[], Cost]
     if isinstance(image, EncodedImage):
-        prepare = partial(prepare_encoded, data, manifest.input, manifest.tokens, limits, keep_photo)
+        prepare = job = DecodeJob(data, manifest.input, manifest.tokens, limits, keep_photo)
+        cost = partial(predict_file, job)
     else:
         shape, at_once = (image.width, image.height, image.preprocessed), image.preprocessed
+        cost = partial(predict_raw, image.width, image.height, manifest.input, limits.max_pixels)
         form = (*shape, keep_photo)
         prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
     return Query(
-        caller, ask.size, data, form, prepare, at_once, ask.top_k, ask.min_probability, spec, deadline, timeline
+        caller,
+        ask.size,
+        data,
+        form,
+        prepare,
+        cost,
+        at_once,
+        ask.top_k,
+        ask.min_probability,
+        spec,
+        deadline,
+        timeline,
     )

@@ -10,17 +10,20 @@ from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.signatures import sniff
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Cost:
     """An upper bound of what decoding one file takes.
 
     seconds: of one processor. bytes: of memory, beyond the file itself. certain: it cannot take longer by more than a
-    quarter of a second, whatever the file holds behind its header; where false, a damaged or hostile file may.
+    quarter of a second, whatever the file holds behind its header; where false, a damaged or hostile file may. width,
+    height: of the picture, 0 where unknown.
     """
 
     seconds: float
     bytes: int
     certain: bool
+    width: int = 0
+    height: int = 0
 
 
 class Rate(NamedTuple):
@@ -37,13 +40,14 @@ class Rate(NamedTuple):
 RATES: Final[Mapping[str, Rate]] = {
     "JPEG": Rate(4, 13, 8, certain=True),
     "JPEG CMYK": Rate(10, 18, 14, certain=True),
-    "JPEG in scans": Rate(6, 36, 14),
+    "JPEG in scans": Rate(6, 36, 14, certain=True),
+    "JPEG in uncounted scans": Rate(6, 36, 14),
     "JPEG other": Rate(40, 100, 14),
     "PNG": Rate(16, 11, 12, certain=True),
     "PNG of 16 bits": Rate(36, 11, 16, certain=True),
     "PNG interlaced": Rate(20, 11, 12, certain=True),
-    "WEBP": Rate(28, 80, 24),
-    "WEBP lossless": Rate(28, 12, 24),
+    "WEBP": Rate(28, 80, 24, certain=True),
+    "WEBP lossless": Rate(28, 12, 24, certain=True),
     "AVIF": Rate(16, 130, 24),
     "HEIF": Rate(16, 180, 24),
     "GIF": Rate(12, 6, 10),
@@ -85,4 +89,6 @@ def predict(data: bytes, limits: ImageLimits) -> Cost:
         # What is scalable is never held as a whole where that would be more than the limit.
         bytes=int(min(pixels, limits.max_pixels) * rate.memory) + len(data) + _LEAST_BYTES,
         certain=rate.certain and (known or pixels == 0),
+        width=shape.width,
+        height=shape.height,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from vitscope.server.metrics.families import SECONDS, Families
 
 _REASONS = ("in_flight", "bytes", "queue_wait", "deadline", "expired")
+_ENDS = ("seconds", "memory", "crashed", "killed", "deadline", "cancelled")
 
 
 class LoadMetrics:
@@ -19,6 +20,14 @@ class LoadMetrics:
         )
         # A series that appears only after its first event cannot be alerted on.
         self._by_reason = {reason: self._refusals.labels(reason) for reason in _REASONS}
+        decodes_ended = families.counter(
+            "vitscope_decodes_ended",
+            "Decodes in a process of their own that were ended: over their budget of processor time (seconds) or "
+            "memory (memory), by a crash (crashed), from outside (killed), at their deadline (deadline) or when their "
+            "caller left (cancelled).",
+            ("reason",),
+        )
+        self._decodes_by_reason = {reason: decodes_ended.labels(reason) for reason in _ENDS}
         self._in_flight = families.gauge("vitscope_in_flight", "Images admitted and not yet answered.")
         self._in_flight_limit = families.gauge(
             "vitscope_in_flight_limit", "More images in flight are refused: max_in_flight."
@@ -41,6 +50,10 @@ class LoadMetrics:
             .observe
         )
         self._cpu_cores = families.gauge("vitscope_cpu_cores", "CPUs that this process may use, by quota and affinity.")
+
+    def decode_ended(self, reason: str) -> None:
+        """Count one decode that was ended before it was done. On any thread."""
+        self._decodes_by_reason[reason].inc()
 
     def refused(self, reason: str) -> None:
         """Count one refusal."""

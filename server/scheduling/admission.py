@@ -63,13 +63,18 @@ class Admission:
             raise self._refusal(kind, reason, wait, wait / 2)
         return Place(self, caller, size)
 
-    async def wait_for_queue(self, lane: Lane, caller: Caller) -> None:
-        """Wait until the queue of `lane` is short enough for a stream's item."""
-        limit = self._max_queue_wait * _BULK_SHARE
-        await self._wait_in_order(caller.queue_lock, lambda: self._predicted_wait(lane, caller) <= limit)
+    async def wait_for_queue(self, lane: Lane, caller: Caller, decoders: DecodePool | None = None) -> None:
+        """Wait until the queues of `lane` and of the pool that decodes the image are short enough for a stream's item.
 
-    def admit(self, lane: Lane, caller: Caller, deadline: float) -> None:
+        decoders: see `admit`.
+        """
+        limit = self._max_queue_wait * _BULK_SHARE
+        await self._wait_in_order(caller.queue_lock, lambda: self._predicted_wait(lane, caller, decoders) <= limit)
+
+    def admit(self, lane: Lane, caller: Caller, deadline: float, decoders: DecodePool | None = None) -> None:
         """Check that a request to `lane` can be answered by `deadline` (monotonic seconds, infinite without one).
+
+        decoders: the pool that will decode the image; by default the one for images of small and certain cost.
 
         Raises DeadlineExpired when the deadline has passed already, and otherwise Overloaded with the estimated wait
         and the time after which a retry makes sense.
@@ -77,7 +82,7 @@ class Admission:
         left = deadline - time.monotonic()
         if left <= 0:
             raise DeadlineExpired("the deadline passed before the request was admitted; it was not computed")
-        wait = self._predicted_wait(lane, caller)
+        wait = self._predicted_wait(lane, caller, decoders)
         if wait > self._max_queue_wait:
             raise self._refusal("queue_wait", "the queue is full", wait, wait - self._max_queue_wait)
         # The run is estimated by the fastest one, and by half of it on an idle engine: only admitted requests can
@@ -118,8 +123,8 @@ class Admission:
             )
         return None
 
-    def _predicted_wait(self, lane: Lane, caller: Caller) -> float:
-        return max(self._scheduler.predicted_wait(lane, caller), self._decoders.predicted_wait(caller))
+    def _predicted_wait(self, lane: Lane, caller: Caller, decoders: DecodePool | None) -> float:
+        return max(self._scheduler.predicted_wait(lane, caller), (decoders or self._decoders).predicted_wait(caller))
 
     def _refusal(self, kind: str, reason: str, wait: float, retry_after: float) -> Overloaded:
         self._refused(kind)

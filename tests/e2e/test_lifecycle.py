@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -12,6 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from tests.conftest import FASHION
 from tests.e2e.harness import RunningServer, ServerProcess, numbered, run_server
+from tests.server.decoding.files import large_png, tiff
 from vitscope import Client, ClientError
 from vitscope.client.result import Result
 from vitscope.v1 import classifier_pb2
@@ -69,6 +71,28 @@ def test_what_has_been_read_at_term_is_answered(heavy_models: Path, photo: bytes
         reader.join(timeout=60)
         assert len(outcomes) == 40
         assert all(isinstance(outcome, Result) for outcome in outcomes), outcomes
+
+
+def test_term_does_not_wait_for_an_image_that_takes_long(models: Path) -> None:
+    """The caller has left; nothing but the image would keep the process."""
+    png = large_png()
+    with RunningServer(models) as server, Client(server.address, timeout=60) as client:
+        client.classify(tiff(), model="fashion")
+        slow = [threading.Thread(target=_leave_at_once, args=(server.address, png + bytes(n))) for n in range(4)]
+        for thread in slow:
+            thread.start()
+        assert client.classify(SAMPLES[0], model="fashion").classes
+        for thread in slow:
+            thread.join()
+        began = time.monotonic()
+        server.terminate()
+        assert server.process.wait(timeout=60) == 0
+        assert time.monotonic() - began < 20
+
+
+def _leave_at_once(address: str, image: bytes) -> None:
+    with Client(address, timeout=0.5) as client, suppress(ClientError):
+        client.classify(image, model="fashion")
 
 
 def test_a_bundle_with_one_flipped_byte_is_not_served_and_the_others_are(models: Path, tmp_path: Path) -> None:

@@ -30,4 +30,4 @@ async def test_a_version_that_still_answers_what_it_has_is_not_ready(tmp_path: P
     assert value("vitscope_engine_degraded") is None
     app.scheduler.close()
     await app.repository.close()
-    app.decoders.close()
+    app.decoding.close()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Shape:
     """The size and the coding of a file's first picture, by its header; (0, 0) where it cannot be read.
 

@@ -12,6 +12,7 @@ from vitscope.server.answer.answer import Answer
 from vitscope.server.answer.ask import Ask, RawImage
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
+from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.host.loops import call_soon
@@ -21,7 +22,6 @@ from vitscope.server.models.loader import EngineSettings
 from vitscope.server.models.repository import Repository
 from vitscope.server.models.served import ServedModel
 from vitscope.server.scheduling.admission import Admission
-from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.scheduler import Scheduler
 
 LIMITS = ImageLimits(max_bytes=10**6, max_pixels=10**6, max_frames=10)
@@ -41,11 +41,11 @@ class Serving:
         self.scheduler = Scheduler(
             observe=self.metrics.engines.batch_ran, hand_over=partial(call_soon, asyncio.get_running_loop())
         )
-        self.decoders = DecodePool(1)
+        self.decoding = Decoding(1)
         self.admission = Admission(
-            self.scheduler, self.decoders, max_in_flight, 10**8, 60, refused=self.metrics.load.refused
+            self.scheduler, self.decoding.threads, max_in_flight, 10**8, 60, refused=self.metrics.load.refused
         )
-        self.classifier = Classifier(self.admission, self.decoders, self.scheduler, self.metrics)
+        self.classifier = Classifier(self.admission, self.decoding, self.scheduler, self.metrics)
         self.settings = EngineSettings(Wanted(engine, "auto", False), threads=2, max_batch=2, cache=cache)
         self.repository = Repository(self.scheduler, self.settings, on_change)
         self.service = Service(self.repository, self.classifier, Limits(LIMITS, 10**6), self.metrics)
@@ -70,7 +70,7 @@ class Serving:
     async def close(self) -> None:
         self.scheduler.close()
         await self.repository.close()
-        self.decoders.close()
+        self.decoding.close()
 
 
 def numbered(number: int, model: str = "a") -> Ask:

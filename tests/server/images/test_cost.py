@@ -93,7 +93,9 @@ def test_what_is_refused_costs_nothing_and_what_cannot_be_read_may_cost_anything
     ("format", "options", "certain"),
     [
         ("JPEG", {}, True),
-        ("JPEG", {"progressive": True}, False),
+        ("JPEG", {"progressive": True}, True),  # its scans are counted
+        ("WEBP", {}, True),
+        ("GIF", {}, False),
         ("PNG", {}, True),
         ("BMP", {}, True),
         ("TIFF", {}, False),

@@ -16,7 +16,7 @@ from vitscope.server.images.geometry import Geometry
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import Prepared, prepare_encoded
 from vitscope.server.maps.map import Map
-from vitscope.server.maps.render import Rendered, render
+from vitscope.server.maps.render import Canvas, Rendered, render
 from vitscope.server.maps.rendering import RenderingSpec
 
 CELLS = RenderingSpec(color_map="grey", opacity=1.0, upsampling="nearest")
@@ -186,3 +186,12 @@ def test_jpeg_shows_the_same_picture_in_fewer_bytes() -> None:
 def test_an_overlay_without_a_photo_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="photo"):
         render(one_hot(0, 0), RenderingSpec(), _prepared((224, 224), VIT).geometry, None)
+
+
+def test_maps_on_one_canvas_look_as_on_canvases_of_their_own() -> None:
+    prepared = _prepared((333, 251), DINOV2)
+    canvas = Canvas(CELLS, prepared.geometry, prepared.photo)
+    for cell in ((0, 0), (4, 9), (13, 13)):
+        alone = render(one_hot(*cell), CELLS, prepared.geometry, prepared.photo)
+        assert canvas.draw(one_hot(*cell)) == alone
+    assert canvas.size == (333, 251)

@@ -18,6 +18,7 @@ from tests.server.models.bundles import write_bundle
 from tests.server.models.waiting import until
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
+from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.query import Query
 from vitscope.server.engines import choose, cuda
 from vitscope.server.engines.contract import Identity
@@ -38,7 +39,6 @@ from vitscope.server.models.status import State
 from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.callers import Caller
-from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.scheduler import Scheduler
 from vitscope.server.scheduling.timeline import Timeline
 
@@ -89,10 +89,10 @@ class Pipeline:
 
     def __init__(self, path: Path, cache: Path) -> None:
         self.scheduler = Scheduler(hand_over=partial(call_soon, asyncio.get_running_loop()))
-        self.decoders = DecodePool(1)
+        self.decoding = Decoding(1)
         self.metrics = Metrics()
-        admission = Admission(self.scheduler, self.decoders, 1000, 10**8, 60)
-        self.classifier = Classifier(admission, self.decoders, self.scheduler, self.metrics)
+        admission = Admission(self.scheduler, self.decoding.threads, 1000, 10**8, 60)
+        self.classifier = Classifier(admission, self.decoding, self.scheduler, self.metrics)
         settings = EngineSettings(choose.Wanted("auto", "auto", False), threads=2, max_batch=2, cache=cache)
         self.changes: list[tuple[State, str]] = []
         self.model = ServedModel(path, self.scheduler, settings, lambda m: self.changes.append((m.state, m.detail)))
@@ -119,7 +119,7 @@ class Pipeline:
 
     def close(self) -> None:
         self.scheduler.close()
-        self.decoders.close()
+        self.decoding.close()
 
 
 @pytest.fixture
