@@ -24,6 +24,8 @@ from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
 """An image: the bytes of an image file, the path of one, a Pillow image, or RGB pixels uint8 [height, width, 3]."""
 
+_MODELS_OWN = maps_pb2.MAP_METHOD_UNSPECIFIED
+
 # Leaves room in the message for everything that is not the image.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
@@ -59,8 +61,8 @@ class Options(TypedDict, total=False):
     min_probability: float
     """Omits classes with a lower probability; 0, the default, to 1."""
     method: str
-    """Explanation method of the maps, one of the model's `methods`, of which the first is the default: "attention", where
-    the model has it. "cam" and others without `attention` ask for their default maps."""
+    """Explanation method of the maps, one of the model's `methods`, of which the first is the default: "attention",
+    where the model has it. "cam" and others without `attention` ask for their default maps."""
     attention: Literal["last", "all"] | Sequence[int] | None
     """Layers whose attention maps are returned, from 0 or, negative, from the last (-1). Layers other than the last
     need a second, slower graph. None, the default, returns no maps."""
@@ -166,7 +168,7 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
     message = maps_pb2.MapOptions(
-        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method) if method else None,
+        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method) if method else _MODELS_OWN,
         dtype=enum_value(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
     )
     match attention:

@@ -77,8 +77,11 @@ def description(model: Model) -> RenderableType:
             f"{tokens.grid_rows} × {tokens.grid_cols} patches of {tokens.patch_width} × {tokens.patch_height} px, "
             f"{tokens.cls_tokens} class, {tokens.distillation_tokens} distillation, {tokens.register_tokens} register; "
             f"head reads {tokens.pooling}; "
-            + (f"attention maps are of {tokens.attention_from.replace('_', ' ')}" if tokens.attention_from else
-               "no attention maps, since it attends within windows"),
+            + (
+                f"attention maps are of {tokens.attention_from.replace('_', ' ')}"
+                if tokens.attention_from
+                else "no attention maps, since it attends within windows"
+            ),
         ),
         ("maps", ", ".join(model.methods) or "exported without"),
         ("source", f"{source.source} (weights {source.weights_sha256[:12]})"),

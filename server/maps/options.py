@@ -15,7 +15,8 @@ Chosen = Sequence[int] | Literal["all"]
 class MapOptions:
     """Which maps to make, and in what form.
 
-    method: a name in the registry (maps/methods), or empty for the first one that the model has. layers: from 0; negative ones count from the last. heads: from 0.
+    method: a name in the registry (maps/methods), or empty for the first one that the model has. layers: from 0;
+    negative ones count from the last. heads: from 0.
     dtype: of the values in the reply. rendering: how to draw a picture of each map; None for no pictures.
     """
 
