@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import TokenGeometry
+from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import norm_then_mean
@@ -125,17 +126,8 @@ class Swin(Family):
         return self.last(model)
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
-        projection, norm, head, table = (
-            self.projection(model), self.pooling_norm(model), model.classifier, self.table(model)
-        )  # fmt: skip
-        tensors = {
-            "patch_kernel": projection.weight, "patch_bias": projection.bias,
-            "norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps),
-            "head_weight": head.weight, "head_bias": head.bias,
-        }  # fmt: skip
-        if table is not None:
-            tensors["position_embeddings"] = table[0]
-        return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+        heads = {"head": model.classifier}
+        return arrays_of(self.projection(model), self.pooling_norm(model), self.table(model), heads)
 
 
 class _Once:

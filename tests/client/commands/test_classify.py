@@ -116,6 +116,7 @@ def test_a_host_that_does_not_answer_fails_at_the_timeout(photos: Path, count: i
     [
         (["--layer", "1"], "add --attention OUT, or --json --maps"),
         (["--head", "1"], "add --attention OUT, or --json --maps"),
+        (["--method", "cam"], "add --attention OUT, or --json --maps"),
         (["--maps"], "add --json"),
         (["--colormap", "jet", "--attention", "x"], "invalid choice: 'jet'"),
         (["--top", "0"], "--top: '0'; accepted: a whole number from 1 to 4294967295"),

@@ -33,8 +33,8 @@ GEOMETRY: dict[str, tuple[int, int, str, str | None]] = {
     "swinv2": (0, 4, "mean", None),
     "hiera": (0, 4, "mean", None),
 }
-# Attention that OpenVINO runs as one kernel. It does not fuse some forms of window attention.
-NOT_FUSED = {"swin", "swinv2", "hiera"}
+# OpenVINO does not fuse attention that normalises queries and keys, or pools queries.
+NOT_FUSED = {"swinv2", "hiera"}
 # Forms whose graphs differ most from those of their family; test_forms.py has the others, in PyTorch.
 ALL = {**MAKERS, **{name: FORMS[name] for name in ("beit shared", "swin padded")}}
 
