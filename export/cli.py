@@ -85,8 +85,8 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope export",
-        description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2, BEiT, CLIP, SigLIP, Swin, Hiera and others, "
-        "listed in docs/models.md; Hugging Face format) into a bundle that `vitscope serve` takes, and certify every "
+        description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2, BEiT, CLIP, SigLIP, Swin, Hiera and "
+        "others of docs/models.md; Hugging Face format) into a bundle that `vitscope serve` takes, and certify every "
         "engine and precision against the checkpoint on real images.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder of the checkpoint, or its id on the hub")
