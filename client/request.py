@@ -24,6 +24,8 @@ from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
 """An image: the bytes of an image file, the path of one, a Pillow image, or RGB pixels uint8 [height, width, 3]."""
 
+_MODELS_OWN = maps_pb2.MAP_METHOD_UNSPECIFIED
+
 # Leaves room in the message for everything that is not the image.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
@@ -192,9 +194,7 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
     message = maps_pb2.MapOptions(
-        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method)
-        if method
-        else maps_pb2.MAP_METHOD_UNSPECIFIED,
+        method=enum_value(maps_pb2.MapMethod, "MAP_METHOD", "method", method) if method else _MODELS_OWN,
         dtype=enum_value(maps_pb2.DataType, "DATA_TYPE", "dtype", options.get("dtype", "float32")),
     )
     match attention:

@@ -92,8 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope export",
         formatter_class=Help,
-        description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2; Hugging Face format) into a bundle that "
-        "`vitscope serve` takes, and certify every engine and precision against the checkpoint on real images.",
+        description="Turn a fine-tuned Vision Transformer (ViT, DeiT, DINOv2, BEiT, CLIP, SigLIP, Swin, Hiera and "
+        "others of docs/models.md; Hugging Face format, timm, torchvision) into a bundle that `vitscope serve` takes, "
+        "and certify every engine and precision against the checkpoint on real images.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder of the checkpoint, or its id on the hub")
     parser.add_argument("--name", required=True, help="name of the model in the service")

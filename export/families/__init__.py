@@ -17,6 +17,12 @@ FAMILIES: dict[str, Family] = {
     **timm_vit.FAMILIES,
 }  # fmt: skip
 
+# Architectures whose name promises more than is there.
+_WHY_NOT = {
+    "Siglip2ForImageClassification": ", which takes images of any shape (NaFlex); accepted: SigLIP 2 of a fixed "
+    "resolution, which is a SiglipForImageClassification",
+}
+
 
 def family_of(config: Any) -> Family:
     """Return the family of a checkpoint, given its config.
@@ -27,8 +33,8 @@ def family_of(config: Any) -> Family:
     family = FAMILIES.get(found)
     if family is None:
         raise ExportError(
-            f"CHECKPOINT: its config.json names the architecture {found}; supported are fine-tuned classifiers of "
-            + ", ".join(f"{f.title} ({name})" for name, f in FAMILIES.items())
+            f"CHECKPOINT: its config.json names the architecture {found}{_WHY_NOT.get(found, '')}; supported are "
+            f"fine-tuned classifiers of {', '.join(family.title for family in FAMILIES.values())}"
         )
     if config.num_labels < 1:
         raise ExportError("CHECKPOINT: config.json has no labels (num_labels is 0); a classifier needs at least 1")

@@ -27,8 +27,9 @@ class Clip(Plain):
 
     def set_table(self, model: Any, table: torch.nn.Parameter, size: Size) -> None:
         embeddings = self.embeddings(model)
-        positions = torch.nn.Embedding(table.shape[1], table.shape[2], _weight=table[0])
-        embeddings.position_embedding = positions.requires_grad_(False)
+        positions = torch.nn.Embedding(*table.shape[1:]).requires_grad_(False)
+        positions.weight.data = table[0].data
+        embeddings.position_embedding = positions
         # The plain path checks the size, and looks the table up with the old numbers.
         embeddings.interpolate_pos_encoding = lambda *_: positions.weight[None]
         forward = type(embeddings).forward

@@ -24,12 +24,18 @@ class Hiera(Swin):
             return ""
         unit = Size(*(stride * side for stride, side in zip(config.patch_stride, config.masked_unit_size, strict=True)))
         if size.height % unit.height or size.width % unit.width:
-            return f"{self.title}'s mask units cover {unit}; accepted: multiples of {unit}"
+            return f"{self.title}'s mask units cover {unit}; accepted: multiples of it"
         if native.height != native.width:
             return f"{self.title} interpolates square position tables only; accepted: {native}"
         return ""
 
-    def run_once(self, model: Any, size: Size) -> None:
+    def table_at(self, model: Any, size: Size, tokens: torch.Tensor) -> torch.Tensor:
+        embeddings = self.embeddings(model)
+        own = embeddings.position_embeddings
+        table: torch.Tensor = embeddings.interpolate_pos_encoding(tokens, own, size.height, size.width)
+        return table
+
+    def freeze_blocks(self, model: Any, size: Size) -> None:
         """Set the order of tokens of each stage, which the encoder has for the checkpoint's own size."""
         config, encoder = model.config, model.hiera.encoder
         grid = [side // stride for side, stride in zip((size.height, size.width), config.patch_stride, strict=True)]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import Pooling, TokenGeometry
+from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface, watch_modules
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import norm_then_mean
@@ -153,23 +154,12 @@ class Plain(Family):
         return replace_interface(model, attend)
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
-        projection, norm, table = self.projection(model), self.pooling_norm(model), self.table(model)
-        bias = projection.bias
-        tensors = {
-            "patch_kernel": projection.weight,
-            "patch_bias": torch.zeros(len(projection.weight)) if bias is None else bias,
-        }
+        more, embeddings = {}, self.embeddings(model)
         if self.cls_tokens:
-            tensors["cls_token"] = self.class_token(model)
-        if table is not None:
-            tensors["position_embeddings"] = table[0]
+            more["cls_token"] = self.class_token(model)
         if self.distillation_tokens:
-            tensors["distillation_token"] = self.embeddings(model).distillation_token[0, 0]
+            more["distillation_token"] = embeddings.distillation_token[0, 0]
         if self.registers(model):
-            tensors["register_tokens"] = self.embeddings(model).register_tokens[0]
-        for prefix, attribute in self.heads.items():
-            head = getattr(model, attribute)
-            tensors[f"{prefix}_weight"], tensors[f"{prefix}_bias"] = head.weight, head.bias
-        if isinstance(norm, torch.nn.LayerNorm):
-            tensors |= {"norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps)}
-        return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+            more["register_tokens"] = embeddings.register_tokens[0]
+        heads = {prefix: getattr(model, attribute) for prefix, attribute in self.heads.items()}
+        return arrays_of(self.projection(model), self.pooling_norm(model), self.table(model), heads, **more)

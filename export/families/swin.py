@@ -1,4 +1,4 @@
-"""Swin: attention within shifted windows, and blocks that merge patches. So no map of attention; exact class maps."""
+"""Swin: attention within shifted windows, and blocks that merge patches. No map of attention, but exact class maps."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import TokenGeometry
+from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import norm_then_mean
@@ -54,9 +55,7 @@ class Swin(Family):
     def resizes(self, model: Any, size: Size) -> str:
         patch, native = self.patch_size(model), self.native_size(model)
         if size.height % patch.height or size.width % patch.width:
-            return (
-                f"{self.title} merges patches into cells of {patch}, and pads the rest; accepted: multiples of {patch}"
-            )
+            return f"{self.title} merges patches into cells of {patch}, and pads the rest; accepted: multiples of it"
         if size == native:
             return ""
         if self.table(model) is not None and native.height != native.width:
@@ -77,17 +76,20 @@ class Swin(Family):
 
     @torch.no_grad()
     def freeze(self, model: Any, size: Size) -> None:
-        embeddings, config = self.embeddings(model), model.config
-        (height, width), table = self.projection(model).stride, self.table(model)
-        if table is not None and self.options(model, size):
-            empty = torch.empty(1, (size.height // height) * (size.width // width), config.embed_dim)
-            frozen = embeddings.interpolate_pos_encoding(empty, size.height, size.width).clone()
-            embeddings.position_embeddings = torch.nn.Parameter(frozen, requires_grad=False)
-        # One pass, so that every block has the windows of this size, and its mask as a constant.
-        self.run_once(model, size)
+        if self.options(model, size):
+            height, width = self.projection(model).stride
+            empty = torch.empty(1, (size.height // height) * (size.width // width), model.config.embed_dim)
+            table = torch.nn.Parameter(self.table_at(model, size, empty).clone(), requires_grad=False)
+            self.embeddings(model).position_embeddings = table
+        self.freeze_blocks(model, size)
 
-    def run_once(self, model: Any, size: Size) -> None:
-        """Run the frozen model on nothing, and keep the masks that its blocks compute from the size alone."""
+    def table_at(self, model: Any, size: Size, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the position table at this input size, as the model interpolates it. tokens: of the right shape."""
+        table: torch.Tensor = self.embeddings(model).interpolate_pos_encoding(tokens, size.height, size.width)
+        return table
+
+    def freeze_blocks(self, model: Any, size: Size) -> None:
+        """Keep the masks that blocks compute from the size alone, in a pass over an empty image."""
         blocks = [block for stage in getattr(model, self.body).encoder.layers for block in stage.blocks]
         for block in blocks:
             block.get_attn_mask = _Once(block.get_attn_mask)
@@ -124,17 +126,8 @@ class Swin(Family):
         return self.last(model)
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
-        projection, norm, head, table = (
-            self.projection(model), self.pooling_norm(model), model.classifier, self.table(model)
-        )  # fmt: skip
-        tensors = {
-            "patch_kernel": projection.weight, "patch_bias": projection.bias,
-            "norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps),
-            "head_weight": head.weight, "head_bias": head.bias,
-        }  # fmt: skip
-        if table is not None:
-            tensors["position_embeddings"] = table[0]
-        return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+        heads = {"head": model.classifier}
+        return arrays_of(self.projection(model), self.pooling_norm(model), self.table(model), heads)
 
 
 class _Once:

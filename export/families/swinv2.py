@@ -15,12 +15,9 @@ class SwinV2(Swin):
 
     def refuses(self, config: Any) -> str:
         # Their table has a row for a class token that does not exist, and no input fits it.
-        absolute = config.use_absolute_embeddings
-        return (
-            "use_absolute_embeddings is true, which transformers cannot run for SwinV2; accepted: false"
-            if absolute
-            else ""
-        )
+        if config.use_absolute_embeddings:
+            return "use_absolute_embeddings is true, which transformers cannot run for SwinV2; accepted: false"
+        return ""
 
     def windows_fit(self, model: Any, size: Size) -> str:
         return ""

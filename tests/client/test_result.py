@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests.client.servicer import COLS, HEADS, LABELS, LAYERS, ROWS, answer, map_of
 from vitscope.client.request import RenderingOptions, classify_request
-from vitscope.client.result import Result, map_values
+from vitscope.client.result import AttentionMap, Result, map_values
 from vitscope.v1 import maps_pb2
 
 PIXELS = np.zeros((48, 64, 3), np.uint8)
@@ -81,3 +81,13 @@ def test_the_rest_of_a_response() -> None:
     assert list(result.timing.stages) == ["receive", "decode", "queue", "batch", "infer", "maps"]
     assert (result.timing.total, result.timing.stages["infer"]) == (0.0123, 0.0098)
     assert (result.timing.batch_size, result.timing.engine) == (4, "openvino/bf16")
+
+
+def test_a_map_about_a_class_says_which_and_what_is_left() -> None:
+    about = maps_pb2.ClassShares(index=3, rest=0.25)
+    values = np.ones((2, 2), "<f4").tobytes()
+    message = maps_pb2.Map(method=maps_pb2.MAP_METHOD_CAM, head=-1, rows=2, cols=2, values=values, about=about)
+    one = AttentionMap.of(message)
+    assert (one.method, one.head, one.class_index, one.rest) == ("cam", None, 3, 0.25)
+    attention = AttentionMap.of(maps_pb2.Map(method=maps_pb2.MAP_METHOD_ATTENTION, rows=2, cols=2, values=values))
+    assert (attention.method, attention.class_index, attention.rest) == ("attention", None, None)

@@ -163,6 +163,7 @@ def test_a_host_that_does_not_answer_fails_at_the_timeout(photos: Path, count: i
     [
         (["--layer", "1"], "add --attention OUT, or --json --maps"),
         (["--head", "1"], "add --attention OUT, or --json --maps"),
+        (["--method", "cam"], "add --attention OUT, or --json --maps"),
         (["--maps"], "add --json"),
         (["--size", "512", "--kind", "heat_map"], "--kind and --size say how pictures are drawn; add --attention OUT"),
         (["--method", "attention"], "--method says which maps to return; add --attention OUT"),

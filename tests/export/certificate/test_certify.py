@@ -13,7 +13,7 @@ from vitscope.export.certificate.images import find_images
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import METHODS
+from vitscope.export.methods import Attention
 from vitscope.export.progress import Silent
 
 Damage = Callable[[dict[str, np.ndarray]], None]
@@ -23,7 +23,7 @@ Damage = Callable[[dict[str, np.ndarray]], None]
 def reference(checkpoints: dict[str, Path], photos: Path) -> Reference:
     checkpoint = load_checkpoint(str(checkpoints["vit"]))
     files = find_images(photos, photos).files
-    return run_reference(checkpoint, checkpoint.processor, files, METHODS, Silent())
+    return run_reference(checkpoint, checkpoint.processor, files, [Attention()], Silent())
 
 
 @pytest.fixture

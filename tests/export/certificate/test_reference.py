@@ -17,6 +17,7 @@ def test_rows_are_those_of_output_attentions(checkpoints: dict[str, Path], photo
     attention = Attention()
     checkpoint, files = load_checkpoint(str(checkpoints["deit"])), find_images(photos, photos).files
     found = run_reference(checkpoint, checkpoint.processor, files, [attention], Silent())
+    checkpoint.model.set_attn_implementation("eager")
     with torch.inference_mode():
         tensors = torch.stack([prepare(checkpoint.processor, read_image(path))[1] for path in files])
         out = checkpoint.model(tensors, output_attentions=True)

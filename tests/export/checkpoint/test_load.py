@@ -65,8 +65,8 @@ def test_a_missing_file_is_explained(copied: Path, missing: str, message: str) -
 
 
 def test_another_architecture_is_refused(copied: Path) -> None:
-    edit(copied / "config.json", architectures=["SwinForImageClassification"], model_type="swin")
-    with pytest.raises(ExportError, match=r"SwinForImageClassification; supported are .*ViTForImageClassification"):
+    edit(copied / "config.json", architectures=["ResNetForImageClassification"], model_type="resnet")
+    with pytest.raises(ExportError, match=r"ResNetForImageClassification; supported are .*ViT.*DINOv2"):
         load_checkpoint(str(copied))
 
 

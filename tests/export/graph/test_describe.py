@@ -9,7 +9,7 @@ from tests.export.checkpoints import MAKERS
 from vitscope.bundle import Bundle
 from vitscope.export.families import Sizes
 from vitscope.export.graph import describe_graphs, softmaxes
-from vitscope.export.methods import METHODS
+from vitscope.export.methods import Attention
 
 SIZES = Sizes(layers=7, heads=2, width=32)
 
@@ -24,12 +24,12 @@ def test_each_graph_computes_only_its_own_side_branches(family: str, bundles: di
 
 def test_description(bundles: dict[str, Bundle]) -> None:
     tokens = bundles["dinov2-with-registers"].manifest.tokens
-    graphs = describe_graphs(SIZES, 5, tokens, METHODS)
+    graphs = describe_graphs(SIZES, 5, tokens, [Attention()])
     assert {n: [o.shape for o in g.outputs] for n, g in graphs.items()} == {
         "classify": [("N", 5), ("N", 2, 9), ("N", 2, 5)],
         "attention": [("N", 5), ("N", 7, 2, 9), ("N", 7, 2, 5)],
     }
-    assert [softmaxes(name, SIZES, tokens, METHODS) for name in ("classify", "attention")] == [7 + 1, 7 + 7]
+    assert [softmaxes(name, SIZES, tokens, [Attention()]) for name in ("classify", "attention")] == [7 + 1, 7 + 7]
     assert softmaxes("classify", SIZES, tokens, []) == 7
 
 

@@ -13,12 +13,12 @@ from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import input_contract, output_size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs
 from vitscope.export.graph.describe import GRAPHS
-from vitscope.export.methods import METHODS, Method
+from vitscope.export.methods import Attention, Method
 
 
-@pytest.mark.parametrize("methods", [(), METHODS], ids=["plain", "with methods"])
+@pytest.mark.parametrize("methods", [[], [Attention()]], ids=["plain", "with methods"])
 def test_the_module_normalises_and_returns_outputs_graph_by_graph(
-    methods: tuple[Method, ...], checkpoints: dict[str, Path]
+    methods: list[Method], checkpoints: dict[str, Path]
 ) -> None:
     checkpoint = load_checkpoint(str(checkpoints["vit"]))
     model, contract = checkpoint.model, input_contract(checkpoint.processor)
@@ -36,7 +36,7 @@ def test_the_module_normalises_and_returns_outputs_graph_by_graph(
 
 
 def test_a_cut_graph_has_only_its_own_outputs_and_leaves_the_model(checkpoints: dict[str, Path]) -> None:
-    model = traced(checkpoints["vit"], METHODS)
+    model = traced(checkpoints["vit"], [Attention()])
     names = [value.name for value in model.graph.outputs]
     parts = cut(model, {name: Graph(file=f"{name}.onnx", outputs=()) for name in GRAPHS})
     for part in parts.values():
