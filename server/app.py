@@ -18,7 +18,15 @@ from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
-from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
+from vitscope.server.api.listeners import (
+    ConnectionLimits,
+    PortTakenError,
+    address,
+    admin_listener,
+    grpc_listener,
+    http_listener,
+)
+from vitscope.server.api.room import Room
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.engines.contract import status_of
 from vitscope.server.host.cpu import plan_threads
@@ -39,6 +47,7 @@ from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.decoders import DecodePool
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.transit import Transit
 from vitscope.server.settings import Settings
 
 log = structlog.get_logger()
@@ -115,7 +124,13 @@ class App:
         async with (
             http_listener(settings.host, settings.http_port, routes) as http_port,
             grpc_listener(
-                settings.host, settings.grpc_port, settings.max_message_mib, services, self.health, self.metrics
+                settings.host,
+                settings.grpc_port,
+                ConnectionLimits(settings.max_message_mib * 2**20, settings.max_connection_seconds),
+                services,
+                self.health,
+                self.metrics,
+                self._room(),
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
@@ -160,7 +175,7 @@ class App:
 
     async def _drain(self, server: aio.Server) -> None:
         """Report not serving, keep answering while load balancers react, then finish the requests in flight."""
-        await self.health.shut_down()
+        self.health.shut_down()
         if any(model.state is State.READY for model in self.repository):
             log.info("draining", seconds=self.settings.drain_seconds, in_flight=self.admission.in_flight)
             await asyncio.sleep(self.settings.drain_seconds)
@@ -173,6 +188,10 @@ class App:
         answered.cancel()
         await server.stop(None)
         await stopping
+
+    def _room(self) -> Room:
+        transit = Transit(self.admission, self.settings.max_receive_seconds, self.settings.max_message_mib * 2**20)
+        return Room(self.admission, transit, self.service)
 
     def _service(self) -> Service:
         classifier = Classifier(

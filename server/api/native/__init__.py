@@ -10,4 +10,4 @@ from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 def grpc_service(service: Service, repository: Repository, stream_window: int) -> GrpcService:
     """Return the transport, for a gRPC listener. stream_window: items of one stream worked on at a time."""
     servicer = ClassifierServicer(service, repository, stream_window)
-    return GrpcService.of(classifier_pb2, "ClassifierService", classifier_pb2_grpc, servicer)
+    return GrpcService.of(classifier_pb2, "ClassifierService", classifier_pb2_grpc, servicer, gated=("Classify",))
