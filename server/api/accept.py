@@ -26,7 +26,7 @@ Gate = Callable[[Any], Status | None]
 """Called with the context of a call that has just arrived. Returns the status to refuse it with, or None."""
 
 # Calls of one method that are asked for at a time. More would only move the queue from gRPC into the event loop.
-_ACCEPTED = 32
+_ACCEPTED = 256
 _NEEDED = (
     *(f"AioServer.{name}" for name in ("_make_request_call_future", "_request_call", "_request_registered_call")),
     *("_ServicerContext", "_send_error_status_from_server", "SendInitialMetadataOperation"),

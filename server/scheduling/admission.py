@@ -25,7 +25,7 @@ _MIN_RETRY = 0.01
 _BULK_SHARE = 0.5
 _RECHECK_SECONDS = 0.1
 # Bytes of a message that gRPC receives before anybody reads it: its window for one call.
-UNREAD = 2**16
+UNREAD = 2**15
 _SMOOTHING = 0.05
 _REFUSING_SECONDS = 1.0
 
@@ -75,6 +75,11 @@ class Admission:
     def refusing(self) -> bool:
         """Whether requests were refused within the last second."""
         return time.monotonic() - self._last_refusal < _REFUSING_SECONDS
+
+    def refuse_again(self, error: Overloaded) -> None:
+        """Count the refusal of a further request for the same reason."""
+        self._refused(error.kind)
+        self._last_refusal = time.monotonic()
 
     def check_reply(self, caller: Caller, size: int) -> None:
         """Check that a reply of `size` bytes may be kept until `caller` reads it. Raises Overloaded."""
@@ -193,7 +198,7 @@ class Admission:
     def _refusal(self, kind: str, reason: str, wait: float, retry_after: float) -> Overloaded:
         self._refused(kind)
         self._last_refusal = time.monotonic()
-        return Overloaded(reason, wait, max(_MIN_RETRY, retry_after))
+        return Overloaded(reason, wait, max(_MIN_RETRY, retry_after), kind)
 
 
 class Place:

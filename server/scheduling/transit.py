@@ -49,7 +49,8 @@ class Transit:
         Raises Overloaded when the bytes of messages that have not arrived are more than the caller's part, and
         DeadlineExpired when this one takes too long.
         """
-        with self._admission.arriving(caller) as arriving:
+        arriving = self._admission.arriving(caller)
+        with arriving:
             reading = _Reading(arriving, caller)
             self._reading[reading] = None
             if self._timer is None:
