@@ -81,6 +81,7 @@ class App:
             settings.max_queue_wait,
             refused=self.metrics.load.refused,
         )
+        self.transit = Transit(self.admission, settings.max_receive_seconds, settings.max_message_mib * 2**20)
         self.metrics.load.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
         self.metrics.load.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
@@ -120,7 +121,7 @@ class App:
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
-        services = [native.grpc_service(self.service, self.repository, settings.stream_window)]
+        services = [native.grpc_service(self.service, self.repository, self.transit, settings.stream_window)]
         async with (
             http_listener(settings.host, settings.http_port, routes) as http_port,
             grpc_listener(
@@ -130,7 +131,7 @@ class App:
                 services,
                 self.health,
                 self.metrics,
-                self._room(),
+                Room(self.admission, self.transit, self.service),
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
@@ -188,10 +189,6 @@ class App:
         answered.cancel()
         await server.stop(None)
         await stopping
-
-    def _room(self) -> Room:
-        transit = Transit(self.admission, self.settings.max_receive_seconds, self.settings.max_message_mib * 2**20)
-        return Room(self.admission, transit, self.service)
 
     def _service(self) -> Service:
         classifier = Classifier(

@@ -10,6 +10,7 @@ version of grpcio, `make_server` returns a plain server: the methods then refuse
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -35,6 +36,7 @@ _NEEDED = (
 
 def make_server(options: Sequence[tuple[str, int]], gates: Mapping[str, Gate]) -> aio.Server:
     """Return a server that is not started. gates: by path of the method ("/service/method")."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_worth_logging)
     server = aio.server(options=options)
     if gates and has_what_gates_need():
         gated = _gated_server()(server._loop, None, (), (), [*options], None)  # type: ignore[attr-defined]
@@ -43,6 +45,11 @@ def make_server(options: Sequence[tuple[str, int]], gates: Mapping[str, Gate]) -
         gated.add_registered_method_handlers(dict.fromkeys(gates))
         server._server = gated  # type: ignore[attr-defined]
     return server
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Leave out what grpc.aio logs as an error when a caller has left before its reply was sent."""
+    return not (record.exc_info and isinstance(record.exc_info[1], aio.InternalError))
 
 
 def has_what_gates_need() -> bool:

@@ -150,7 +150,7 @@ def _server(
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ("grpc.max_concurrent_streams", _CALLS),
-            # A call that nobody has accepted for so long (in seconds) is cancelled: those behind it can still be answered.
+            # Seconds after which a call that nobody has accepted is cancelled, so that those behind it are not late too.
             ("grpc.server_max_unrequested_time_in_server", 1),
             # Without a margin between the two, below which gRPC refuses some calls and lets others pass.
             ("grpc.max_metadata_size", _HEADERS),

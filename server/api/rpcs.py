@@ -177,4 +177,7 @@ async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: D
     elif isinstance(error, Exception):
         status = status_of(error)
         rpcs.finish(began, status.code.name)
-        await context.abort(status.code, status.message, status.trailers)
+        try:
+            await context.abort(status.code, status.message, status.trailers)
+        except aio.InternalError:  # the call has ended meanwhile, and nobody waits for its status
+            raise asyncio.CancelledError from None

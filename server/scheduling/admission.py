@@ -236,8 +236,7 @@ class Arriving(Place):
         self._admission.count_arriving(self._caller, -1)
         super().__exit__(kind, error, trace)
 
-    def charge(self, size: int) -> bool:
-        """Count `size` bytes instead. Return whether its caller may hold as many."""
+    def charge(self, size: int) -> None:
+        """Count `size` bytes instead."""
         self._admission.count(self._caller, 0, size - self._size)
         self._size = size
-        return self._admission.within_share(self._caller)

@@ -70,6 +70,10 @@ class Transit:
         Raises Overloaded when the caller has not read as many replies as make up its part of the bytes in flight.
         """
         self._admission.check_reply(caller, 2 * size)
+        return self.hold_item(caller, size)
+
+    def hold_item(self, caller: Caller, size: int) -> Callable[[], None]:
+        """Count a reply within a stream, as `hold_reply` does. A stream is not refused: its next items wait."""
         self._admission.count(caller, 0, 2 * size)
         return lambda: self._admission.count(caller, 0, -2 * size)
 
@@ -88,18 +92,24 @@ class Transit:
         self._timer = loop.call_later(_CHECK_EVERY, self._check) if self._reading else None
 
     def _charge(self, late: "list[_Reading]") -> None:
-        """Share the growth of memory among the late messages; end the newest ones of callers who hold too much."""
+        """Share the growth of memory among the late messages. End the newest of who holds most, if that is too much."""
         each = max(UNREAD, min((self._memory() - self._before) // len(late), self._max_bytes))
+        of_callers: dict[Caller, list[_Reading]] = {}
         for reading in late:
             reading.arriving.charge(each)
-        excess = []
-        for reading in reversed(late):
-            if not self._admission.within_share(reading.caller):
-                reading.arriving.charge(0)
-                excess.append(reading)
-        for reading in excess:
+            of_callers.setdefault(reading.caller, []).append(reading)
+        ended = False
+        while of_callers:
+            greediest = max(of_callers, key=lambda caller: caller.held_bytes)
+            if self._admission.within_share(greediest):
+                break
+            reading = of_callers[greediest].pop()
+            if not of_callers[greediest]:
+                del of_callers[greediest]
+            reading.arriving.charge(0)
             reading.end(self._admission.no_room_to_wait())
-        if excess:
+            ended = True
+        if ended:
             self._freeing = asyncio.get_running_loop().run_in_executor(None, self._free)
 
     def _free(self) -> None:
