@@ -44,9 +44,8 @@ class Connection:
             ":method": "POST", ":scheme": "http", ":path": path, ":authority": "test", "te": "trailers",
             "content-type": "application/grpc",
         }  # fmt: skip
-        block = b"".join(
-            b"\0" + bytes([len(k)]) + k.encode() + bytes([len(v)]) + v.encode() for k, v in headers.items()
-        )
+        pairs = ((name.encode(), value.encode()) for name, value in headers.items())
+        block = b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in pairs)
         self._socket.sendall(
             frame(_HEADERS, _END_HEADERS, stream, block) + frame(_DATA, _END_STREAM if end else 0, stream, data)
         )

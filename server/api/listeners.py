@@ -150,7 +150,9 @@ def _server(
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ("grpc.max_concurrent_streams", _CALLS),
-            # Seconds after which a call that nobody has accepted is cancelled, so that those behind it are not late too.
+            # Else gRPC counts calls that have ended until it has freed them, and resets others instead.
+            ("grpc.http.overload_protection", 0),
+            # Seconds after which a call that nobody has accepted is cancelled, lest all behind it be late too.
             ("grpc.server_max_unrequested_time_in_server", 1),
             # Without a margin between the two, below which gRPC refuses some calls and lets others pass.
             ("grpc.max_metadata_size", _HEADERS),
