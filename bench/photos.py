@@ -32,7 +32,7 @@ def large_jpegs() -> tuple[bytes, ...]:
     made = []
     for name in _PHOTOS[:4]:
         image = Image.fromarray(getattr(skimage.data, name)()).resize((3000, 2000), Image.Resampling.BICUBIC)
-        pixels = np.asarray(image).astype(np.int16) + noise.integers(-6, 7, (2000, 3000, 3))
+        pixels = np.asarray(image).astype(np.int16) + noise.integers(-12, 13, (2000, 3000, 3))
         made.append(to_jpeg(Image.fromarray(pixels.clip(0, 255).astype(np.uint8))))
     return tuple(made)
 

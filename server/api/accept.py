@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 from grpc import aio
-from grpc._cython import cygrpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from vitscope.server.api.status import Status
 
@@ -69,14 +69,14 @@ def has_what_gates_need() -> bool:
 def _gated_server() -> Any:
     """Return the class. It is made only where the class that it extends is known to fit."""
 
-    class GatedServer(cygrpc.AioServer):  # type: ignore[misc, name-defined]
+    class GatedServer(cygrpc.AioServer):  # type: ignore[misc]
         """The server inside an `aio.Server`, with gates before its loop."""
 
         gates: Mapping[bytes, Gate]
 
         def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[Any]:
             """Return the next call that passes. grpc.aio's loop asks for one after the other."""
-            queues = self.__dict__.setdefault("queues", {})
+            queues: dict[bytes | None, _Accepted] = self.__dict__.setdefault("queues", {})
             queue = queues.get(method)
             if queue is None:
                 queue = queues[method] = _Accepted()
@@ -138,12 +138,12 @@ async def _accept(request: Callable[[], Any], gate: Gate | None, accepted: _Acce
             accepted.put(call)
         else:
             try:
-                await cygrpc._send_error_status_from_server(  # type: ignore[attr-defined]
+                await cygrpc._send_error_status_from_server(
                     call,
                     status.code.value[0],
                     status.message,
                     status.trailers,
-                    cygrpc.SendInitialMetadataOperation((), 0),  # type: ignore[attr-defined]
+                    cygrpc.SendInitialMetadataOperation((), 0),
                     loop,
                 )
             except Exception:  # its caller has left
@@ -154,7 +154,7 @@ async def _accept(request: Callable[[], Any], gate: Gate | None, accepted: _Acce
 def _ask(gate: Gate, call: Any, loop: asyncio.AbstractEventLoop) -> Status | None:
     """Return the refusal of the gate. Its failure lets the call pass: the method decides again."""
     try:
-        return gate(cygrpc._ServicerContext(call, None, None, loop))  # type: ignore[attr-defined]
+        return gate(cygrpc._ServicerContext(call, None, None, loop))
     except Exception as error:
         log.error("a gate failed", exc_info=error)
         return None

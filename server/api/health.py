@@ -13,11 +13,17 @@ from vitscope.server.errors import ModelNotFound
 from vitscope.server.models.repository import Repository
 from vitscope.server.models.status import State
 
-_Response = health_pb2.HealthCheckResponse
-_STATUS = {True: _Response.SERVING, False: _Response.NOT_SERVING, None: _Response.SERVICE_UNKNOWN}
+_STATUS = {
+    up: health_pb2.HealthCheckResponse(status=status)
+    for up, status in (
+        (True, health_pb2.HealthCheckResponse.SERVING),
+        (False, health_pb2.HealthCheckResponse.NOT_SERVING),
+        (None, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN),
+    )
+}
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """Health of the server and of each model. `ready` is what "" reports.
 
     Each watcher reads the newest status by itself, so that one who reads nothing holds up nobody.
@@ -52,26 +58,28 @@ class Health(health_pb2_grpc.HealthServicer):
         self._report(dict.fromkeys(self._up, False))
         self._shut_down = True
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> _Response:  # noqa: N802
+    async def Check(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:
         if request.service not in self._up:
             raise ModelNotFound(f"service: {request.service!r} is not known; Health/List has those that are")
-        return _Response(status=_STATUS[self._up[request.service]])
+        return _STATUS[self._up[request.service]]
 
     async def List(  # noqa: N802
         self, request: health_pb2.HealthListRequest, context: Any
     ) -> health_pb2.HealthListResponse:
-        statuses = {service: _Response(status=_STATUS[up]) for service, up in self._up.items()}
+        statuses = {service: _STATUS[up] for service, up in self._up.items()}
         return health_pb2.HealthListResponse(statuses=statuses)
 
     async def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: Any
-    ) -> AsyncIterator[_Response]:
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         told: list[bool | None] = []
         while True:
             changed, up = self._changed, self._up.get(request.service)
             if told != [up]:
                 told = [up]
-                yield _Response(status=_STATUS[up])
+                yield _STATUS[up]
             else:
                 await changed.wait()
 

@@ -35,7 +35,7 @@ def reader(handler: Any) -> Any:
 async def receive(context: Any) -> Any:
     """Return the message of a call that has one. Raises InvalidRequest."""
     message = await context.read()
-    if message is aio.EOF:
+    if message is aio.EOF:  # type: ignore[attr-defined]
         await asyncio.sleep(_LEAVING)
         raise InvalidRequest("request", "no message", "the message of this method")
     return _readable(message)
