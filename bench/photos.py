@@ -26,6 +26,17 @@ def photo_jpegs() -> tuple[bytes, ...]:
     return tuple(to_jpeg(image) for image in upright + [_mirrored(image) for image in upright])
 
 
+def large_jpegs() -> tuple[bytes, ...]:
+    """Return JPEGs of 3000 x 2000 pixels, about 1.5 MB each: photos with the noise of a sensor."""
+    noise = np.random.default_rng(0)
+    made = []
+    for name in _PHOTOS[:4]:
+        image = Image.fromarray(getattr(skimage.data, name)()).resize((3000, 2000), Image.Resampling.BICUBIC)
+        pixels = np.asarray(image).astype(np.int16) + noise.integers(-12, 13, (2000, 3000, 3))
+        made.append(to_jpeg(Image.fromarray(pixels.clip(0, 255).astype(np.uint8))))
+    return tuple(made)
+
+
 def sample_jpegs(folder: Path) -> tuple[bytes, ...]:
     """Return every PNG of a folder as a JPEG of its own size."""
     return tuple(to_jpeg(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.png")))

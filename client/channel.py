@@ -91,9 +91,9 @@ def route_of(server: str) -> str:
 def target_of(server: str) -> str:
     """Return the gRPC target for "host", "host:port" or "a:1,b:2"; return a target ("dns:///name:8500") unchanged.
 
-    Calls go round-robin to all addresses of a single name, which gRPC resolves again when a connection ends. The names
-    of a list are resolved once, here, because gRPC accepts only addresses in a list. The default port is 8500.
-    Raises InvalidRequest.
+    gRPC resolves a single name whenever a connection ends, which servers see to every minute or so, and sends calls
+    round-robin to all its addresses. The names of a list are resolved once, here, because gRPC accepts only addresses
+    in a list. The default port is 8500. Raises InvalidRequest.
     """
     if server.startswith(_SCHEMES):
         return server

@@ -19,7 +19,15 @@ from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
-from vitscope.server.api.listeners import PortTakenError, address, admin_listener, grpc_listener, http_listener
+from vitscope.server.api.listeners import (
+    ConnectionLimits,
+    PortTakenError,
+    address,
+    admin_listener,
+    grpc_listener,
+    http_listener,
+)
+from vitscope.server.api.room import Room
 from vitscope.server.decoding.job import Budget
 from vitscope.server.engines.choose import Wanted
 from vitscope.server.engines.contract import status_of
@@ -41,6 +49,7 @@ from vitscope.server.models.watch import Watcher
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.transit import Transit
 from vitscope.server.settings import Settings
 
 log = structlog.get_logger()
@@ -76,6 +85,7 @@ class App:
             settings.max_queue_wait,
             refused=self.metrics.load.refused,
         )
+        self.transit = Transit(self.admission, settings.max_receive_seconds, settings.max_message_mib * 2**20)
         self.metrics.load.watch(lambda: self.admission.in_flight, self.scheduler.queue_depth, self.scheduler.backlog)
         self.metrics.load.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
@@ -117,11 +127,17 @@ class App:
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
-        services = [native.grpc_service(self.service, self.repository, settings.stream_window)]
+        services = [native.grpc_service(self.service, self.repository, self.transit, settings.stream_window)]
         async with (
             http_listener(settings.host, settings.http_port, routes) as http_port,
             grpc_listener(
-                settings.host, settings.grpc_port, settings.max_message_mib, services, self.health, self.metrics
+                settings.host,
+                settings.grpc_port,
+                ConnectionLimits(settings.max_message_mib * 2**20, settings.max_connection_seconds),
+                services,
+                self.health,
+                self.metrics,
+                Room(self.admission, self.transit, self.service),
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
@@ -166,7 +182,7 @@ class App:
 
     async def _drain(self, server: aio.Server) -> None:
         """Report not serving, keep answering while load balancers react, then finish the requests in flight."""
-        await self.health.shut_down()
+        self.health.shut_down()
         if any(model.state is State.READY for model in self.repository):
             log.info("draining", seconds=self.settings.drain_seconds, in_flight=self.admission.in_flight)
             await asyncio.sleep(self.settings.drain_seconds)

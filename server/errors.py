@@ -64,16 +64,18 @@ class LoadFailed(ServerError):
 
 
 class Overloaded(ServerError):
-    """The predicted wait is longer than the caller's deadline or the server's limit. Times are in seconds."""
+    """The predicted wait is longer than the caller's deadline or the server's limit. Times are in seconds.
+
+    kind: which bound it was: "in_flight", "bytes", "queue_wait" or "deadline".
+    """
 
     outcome = Outcome.REFUSED
 
-    def __init__(self, reason: str, estimated_wait: float, retry_after: float) -> None:
+    def __init__(self, reason: str, estimated_wait: float, retry_after: float, kind: str = "queue_wait") -> None:
         super().__init__(
             f"{reason}; estimated wait {estimated_wait * 1000:.0f} ms, retry after {retry_after * 1000:.0f} ms"
         )
-        self.estimated_wait = estimated_wait
-        self.retry_after = retry_after
+        self.estimated_wait, self.retry_after, self.kind = estimated_wait, retry_after, kind
 
 
 class ComputeFailed(ServerError):

@@ -131,6 +131,16 @@ class Settings(BaseSettings):
         1024, ge=1, description="requests admitted and not yet answered; a caller may have as many as are left free"
     )
     max_in_flight_mib: int = Field(512, ge=1, description="bytes of their messages; more are refused")
+    max_receive_seconds: float = Field(
+        30, gt=0, le=3600, description="a call whose message takes longer to arrive is ended"
+    )
+    max_connection_seconds: float = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="ask clients so often, give or take a tenth, to connect anew, which is how they find servers that "
+        "were added; open calls go on. 0 never does",
+    )
     stream_window: int = Field(32, ge=1, le=4096, description="items of one ClassifyStream worked on at a time")
 
     cache_mib: int = Field(

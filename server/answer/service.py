@@ -10,7 +10,7 @@ from vitscope.server.answer.ask import Ask
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.query import to_query
-from vitscope.server.errors import InvalidRequest, Outcome, outcome_of
+from vitscope.server.errors import InvalidRequest, Outcome, ServerError, outcome_of
 from vitscope.server.images.limits import Decoding, ImageLimits
 from vitscope.server.metrics import Metrics
 from vitscope.server.models.repository import Repository
@@ -71,6 +71,15 @@ class Service:
             return Answer(outcome_of(other), error=other)
         self._metrics.of(found.name, found.version, found.identity).ended(error.outcome)
         return Answer(error.outcome, error=error)
+
+    def turned_away(self, error: ServerError) -> None:
+        """Count a request that was refused before it was read: for the model, if only one is served."""
+        try:
+            model = self._repository.ready("", 0)
+        except Exception:
+            self._metrics.of_no_model.ended(error.outcome)
+        else:
+            self._metrics.of(model.name, model.version, model.identity).ended(error.outcome)
 
     def _check_size(self, classification: Classification) -> None:
         """Raise InvalidRequest if the reply is too large to send: gRPC, for one, would end a whole stream over it."""

@@ -14,12 +14,21 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from vitscope.server.api.accept import make_server
 from vitscope.server.api.health import Health
 from vitscope.server.api.http.log import http_logger
-from vitscope.server.api.rpcs import ObservedServer
+from vitscope.server.api.room import Room
+from vitscope.server.api.rpcs import MAX_HEADERS, ObservedServer
 from vitscope.server.metrics import Metrics
+from vitscope.server.scheduling.admission import UNREAD
 
 _UNIX = "unix:"
+# Calls that are open on one connection at a time. A client keeps more of them back by itself, as HTTP/2 asks it to.
+_CALLS = 1024
+# For calls that are open when their connection has reached its age, long streams above all.
+_LAST_CALLS_MS = 3_600_000
+# gRPC itself refuses calls with more headers than this, uncounted. Below it, `ObservedServer` has a limit that is.
+_HEADERS = 4 * MAX_HEADERS
 
 
 class PortTakenError(Exception):
@@ -38,27 +47,59 @@ def address(host: str, port: int) -> str:
 
 
 @dataclass(frozen=True)
+class ConnectionLimits:
+    """Bounds of a connection. message_bytes: of each message, in and out. seconds: age at which it is replaced."""
+
+    message_bytes: int
+    seconds: float
+
+    @property
+    def options(self) -> list[tuple[str, int]]:
+        age = [
+            ("grpc.max_connection_age_ms", int(self.seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", _LAST_CALLS_MS),
+        ]
+        return [
+            ("grpc.max_receive_message_length", self.message_bytes),
+            ("grpc.max_send_message_length", self.message_bytes),
+            *(age if self.seconds else ()),
+        ]
+
+
+@dataclass(frozen=True)
 class GrpcService:
-    """A service of a gRPC server. name: full name, for reflection. add: registers its methods on a server."""
+    """A service of a gRPC server.
+
+    name: full name, for reflection. add: registers its methods on a server. gated: names of the unary methods that are
+    subject to admission: a call is read only if there is room to answer it.
+    """
 
     name: str
     add: Callable[[ObservedServer], None]
+    gated: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, messages: Any, service: str, stubs: Any, servicer: object) -> "GrpcService":
+    def of(
+        cls, messages: Any, service: str, stubs: Any, servicer: object, gated: tuple[str, ...] = ()
+    ) -> "GrpcService":
         """Return the service called `service` in the generated modules `messages` (_pb2) and `stubs` (_pb2_grpc)."""
         add = getattr(stubs, f"add_{service}Servicer_to_server")
-        return cls(messages.DESCRIPTOR.services_by_name[service].full_name, lambda server: add(servicer, server))
+        name = messages.DESCRIPTOR.services_by_name[service].full_name
+        return cls(name, lambda server: add(servicer, server), gated)
 
 
 @asynccontextmanager
 async def grpc_listener(
-    host: str, port: int, max_message_mib: int, services: Sequence[GrpcService], health: Health, metrics: Metrics
+    host: str,
+    port: int,
+    limits: "ConnectionLimits",
+    services: Sequence[GrpcService],
+    health: Health,
+    metrics: Metrics,
+    room: Room,
 ) -> AsyncIterator[tuple[aio.Server, int]]:
     """Start the gRPC server. Yields it and its port. Raises PortTakenError."""
-    limit = max_message_mib * 2**20
-    sizes = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
-    server = _server(services, health, metrics, sizes)
+    server = _server(services, health, metrics, limits.options, room)
     try:
         bound = server.add_insecure_port(address(host, port))
     except RuntimeError as error:
@@ -87,11 +128,21 @@ async def admin_listener(
 
 
 def _server(
-    services: Sequence[GrpcService], health: Health, metrics: Metrics, options: Sequence[tuple[str, int]] = ()
+    services: Sequence[GrpcService],
+    health: Health,
+    metrics: Metrics,
+    options: Sequence[tuple[str, int]] = (),
+    room: Room | None = None,
 ) -> aio.Server:
     """Return a server with these services, health, and reflection of all of them."""
-    server = aio.server(
-        options=[
+    gates = {
+        f"/{service.name}/{method}": room.gate(metrics.rpcs.of("unary", service.name, method))
+        for service in services
+        for method in service.gated
+        if room is not None
+    }
+    server = make_server(
+        [
             *options,
             # Otherwise a second server would silently share the port and take half of the requests.
             ("grpc.so_reuseport", 0),
@@ -99,12 +150,24 @@ def _server(
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.max_concurrent_streams", _CALLS),
+            # Else gRPC counts calls that have ended until it has freed them, and resets others instead.
+            ("grpc.http.overload_protection", 0),
+            # Seconds after which a call that nobody has accepted is cancelled, lest all behind it be late too.
+            ("grpc.server_max_unrequested_time_in_server", 1),
+            # Without a margin between the two, below which gRPC refuses some calls and lets others pass.
+            ("grpc.max_metadata_size", _HEADERS),
+            ("grpc.absolute_max_metadata_size", _HEADERS),
+            # No more of a call is received before somebody reads it; then, as much as its message has.
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.http2.lookahead_bytes", UNREAD),
         ],
+        gates,
     )
-    observed = ObservedServer(server, metrics.rpcs)
+    observed = ObservedServer(server, metrics.rpcs, room, gates)
     for service in services:
         service.add(observed)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, observed)
+    health_pb2_grpc.add_HealthServicer_to_server(health, observed)
     of_health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     names = (*(service.name for service in services), of_health, reflection.SERVICE_NAME)
     described = reflection.aio.ReflectionServicer(names)  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -10,20 +10,33 @@ from grpc import aio
 
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.api import deadlines
+from vitscope.server.api.messages import all_readable, reader, receive
+from vitscope.server.api.room import Room
 from vitscope.server.api.status import status_of
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.metrics.rpcs import MethodRpcs, RpcMetrics
 
+# Bytes of a call's headers, names and values and 32 for each, as HTTP/2 counts them.
+MAX_HEADERS = 16 * 1024
+
+Receive = Callable[[Any, Deadline], Awaitable[Any]]
+
 
 class ObservedServer:
-    """Registers services on a gRPC server, with each of their unary and bidirectional streaming methods wrapped.
+    """Registers services on a gRPC server, with each of their methods wrapped.
 
     An interceptor would do the same, but costs each RPC one more coroutine and look-up.
+
+    room: what bounds the messages that gRPC holds; without, nothing does. gated: paths of the methods whose message is
+    read only if there is room to answer it.
     """
 
-    def __init__(self, server: aio.Server, metrics: RpcMetrics) -> None:
-        self._server, self._metrics = server, metrics
+    def __init__(
+        self, server: aio.Server, metrics: RpcMetrics, room: Room | None = None, gated: Collection[str] = ()
+    ) -> None:
+        self._server, self._metrics, self._room, self._gated = server, metrics, room, gated
         self._wrapped: dict[str, Any] = {}
+        self._too_large: dict[str, Any] = {}
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Do nothing: the generic handler finds the same methods. Called by generated code.
@@ -36,26 +49,64 @@ class ObservedServer:
         """Register handlers that look up methods by themselves. Called by generated code."""
         self._server.add_generic_rpc_handlers(tuple(_Wrapping(handler, self) for handler in handlers))
 
-    def wrap(self, handler: Any, path: str) -> Any:
-        """Return the handler of the method `path` ("/service/method"), wrapped."""
-        known = self._wrapped.get(path)
-        if known is None:
-            known = self._wrapped[path] = self._wrap(handler, path)
-        return known
+    def wrap(self, handler: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Return the handler of a call, wrapped."""
+        path = details.method
+        if _size(details.invocation_metadata) > MAX_HEADERS:
+            known, make = self._too_large, self._refusing
+        else:
+            known, make = self._wrapped, self._wrap
+        found = known.get(path)
+        if found is None:
+            found = known[path] = make(handler, path)
+        return found
 
     def _wrap(self, handler: Any, path: str) -> Any:
-        _, service, method = path.split("/", 2)
+        read, write = reader(handler), handler.response_serializer
         if handler.unary_unary:
-            rpcs = self._metrics.of("unary", service, method)
-            return grpc.unary_unary_rpc_method_handler(
-                _unary(handler.unary_unary, rpcs), _reader(handler), handler.response_serializer
-            )
+            # As a stream of one message: gRPC would read it before it calls the method.
+            call = _unary(handler.unary_unary, self._rpcs("unary", path), self._receive(path), self._write(write))
+            return grpc.stream_unary_rpc_method_handler(call, read, None)
+        if handler.unary_stream:
+            call = _server_stream(handler.unary_stream, self._rpcs("server_stream", path), self._receive(path))
+            return grpc.stream_stream_rpc_method_handler(call, read, write)
         if handler.stream_stream:
-            rpcs = self._metrics.of("bidi_stream", service, method)
-            return grpc.stream_stream_rpc_method_handler(
-                _stream(handler.stream_stream, rpcs), _reader(handler), handler.response_serializer
-            )
+            call = _stream(handler.stream_stream, self._rpcs("bidi_stream", path))
+            return grpc.stream_stream_rpc_method_handler(call, read, write)
         return handler
+
+    def _refusing(self, handler: Any, path: str) -> Any:
+        """Return a handler that refuses calls with too many headers."""
+
+        async def refuse(context: Any, deadline: Deadline) -> Any:
+            size = _size(context.invocation_metadata())
+            raise InvalidRequest("headers", f"{size:,} bytes of metadata", f"up to {MAX_HEADERS:,}")
+
+        kind = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
+        rpcs = self._rpcs(kind[bool(handler.request_streaming), bool(handler.response_streaming)], path)
+        return grpc.stream_unary_rpc_method_handler(_unary(None, rpcs, refuse, None))
+
+    def _rpcs(self, kind: str, path: str) -> MethodRpcs:
+        _, service, method = path.split("/", 2)
+        return self._metrics.of(kind, service, method)
+
+    def _receive(self, path: str) -> Receive:
+        room, gated = self._room, path in self._gated
+        if room is None:
+            return lambda context, deadline: receive(context)
+        return lambda context, deadline: room.receive(context, deadline, gated, lambda: receive(context))
+
+    def _write(self, write: Any) -> Callable[[Any, Any], Any]:
+        """Return what turns a reply into bytes, which are counted until they are sent."""
+        room = self._room
+
+        def serialized(response: Any, context: Any) -> Any:
+            data = write(response) if write else response
+            if room is not None:
+                room.hold_reply(context, len(data))
+            return data
+
+        return serialized
 
 
 class _Wrapping(grpc.GenericRpcHandler):  # type: ignore[type-arg]
@@ -66,14 +117,18 @@ class _Wrapping(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         found = self._handler.service(details)
-        return found and self._server.wrap(found, details.method)
+        return found and self._server.wrap(found, details)
 
 
-def _unary(behaviour: Any, rpcs: MethodRpcs) -> Any:
-    async def call(request: Any, context: Any) -> Any:
+def _size(metadata: Any) -> int:
+    return sum(len(name) + len(value) + 32 for name, value in metadata)
+
+
+def _unary(behaviour: Any, rpcs: MethodRpcs, receive: Receive, write: Any) -> Any:
+    async def call(requests: Any, context: Any) -> Any:
         began, deadline = rpcs.start(), deadlines.begin(context)
         try:
-            response = await behaviour(_readable(request), context)
+            response = write(await behaviour(await receive(context, deadline), context), context)
         except BaseException as error:
             await _end(error, rpcs, began, deadline, context)
             raise
@@ -83,11 +138,25 @@ def _unary(behaviour: Any, rpcs: MethodRpcs) -> Any:
     return call
 
 
+def _server_stream(behaviour: Any, rpcs: MethodRpcs, receive: Receive) -> Any:
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        began, deadline = rpcs.start(), deadlines.begin(context)
+        try:
+            async for response in behaviour(await receive(context, deadline), context):
+                yield response
+        except BaseException as error:
+            await _end(error, rpcs, began, deadline, context)
+            raise
+        rpcs.finish(began, "OK")
+
+    return call
+
+
 def _stream(behaviour: Any, rpcs: MethodRpcs) -> Any:
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         began, deadline = rpcs.start(), deadlines.begin(context)
         try:
-            async for response in behaviour(_all_readable(requests), context):
+            async for response in behaviour(all_readable(requests), context):
                 yield response
         except BaseException as error:
             await _end(error, rpcs, began, deadline, context)
@@ -108,35 +177,7 @@ async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: D
     elif isinstance(error, Exception):
         status = status_of(error)
         rpcs.finish(began, status.code.name)
-        await context.abort(status.code, status.message, status.trailers)
-
-
-class _Unreadable:
-    """A message that could not be parsed. The error is raised inside the call, where it becomes a status."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-def _reader(handler: Any) -> Any:
-    """Return a deserializer that does not raise: gRPC would end the call with UNKNOWN and log a traceback."""
-    parse = handler.request_deserializer
-
-    def read(data: bytes) -> Any:
         try:
-            return parse(data)
-        except Exception as error:
-            return _Unreadable(error)
-
-    return read if parse else None
-
-
-def _readable(request: Any) -> Any:
-    if isinstance(request, _Unreadable):
-        raise InvalidRequest("request", f"bytes that cannot be parsed ({request.error})", "the message of this method")
-    return request
-
-
-async def _all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _readable(request)
+            await context.abort(status.code, status.message, status.trailers)
+        except aio.InternalError:  # the call has ended meanwhile, and nobody waits for its status
+            raise asyncio.CancelledError from None

@@ -1,6 +1,6 @@
-"""The CPU quota of this process: of its own control group and of all above it, in version 1 and 2 (see cgroups(7))."""
+"""The limits of this process: of its own control group and of all above it, in version 1 and 2 (see cgroups(7))."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MOUNT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -11,23 +11,38 @@ def cpu_quota(mount: Path = MOUNT, own: Path = OWN) -> float | None:
 
     mount: where the kernel shows all groups. own: the file that names those of this process.
     """
-    quotas: list[float | None] = []
-    for controllers, path in _own(own):
+    return _smallest("cpu", _version_2, _version_1, mount, own)
+
+
+def memory_limit(mount: Path = MOUNT, own: Path = OWN) -> int | None:
+    """Return the smallest limit in bytes of the same groups; None without one."""
+    limit = _smallest("memory", _bytes("memory.max"), _bytes("memory.limit_in_bytes"), mount, own)
+    return None if limit is None else int(limit)
+
+
+def _smallest(
+    controller: str,
+    version_2: Callable[[Path], float | None],
+    version_1: Callable[[Path], float | None],
+    mount: Path,
+    own: Path,
+) -> float | None:
+    found: list[float | None] = []
+    for controllers, path in _own(own, controller):
         if not controllers:
-            quotas += [_version_2(folder) for top in (mount, mount / "unified") for folder in _upwards(top, path)]
-        elif "cpu" in controllers.split(","):
-            quotas += [
-                _version_1(folder) for top in (mount / controllers, mount / "cpu") for folder in _upwards(top, path)
-            ]
-    return min((quota for quota in quotas if quota), default=None)
+            found += [version_2(folder) for top in (mount, mount / "unified") for folder in _upwards(top, path)]
+        elif controller in controllers.split(","):
+            tops = {mount / controllers, mount / controller}
+            found += [version_1(folder) for top in tops for folder in _upwards(top, path)]
+    return min((limit for limit in found if limit), default=None)
 
 
-def _own(file: Path) -> list[tuple[str, str]]:
+def _own(file: Path, controller: str) -> list[tuple[str, str]]:
     """Return controllers (none: version 2) and path of each group of the process; roots, where that cannot be read."""
     try:
         lines = file.read_text().splitlines()
     except OSError:
-        lines = ["0::/", "1:cpu:/"]
+        lines = ["0::/", f"1:{controller}:/"]
     return [(parts[1], parts[2]) for line in lines if len(parts := line.split(":", 2)) == 3]
 
 
@@ -62,3 +77,13 @@ def _version_1(folder: Path) -> float | None:
 
 def _quota(limit: int, period: int) -> float | None:
     return limit / period if limit > 0 and period > 0 else None
+
+
+def _bytes(name: str) -> Callable[[Path], float | None]:
+    def read(folder: Path) -> float | None:
+        try:
+            return int((folder / name).read_text())
+        except (OSError, ValueError):  # version 2 writes "max"; version 1 a number beyond any machine's memory
+            return None
+
+    return read

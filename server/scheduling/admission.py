@@ -14,6 +14,7 @@ from types import TracebackType
 from vitscope.server.errors import DeadlineExpired, Overloaded
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.fair import turns_ahead
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.scheduler import Scheduler
 
@@ -23,6 +24,10 @@ _MIN_RETRY = 0.01
 # Share of the permitted queue time that streams fill. A longer queue would not raise their throughput.
 _BULK_SHARE = 0.5
 _RECHECK_SECONDS = 0.1
+# Bytes of a message that gRPC receives before anybody reads it: its window for one call.
+UNREAD = 2**15
+_SMOOTHING = 0.05
+_REFUSING_SECONDS = 1.0
 
 
 class Admission:
@@ -45,7 +50,51 @@ class Admission:
         self._max_in_flight, self._max_bytes, self._max_queue_wait = max_in_flight, max_bytes, max_queue_wait
         self._refused = refused
         self.in_flight = self.bytes = 0
+        self._arriving: dict[Caller, int] = {}
+        self._last_refusal = -_REFUSING_SECONDS
+        self._seconds_each = 0.0  # smoothed, of an image in a queue
         self._freed = asyncio.Event()
+
+    def arrive(self, caller: Caller, deadline: float) -> None:
+        """Check that there is room for a call of which nothing but its header has been read.
+
+        Which lane it is for is not known yet, so it is refused only where every lane would. Raises as `admit` does.
+        """
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExpired("the deadline passed before the request was read; it was not computed")
+        self._check_room(caller, UNREAD)
+        wait = max(self._scheduler.shortest_wait(caller), self._decoders.predicted_wait(caller))
+        self._check_wait(wait + self._wait_behind_arriving(caller, wait), 0.0, left)
+
+    def arriving(self, caller: Caller) -> "Arriving":
+        """Return a context manager that counts a call of `caller` as in flight while its message is read."""
+        return Arriving(self, caller)
+
+    @property
+    def refusing(self) -> bool:
+        """Whether requests were refused within the last second."""
+        return time.monotonic() - self._last_refusal < _REFUSING_SECONDS
+
+    def refuse_again(self, error: Overloaded) -> None:
+        """Count the refusal of a further request for the same reason."""
+        self._refused(error.kind)
+        self._last_refusal = time.monotonic()
+
+    def check_reply(self, caller: Caller, size: int) -> None:
+        """Check that a reply of `size` bytes may be kept until `caller` reads it. Raises Overloaded."""
+        if self.bytes and caller.held_bytes + size > self._max_bytes - self.bytes:
+            reason = f"this caller has not read {caller.held_bytes:,} bytes of what was sent to it"
+            raise self._refusal("bytes", reason, 0.0, 0.0)
+
+    def no_room_to_wait(self) -> Overloaded:
+        """Return the refusal of a call whose message is late, when there is no room to wait for it."""
+        reason = f"the message is late, and {self.bytes:,} bytes are held already"
+        return self._refusal("bytes", reason, 0.0, 0.0)
+
+    def within_share(self, caller: Caller) -> bool:
+        """Return whether `caller` holds no more bytes than are left free."""
+        return caller.held_bytes <= max(self._max_bytes - self.bytes, 0)
 
     async def wait_for_place(self, caller: Caller, size: int) -> None:
         """Wait until `place` would accept a message of `size` bytes from this caller."""
@@ -56,11 +105,7 @@ class Admission:
 
         Raises Overloaded when the server, or the caller's part of it, is full. An empty server accepts any message.
         """
-        refusal = self._reason_to_refuse(caller, size)
-        if refusal is not None:
-            kind, reason = refusal
-            wait = self._scheduler.backlog()
-            raise self._refusal(kind, reason, wait, wait / 2)
+        self._check_room(caller, size)
         return Place(self, caller, size)
 
     async def wait_for_queue(self, lane: Lane, caller: Caller, decoders: DecodePool | None = None) -> None:
@@ -83,14 +128,9 @@ class Admission:
         if left <= 0:
             raise DeadlineExpired("the deadline passed before the request was admitted; it was not computed")
         wait = self._predicted_wait(lane, caller, decoders)
-        if wait > self._max_queue_wait:
-            raise self._refusal("queue_wait", "the queue is full", wait, wait - self._max_queue_wait)
         # The run is estimated by the fastest one, and by half of it on an idle engine: only admitted requests can
         # correct a prediction that has become too high.
-        run = lane.shortest_run if wait else lane.shortest_run / 2
-        if wait + run > left:
-            reason = f"the answer would take longer than the {left * 1000:.0f} ms left until the deadline"
-            raise self._refusal("deadline", reason, wait, wait)
+        self._check_wait(wait, lane.shortest_run if wait else lane.shortest_run / 2, left)
 
     def count(self, caller: Caller, requests: int, size: int) -> None:
         """Add to the requests and bytes in flight of `caller`; negative numbers subtract."""
@@ -100,6 +140,40 @@ class Admission:
         caller.held_bytes += size
         if requests < 0:
             self._freed.set()
+
+    def _check_room(self, caller: Caller, size: int) -> None:
+        """Raise Overloaded if a message of `size` bytes cannot be accepted now."""
+        refusal = self._reason_to_refuse(caller, size)
+        if refusal is not None:
+            kind, reason = refusal
+            wait = self._scheduler.backlog()
+            raise self._refusal(kind, reason, wait, wait / 2)
+
+    def _check_wait(self, wait: float, run: float, left: float) -> None:
+        """Raise Overloaded if a predicted wait is over the limit, or does not leave `run` of the `left` seconds."""
+        if wait > self._max_queue_wait:
+            raise self._refusal("queue_wait", "the queue is full", wait, wait - self._max_queue_wait)
+        if wait + run > left:
+            reason = f"the answer would take longer than the {left * 1000:.0f} ms left until the deadline"
+            raise self._refusal("deadline", reason, wait, wait)
+
+    def _wait_behind_arriving(self, caller: Caller, wait: float) -> float:
+        """Return the predicted seconds for the images before one of `caller` whose messages are still being read.
+
+        No queue counts them yet: without this, every call that arrives while one is read would be let in.
+        """
+        queued = self.in_flight - sum(self._arriving.values())
+        if wait > 0 and queued > 0:
+            self._seconds_each += _SMOOTHING * (wait / queued - self._seconds_each)
+        return turns_ahead(self._arriving, caller) * self._seconds_each if self._arriving else 0.0
+
+    def count_arriving(self, caller: Caller, calls: int) -> None:
+        """Add to the calls of `caller` whose messages are being read; negative numbers subtract."""
+        now = self._arriving.get(caller, 0) + calls
+        if now:
+            self._arriving[caller] = now
+        else:
+            del self._arriving[caller]
 
     async def _wait_in_order(self, lock: asyncio.Lock, has_room: Callable[[], bool]) -> None:
         async with lock:  # asyncio's locks are first come, first served
@@ -111,7 +185,7 @@ class Admission:
 
     def _reason_to_refuse(self, caller: Caller, size: int) -> tuple[str, str] | None:
         """Return the kind and the text of why the message cannot be accepted now; None if it can."""
-        if not self.in_flight:
+        if not self.in_flight and not self.bytes:
             return None
         free = self._max_in_flight - self.in_flight
         if caller.held >= free:
@@ -128,7 +202,8 @@ class Admission:
 
     def _refusal(self, kind: str, reason: str, wait: float, retry_after: float) -> Overloaded:
         self._refused(kind)
-        return Overloaded(reason, wait, max(_MIN_RETRY, retry_after))
+        self._last_refusal = time.monotonic()
+        return Overloaded(reason, wait, max(_MIN_RETRY, retry_after), kind)
 
 
 class Place:
@@ -146,3 +221,27 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._admission.count(self._caller, -1, -self._size)
+
+
+class Arriving(Place):
+    """A call whose message is being read. Its place is for the bytes that gRPC may hold of it."""
+
+    __slots__ = ()
+
+    def __init__(self, admission: Admission, caller: Caller) -> None:
+        super().__init__(admission, caller, UNREAD)
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._admission.count_arriving(self._caller, 1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admission.count_arriving(self._caller, -1)
+        super().__exit__(kind, error, trace)
+
+    def charge(self, size: int) -> None:
+        """Count `size` bytes instead."""
+        self._admission.count(self._caller, 0, size - self._size)
+        self._size = size

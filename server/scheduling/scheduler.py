@@ -110,6 +110,12 @@ class Scheduler:
         with self._changed:
             return self._dispatcher.predicted_wait(lane, caller, self._clock())
 
+    def shortest_wait(self, caller: Caller) -> float:
+        """Return the predicted wait in the lane where it is shortest; 0 without lanes."""
+        with self._changed:
+            now, lanes = self._clock(), self._dispatcher.lanes
+            return min((self._dispatcher.predicted_wait(lane, caller, now) for lane in lanes), default=0.0)
+
     def backlog(self) -> float:
         """Return the predicted seconds until everything that is pending or running has run."""
         with self._changed:

@@ -4,11 +4,14 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from statistics import median
 
 import grpc
 import pytest
 
 from tests.e2e.harness import RunningServer, numbered
+from vitscope.loadtest.generator import Load, generate
+from vitscope.loadtest.numbered import Numbered, in_comment
 from vitscope.v1 import classifier_pb2, image_pb2
 
 
@@ -77,6 +80,23 @@ def test_overload_is_refused_at_the_door_and_says_when_to_come_back(heavy: Runni
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
     refused = heavy.metric("vitscope_refusals_total", reason="queue_wait") - before
     assert refused == codes[grpc.StatusCode.RESOURCE_EXHAUSTED]
+
+
+def test_an_open_loop_beyond_the_capacity_is_answered_as_fast_as_a_closed_one(
+    heavy: RunningServer, photo: bytes
+) -> None:
+    idle(heavy)
+    sent = (Numbered.of(classifier_pb2.ClassifyRequest(image=image_pb2.Image(encoded=in_comment(photo)))),)
+    capacity = generate(Load(heavy.address, sent, seconds=2, warm_up=0.5, clients=8)).rate
+    load = Load(heavy.address, sent, seconds=4, warm_up=1, rate=4 * capacity, timeout=2, connections=8)
+    result = generate(load)
+    # Half, and the median: it shares its cores with the generator and with whatever else the machine does.
+    assert result.rate > 0.5 * capacity
+    assert set(result.codes) <= {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+    assert result.codes["RESOURCE_EXHAUSTED"] > result.codes["OK"]
+    assert result.codes["DEADLINE_EXCEEDED"] < 0.1 * result.codes.total()
+    assert median(result.refused) < 0.5
+    idle(heavy)
 
 
 def test_requests_with_a_deadline_are_answered_refused_or_late_but_never_lost(

@@ -1,6 +1,7 @@
 """The gRPC methods of vitscope.v1.ClassifierService."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from vitscope.server.answer.answer import Answer
@@ -16,14 +17,16 @@ from vitscope.server.api.status import status_of
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.models.repository import Repository
 from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.transit import Transit
 from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     """Translates between messages and the answer service. stream_window: items of a stream worked on at a time."""
 
-    def __init__(self, service: Service, repository: Repository, stream_window: int) -> None:
-        self._service, self._repository, self._stream_window = service, repository, stream_window
+    def __init__(self, service: Service, repository: Repository, transit: Transit, stream_window: int) -> None:
+        self._service, self._repository, self._transit = service, repository, transit
+        self._stream_window = stream_window
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Any) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         with self._service.activity:
@@ -41,17 +44,26 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self, request_iterator: AsyncIterator[classifier_pb2.ClassifyStreamRequest], context: Any
     ) -> AsyncIterator[classifier_pb2.ClassifyStreamResponse]:
         deadline, caller = deadlines.current(), self._service.callers.find(context.peer(), bulk=True)
+        unread = dict[int, Callable[[], None]]()  # what counts the bytes of each answer until it is written
 
         async def answer(item: classifier_pb2.ClassifyStreamRequest) -> classifier_pb2.ClassifyStreamResponse:
             try:
-                return _to_item(item.request_id, await self._answer(item.request, deadline, caller))
+                made = _to_item(item.request_id, await self._answer(item.request, deadline, caller))
             except Exception as error:  # a reply that cannot be made: the other items go on
-                return _to_error(item.request_id, error)
+                made = _to_error(item.request_id, error)
+            unread[id(made)] = self._transit.hold_item(caller, made.ByteSize())
+            return made
 
         with self._service.activity as activity:
             stream = ItemStream(answer, self._stream_window, activity.draining)
-            async for response in stream.answers(aiter(request_iterator)):
-                yield response
+            try:
+                async with aclosing(stream.answers(aiter(request_iterator))) as answers:
+                    async for response in answers:
+                        yield response
+                        unread.pop(id(response))()
+            finally:
+                for release in unread.values():
+                    release()
 
     async def ListModels(  # noqa: N802
         self, request: classifier_pb2.ListModelsRequest, context: Any

@@ -1,7 +1,7 @@
 """One ClassifyStream: items are read ahead within a window and answered in the order in which they finish."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from vitscope.server.errors import NotReady
@@ -24,7 +24,7 @@ class ItemStream(Generic[Item, Answer]):
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def answers(self, items: AsyncIterator[Item]) -> AsyncIterator[Answer]:
+    async def answers(self, items: AsyncIterator[Item]) -> AsyncGenerator[Answer, None]:
         """Yield the answers in the order in which they are ready.
 
         Raises NotReady when the server drains, or the error of reading. Items that were read before are answered in

@@ -34,7 +34,7 @@ class Full:
 
 async def test_a_refusal_is_freed_without_the_garbage_collector() -> None:
     service: Any = Full()
-    servicer = ClassifierServicer(service, None, 1)  # type: ignore[arg-type]
+    servicer = ClassifierServicer(service, None, None, 1)  # type: ignore[arg-type]
     deadlines.begin(SimpleNamespace(time_remaining=lambda: None))
     request = classifier_pb2.ClassifyRequest(image=image_pb2.Image(encoded=b"photo"))
     gc.disable()

@@ -1,0 +1,137 @@
+"""Messages in transit: those that have not arrived as a whole, and replies that their callers have not read.
+
+The transport holds their bytes, and does not say how many. So what arrives is estimated: the growth of this process's
+memory since messages were late is shared equally by the late ones. Callers are held to their part of the bytes in
+flight (`Admission`); a message that does not fit any more, or takes too long, ends with its call.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from vitscope.server.errors import DeadlineExpired
+from vitscope.server.host.memory import give_back, resident_bytes
+from vitscope.server.scheduling.admission import UNREAD, Admission, Arriving
+from vitscope.server.scheduling.callers import Caller
+
+T = TypeVar("T")
+
+# Seconds after which a message is late.
+_LATE = 0.1
+_CHECK_EVERY = 0.05
+# Smaller replies need not be counted: a connection cannot have enough of them.
+COUNTED_REPLY = 4096
+
+
+class Transit:
+    """Bounds what the transport holds for callers. On the event loop only.
+
+    max_seconds: for a message to arrive. max_bytes: of a message.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        max_seconds: float,
+        max_bytes: int,
+        memory: Callable[[], int] = resident_bytes,
+    ) -> None:
+        self._admission, self._max_seconds, self._max_bytes, self._memory = admission, max_seconds, max_bytes, memory
+        self._reading: dict[_Reading, None] = {}  # oldest first
+        self._before = memory()  # when no message was late
+        self._freeing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def receive(self, caller: Caller, read: Callable[[], Awaitable[T]]) -> T:
+        """Return what `read` returns: one message of `caller`.
+
+        Raises Overloaded when the bytes of messages that have not arrived are more than the caller's part, and
+        DeadlineExpired when this one takes too long.
+        """
+        arriving = self._admission.arriving(caller)
+        with arriving:
+            reading = _Reading(arriving, caller)
+            self._reading[reading] = None
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(_CHECK_EVERY, self._check)
+            try:
+                return await read()
+            except asyncio.CancelledError:
+                if reading.ended is None:
+                    raise
+                raise reading.ended from None
+            finally:
+                del self._reading[reading]
+
+    def hold_reply(self, caller: Caller, size: int) -> Callable[[], None]:
+        """Count a reply of `size` bytes until the returned function is called; twice, as the transport copies it.
+
+        Raises Overloaded when the caller has not read as many replies as make up its part of the bytes in flight.
+        """
+        self._admission.check_reply(caller, 2 * size)
+        return self.hold_item(caller, size)
+
+    def hold_item(self, caller: Caller, size: int) -> Callable[[], None]:
+        """Count a reply within a stream, as `hold_reply` does. A stream is not refused: its next items wait."""
+        self._admission.count(caller, 0, 2 * size)
+        return lambda: self._admission.count(caller, 0, -2 * size)
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        late = [reading for reading in self._reading if now - reading.began >= _LATE]
+        if not self._freeing:
+            if late:
+                self._charge(late)
+            else:
+                self._before = self._memory()
+        for reading in late:
+            if now - reading.began >= self._max_seconds:
+                reading.end(DeadlineExpired(f"the message did not arrive within {self._max_seconds:g} s"))
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_CHECK_EVERY, self._check) if self._reading else None
+
+    def _charge(self, late: "list[_Reading]") -> None:
+        """Share the growth of memory among the late messages. End the newest of who holds most, if that is too much."""
+        each = max(UNREAD, min((self._memory() - self._before) // len(late), self._max_bytes))
+        of_callers: dict[Caller, list[_Reading]] = {}
+        for reading in late:
+            reading.arriving.charge(each)
+            of_callers.setdefault(reading.caller, []).append(reading)
+        ended = False
+        while of_callers:
+            greediest = max(of_callers, key=lambda caller: caller.held_bytes)
+            if self._admission.within_share(greediest):
+                break
+            reading = of_callers[greediest].pop()
+            if not of_callers[greediest]:
+                del of_callers[greediest]
+            reading.arriving.charge(0)
+            reading.end(self._admission.no_room_to_wait())
+            ended = True
+        if ended:
+            self._freeing = asyncio.get_running_loop().run_in_executor(None, self._free)
+
+    def _free(self) -> None:
+        """Give back the memory of ended calls, before it is taken for that of others. On a thread."""
+        time.sleep(_CHECK_EVERY)  # the transport frees it when the calls have ended
+        give_back()
+        self._freeing = None
+
+
+class _Reading:
+    """One message that is being read, by the task that makes it."""
+
+    __slots__ = ("_task", "arriving", "began", "caller", "ended")
+
+    def __init__(self, arriving: Arriving, caller: Caller) -> None:
+        self.arriving, self.caller = arriving, caller
+        self.began = time.monotonic()
+        self.ended: Exception | None = None
+        self._task = asyncio.current_task()
+
+    def end(self, error: Exception) -> None:
+        """Have `receive` raise this error."""
+        if self.ended is None and self._task is not None:
+            self.ended = error
+            self._task.cancel()

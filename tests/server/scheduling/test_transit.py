@@ -1,0 +1,109 @@
+"""What the transport holds for callers is bounded, by their part of the bytes in flight and by time."""
+
+import asyncio
+import math
+
+import pytest
+
+from tests.server.scheduling.fakes import ANYBODY
+from vitscope.server.errors import DeadlineExpired, Overloaded
+from vitscope.server.scheduling import transit
+from vitscope.server.scheduling.admission import UNREAD, Admission
+from vitscope.server.scheduling.callers import Caller
+from vitscope.server.scheduling.decoders import DecodePool
+from vitscope.server.scheduling.scheduler import Scheduler
+from vitscope.server.scheduling.transit import Transit
+
+MIB = 2**20
+OTHER = Caller("other", bulk=False)
+
+
+@pytest.fixture
+def admission(scheduler: Scheduler, decoders: DecodePool) -> Admission:
+    return Admission(scheduler, decoders, max_in_flight=1000, max_bytes=64 * MIB, max_queue_wait=1)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the process is said to use."""
+    used = [100 * MIB]
+    monkeypatch.setattr(transit, "give_back", lambda: used.__setitem__(0, 108 * MIB))
+    return used
+
+
+def of(admission: Admission, memory: list[int], seconds: float = 30) -> Transit:
+    return Transit(admission, seconds, 32 * MIB, lambda: memory[0])
+
+
+async def never() -> bytes:
+    await asyncio.sleep(60)
+    return b""
+
+
+async def test_a_message_is_counted_while_it_arrives(admission: Admission, memory: list[int]) -> None:
+    async def read() -> bytes:
+        assert (admission.in_flight, admission.bytes) == (1, UNREAD)
+        return b"message"
+
+    assert await of(admission, memory).receive(ANYBODY, read) == b"message"
+    assert (admission.in_flight, admission.bytes) == (0, 0)
+
+
+async def test_a_message_that_takes_too_long_ends(admission: Admission, memory: list[int]) -> None:
+    with pytest.raises(DeadlineExpired, match=r"did not arrive within 0\.2 s"):
+        await of(admission, memory, seconds=0.2).receive(ANYBODY, never)
+    assert (admission.in_flight, admission.bytes) == (0, 0)
+
+
+async def test_late_messages_of_a_caller_hold_no_more_than_its_part(admission: Admission, memory: list[int]) -> None:
+    messages = of(admission, memory)
+    greedy = [asyncio.create_task(messages.receive(ANYBODY, never)) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    polite = asyncio.create_task(messages.receive(OTHER, never))
+    await asyncio.sleep(0.05)
+    memory[0] += 84 * MIB  # 4 MiB each
+    ended, going_on = await asyncio.wait([*greedy, polite], timeout=0.5)
+    assert polite in going_on
+    assert 10 < len(ended) < 20
+    for task in ended:
+        assert isinstance(task.exception(), Overloaded)
+    assert admission.bytes <= 64 * MIB
+    for task in going_on:
+        task.cancel()
+    await asyncio.wait(going_on)
+    assert (admission.in_flight, admission.bytes) == (0, 0)
+
+
+async def test_many_slow_messages_that_take_no_memory_go_on(admission: Admission, memory: list[int]) -> None:
+    messages = of(admission, memory)
+    slow = [asyncio.create_task(messages.receive(ANYBODY, lambda: asyncio.sleep(0.5, b"done"))) for _ in range(400)]
+    assert await asyncio.gather(*slow) == [b"done"] * 400
+
+
+async def test_replies_that_are_not_read_count_and_then_nothing_more_is_answered(
+    admission: Admission, memory: list[int]
+) -> None:
+    messages = of(admission, memory)
+    releases = [messages.hold_reply(ANYBODY, 4 * MIB) for _ in range(4)]
+    with pytest.raises(Overloaded, match="has not read"):
+        messages.hold_reply(ANYBODY, 4 * MIB)
+    with pytest.raises(Overloaded):
+        admission.arrive(ANYBODY, math.inf)
+    admission.arrive(OTHER, math.inf)
+    for release in releases:
+        release()
+    admission.arrive(ANYBODY, math.inf)
+    assert admission.bytes == 0
+
+
+async def test_replies_of_a_stream_are_counted_and_hold_back_its_next_items(
+    admission: Admission, memory: list[int]
+) -> None:
+    messages = of(admission, memory)
+    releases = [messages.hold_item(ANYBODY, 8 * MIB) for _ in range(3)]
+    waiting = asyncio.create_task(admission.wait_for_place(ANYBODY, MIB))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    for release in releases:
+        release()
+    await asyncio.wait_for(waiting, 5)
