@@ -17,6 +17,7 @@ def _main(argv: list[str]) -> int:
 
     from vitscope.server.app import StartupError, run
     from vitscope.server.host.logs import configure_logging
+    from vitscope.server.host.memory import keep_freed_memory
     from vitscope.server.settings import SettingsInvalid, read_settings, unknown_variables
 
     try:
@@ -31,6 +32,7 @@ def _main(argv: list[str]) -> int:
     log = structlog.get_logger()
     if unknown := unknown_variables():
         log.warning("environment variables name no setting and are ignored", variables=unknown)
+    keep_freed_memory()
     try:
         run(settings)
     except StartupError as error:

@@ -19,6 +19,7 @@ class Batch:
     work: list[Work] = field(default_factory=list)
     profile: int = 0
     started: float = 0.0
+    _bulk: int = 0
 
     def __len__(self) -> int:
         return len(self.work)
@@ -26,11 +27,12 @@ class Batch:
     @property
     def bulk(self) -> bool:
         """Whether any of it belongs to a stream."""
-        return any(work.bulk for work in self.work)
+        return self._bulk > 0
 
     def add(self, work: Work) -> None:
         self.write(len(self.work), work)
         self.work.append(work)
+        self._bulk += work.bulk
 
     def remove(self, row: int) -> Work:
         """Remove and return the work in a row. The last row moves into the gap."""
@@ -38,6 +40,7 @@ class Batch:
         if last is not removed:
             self.write(row, last)
             self.work[row] = last
+        self._bulk -= removed.bulk
         return removed
 
     def write(self, row: int, work: Work) -> None:

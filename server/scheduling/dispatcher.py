@@ -8,7 +8,6 @@ A stream here is one of an engine's parallel runs. Work that belongs to a stream
 
 from collections.abc import Iterable
 from itertools import count, repeat
-from math import ceil
 
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.errors import DeadlineExpired
@@ -43,6 +42,7 @@ class Dispatcher:
         self._virtual_time = 0.0
         self._interactive_until = float("-inf")
         self._contention = 0.0  # share of recent arrivals that found other work
+        self._used = 0.0  # part of the machine that the running batches take
         self._order = count()
 
     def expect(self, lane: Lane, work: Work) -> None:
@@ -100,6 +100,7 @@ class Dispatcher:
         self._virtual_time = lane.served
         lane.served += lane.costs[batch.profile].seconds(len(batch)) * lane.share(batch.profile)
         self.running.append(batch)
+        self._count_used()
         return batch
 
     def ready(self) -> bool:
@@ -113,6 +114,7 @@ class Dispatcher:
     def finish(self, batch: Batch) -> None:
         """Free the slot and the stream of a batch that has run or failed."""
         self.running.remove(batch)
+        self._count_used()
         batch.lane.slots.append(batch.slot)
 
     def deliver(self, batch: Batch, results: Iterable[Outputs | Exception], now: float) -> None:
@@ -166,7 +168,7 @@ class Dispatcher:
         turn = own + lane.costs[-1].seconds(1) / lane.streams
         others = sum(min(other.backlog(other.total_pending), turn) for other in self.lanes if other is not lane)
         # Free streams do not help work that is behind others, but an image that finds one free starts at once.
-        if not own and not others and self._used() + lane.share(lane.throughput_profile) <= 1 + _ROUNDING:
+        if not own and not others and self._used + lane.share(lane.throughput_profile) <= 1 + _ROUNDING:
             return 0.0
         return running + own + others
 
@@ -207,9 +209,9 @@ class Dispatcher:
         one for bulk work while single requests arrive.
         """
         lane = batch.lane
-        free = int((1 - self._used()) * lane.streams + _ROUNDING)
-        even = ceil((len(batch) + len(lane.waiting)) / (free or lane.streams))
-        bulk_limited = (candidate.bulk or batch.bulk) and now < self._interactive_until
+        streams = int((1 - self._used) * lane.streams + _ROUNDING) or lane.streams
+        even = -(-(len(batch.work) + len(lane.waiting)) // streams)  # rounded up
+        bulk_limited = (batch.bulk or candidate.bulk) and now < self._interactive_until
         return min(even, lane.bulk_batch if bulk_limited else lane.best_batch)
 
     def _trim(self, batch: Batch, now: float) -> None:
@@ -283,11 +285,12 @@ class Dispatcher:
     def _next_lane(self) -> Lane | None:
         return min((lane for lane in self.lanes if lane.waiting), key=lambda lane: lane.served, default=None)
 
-    def _used(self) -> float:
-        return sum(batch.lane.share(batch.profile) for batch in self.running)
+    def _count_used(self) -> None:
+        # Summed anew, not adjusted: differences of floats would add up to an error over millions of runs.
+        self._used = sum(batch.lane.share(batch.profile) for batch in self.running)
 
     def _has_room(self, batch: Batch) -> bool:
-        return self._used() + batch.lane.share(batch.lane.throughput_profile) <= 1 + _ROUNDING
+        return self._used + batch.lane.share(batch.lane.throughput_profile) <= 1 + _ROUNDING
 
     def _gets_whole_machine(self, batch: Batch) -> bool:
         """Return whether the batch is one image without other work, now and for most recent arrivals."""

@@ -45,14 +45,35 @@ class Lane:
     total_pending: int = 0
     served: float = 0.0
     _lease: Lease = field(default_factory=Lease)
+    # Computed once, because the dispatcher asks for them several times per image.
     shape: tuple[int, ...] = field(init=False)
     """[H, W, 3] of an image's pixels."""
+
+    throughput_profile: int = field(init=False)
+    """Index of the profile that is used under load."""
+
+    streams: int = field(init=False)
+    """Batches that may run at the same time under load."""
+
+    best_batch: int = field(init=False)
+    """The largest batch that is ever run."""
+
+    bulk_batch: int = field(init=False)
+    """The largest batch that may hold bulk work while single requests arrive."""
+
+    shortest_run: float = field(init=False)
+    """Seconds of the fastest run measured at warm-up, the lower bound of every answer."""
 
     serial: int = field(init=False, default_factory=_serials.__next__)
     """Tells apart lanes of one name, as after a reload."""
 
     def __post_init__(self) -> None:
         self.shape = self.slots[0].pixels.shape[1:]
+        self.throughput_profile = len(self.engine.profiles) - 1
+        self.streams = self.engine.profiles[-1].streams
+        self.best_batch = min(self.costs[-1].best_batch, self.engine.max_batch)
+        self.bulk_batch = self.costs[-1].largest_within(_BULK_SLOWDOWN, self.best_batch)
+        self.shortest_run = min(costs.shortest_run for costs in self.costs)
 
     def lease(self) -> Lease:
         """Hold the lane (`with`): its engine is not freed meanwhile. On the event loop only."""
@@ -66,31 +87,6 @@ class Lane:
     def labels(self) -> tuple[str, str, str, str]:
         """Values of the metric labels model, version, engine, graph."""
         return self.model, str(self.version), str(self.engine.identity), self.graph
-
-    @property
-    def throughput_profile(self) -> int:
-        """Index of the profile that is used under load."""
-        return len(self.engine.profiles) - 1
-
-    @property
-    def streams(self) -> int:
-        """Batches that may run at the same time under load."""
-        return self.engine.profiles[-1].streams
-
-    @property
-    def best_batch(self) -> int:
-        """The largest batch that is ever run."""
-        return min(self.costs[-1].best_batch, self.engine.max_batch)
-
-    @property
-    def bulk_batch(self) -> int:
-        """The largest batch that may hold bulk work while single requests arrive."""
-        return self.costs[-1].largest_within(_BULK_SLOWDOWN, self.best_batch)
-
-    @property
-    def shortest_run(self) -> float:
-        """Seconds of the fastest run measured at warm-up, the lower bound of every answer."""
-        return min(costs.shortest_run for costs in self.costs)
 
     def share(self, profile: int) -> float:
         """Return the part of the machine that a run in a profile takes, 0 < share <= 1."""
