@@ -49,9 +49,14 @@ def read_config(folder: Path, option: str) -> tuple[dict[str, Any], tuple[str, .
     for name in _ATTENTION:
         found.pop(name, None)
     for name in _SIDES:
-        if name in found:
+        if name in found and not _takes_lists(kind, name):
             found[name] = _side(found[name])
     return found, tuple(notes)
+
+
+def _takes_lists(kind: str | None, name: str) -> bool:
+    """Return True if models of this kind have a list by default, as Hiera does: they take nothing else."""
+    return kind in CONFIG_MAPPING and isinstance(getattr(CONFIG_MAPPING[kind](), name, None), list | tuple)
 
 
 def is_timm(config: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from tests.server.models.waiting import until
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.decoding import Decoding
+from vitscope.server.answer.prediction import predict_raw
 from vitscope.server.answer.query import Query
 from vitscope.server.engines import choose, cuda
 from vitscope.server.engines.contract import Identity
@@ -107,6 +108,7 @@ class Pipeline:
             pixels + bytes([number // 256]),
             (),
             prepare,
+            partial(predict_raw, WIDTH, HEIGHT, manifest.input, LIMITS.max_pixels),
             False,
             1,
             0.0,
