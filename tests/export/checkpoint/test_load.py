@@ -115,7 +115,12 @@ def test_invalid_hub_ids_are_not_requested_from_the_hub(source: str, monkeypatch
 
 
 def test_a_file_is_no_checkpoint(copied: Path) -> None:
-    with pytest.raises(ExportError, match=r"model\.safetensors: a file; accepted: a folder"):
+    with pytest.raises(ExportError, match=r"config\.json: a file; accepted: a folder"):
+        load_checkpoint(str(copied / "config.json"))
+
+
+def test_a_file_of_weights_does_not_say_what_it_is_for(copied: Path) -> None:
+    with pytest.raises(ExportError, match=r"model\.safetensors: a file of weights .*--architecture NAME"):
         load_checkpoint(str(copied / "model.safetensors"))
 
 
