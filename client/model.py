@@ -27,6 +27,11 @@ class ModelSummary:
     raw: model_pb2.ModelSummary = field(repr=False, compare=False)
     """The message as received."""
 
+    @property
+    def detail(self) -> str:
+        """Short for `state_detail`."""
+        return self.state_detail
+
     @classmethod
     def of(cls, message: model_pb2.ModelSummary) -> Self:
         """Convert a received message."""

@@ -16,7 +16,8 @@ from vitscope.bundle import CLASSIFY, Bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
-from vitscope.export.checkpoint.preprocess import fit_to, prepare
+from vitscope.export.checkpoint.pixels import prepare
+from vitscope.export.checkpoint.preprocess import fit_to
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 from vitscope.export.size import Size
 

@@ -55,7 +55,8 @@ def test_a_side_branch_is_what_is_kept_of_the_matrix(
     query, key = torch.randn(2, 3, 7, 4, generator=generator), torch.randn(2, 3, 4, 7, generator=generator)
     bias = torch.randn(1, 3, 7, 7, generator=generator) if biased else None
     matrix = torch.softmax(query @ key + (0 if bias is None else bias), dim=-1)
-    tokens = TOKENS.model_copy(update={"attention_from": source, "cls_tokens": prefix, "register_tokens": 0})
+    grid = {"grid_rows": 1, "grid_cols": 7 - prefix}
+    tokens = TOKENS.model_copy(update={"attention_from": source, "cls_tokens": prefix, "register_tokens": 0, **grid})
     place = Place(layer, 3, tokens)
     kept = Attention().keep(matrix, place)
     expected = matrix[:, :, 0] if source == "class_token" else matrix[:, :, prefix:].mean(dim=2)
@@ -63,6 +64,14 @@ def test_a_side_branch_is_what_is_kept_of_the_matrix(
     torch.testing.assert_close(kept, expected)
     torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias), place), kept)
     assert kept.untyped_storage().nbytes() == kept.nbytes, "a view keeps the whole matrix in memory"
+
+
+def test_a_pooling_query_that_is_given_the_patches_alone_attends_to_no_prefix_token() -> None:
+    update = {"attention_from": "pooling_probe", "cls_tokens": 0, "register_tokens": 4, "grid_rows": 1, "grid_cols": 6}
+    matrix = torch.rand(2, 3, 1, 6)
+    kept = Attention().keep(matrix, Place(3, 3, TOKENS.model_copy(update=update)))
+    assert kept is not None
+    torch.testing.assert_close(kept, torch.cat([torch.zeros(2, 3, 4), matrix[:, :, 0]], dim=-1))
 
 
 @pytest.mark.parametrize(("source", "layers"), [("class_token", [0, 1, 2]), ("mean_of_patches", [2]), (None, [])])

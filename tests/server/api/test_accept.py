@@ -12,7 +12,7 @@ from vitscope.server.api.accept import Gate, make_server
 from vitscope.server.api.status import Status
 
 GATED, OTHER = "/test.Service/Gated", "/test.Service/Other"
-# As the listener has them. Without the first, gRPC cancels some of 2,000 calls at once; with the second, it resets some.
+# As the listener has them. Without the first, gRPC cancels some of 2,000 calls at once; with the second, resets some.
 OPTIONS = [("grpc.max_concurrent_streams", 1024), ("grpc.http.overload_protection", 0)]
 FULL = Status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_after_ms=7, estimated_wait_ms=9)
 
