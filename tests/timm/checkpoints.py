@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 LABELS = ("cup", "cat", "rocket", "flower", "temple")
-_SHAPE = {"embed_dim": 48, "depth": 2, "num_heads": 3, "img_size": 32, "patch_size": 8}
+_SHAPE = {"embed_dim": 48, "depth": 1, "num_heads": 3, "img_size": 32, "patch_size": 8}
 
 MODELS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ViT": ("vit_tiny_patch16_224", {}),
