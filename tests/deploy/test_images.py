@@ -150,6 +150,8 @@ def test_the_tensorrt_of_the_image_is_one_that_the_tests_check() -> None:
     assert {f"tensorrt-cu13=={version}", f"tensorrt-cu13-libs=={version}"} <= set(requirements("gpu.txt"))
 
 
+# Modules of extras that the images do not have; the server runs without them.
+EXTRAS = {"pillow_heif"}
 # Modules of packages that are installed only with a GPU.
 GPU_MODULES = {
     "cuda": "cuda-bindings",
@@ -183,7 +185,7 @@ def test_an_image_has_every_module_that_its_packages_import(
     name: str, packages: tuple[str, ...], some: set[str]
 ) -> None:
     known = {**packages_distributions(), **{module: [name] for module, name in GPU_MODULES.items()}}
-    own = {*packages, "vitscope"}
+    own = {*packages, "vitscope", *EXTRAS}
     modules = {module for module in imports(*packages) if module not in sys.stdlib_module_names} - own
     assert modules >= some
     installed = distributions(name) | ({"onnxruntime"} if name in SERVERS.values() else set())

@@ -51,7 +51,7 @@ def heads(once: Once, calibration: Path) -> Path:
             source = checkpoint(folder / "checkpoints" / name, labels, problem)
             job = ExportJob(
                 str(source), folder / "models", name,
-                calibration=calibration, attention=False, allow_uncertified=True,
+                calibration=calibration, attention=False, allow_uncertified=True, certificate=name in ("tags", "age"),
             )  # fmt: skip
             export_checkpoint(job)
 
