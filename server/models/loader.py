@@ -81,6 +81,9 @@ class Loader:
                 return self._open(graph)
             except (BundleError, GateFailed) as error:
                 raise NotReady(self._missing(graph, error)) from error
+            except Exception as error:
+                self._refuse_if_changed(graph, error)
+                raise
         lane = self._first_lane()
         if self._was_busy(lane):
             log.warning("engines were measured on a busy machine; they are measured again", model=lane.name)
@@ -89,6 +92,13 @@ class Loader:
             self._tune(recall=False)
             lane = self._first_lane()
         return lane
+
+    def _refuse_if_changed(self, graph: GraphName, failure: Exception) -> None:
+        """Raise NotReady if a graph failed to open because its files went meanwhile, as when a version is removed."""
+        try:
+            self._bundle.verify()
+        except BundleError as error:
+            raise NotReady(self._missing(graph, error)) from failure
 
     def _first_lane(self) -> Lane:
         """Return a lane for the classify graph, on the first engine that can be opened and passes its gate."""

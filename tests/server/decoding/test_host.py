@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,29 @@ class Harness:
 
     def stopped(self, deadline: float = math.inf) -> tuple[IsolatedDecode, Future[Prepared], int]:
         """Start a decode that never ends: its process is stopped."""
-        decode = self.decoders.start(job(large_png()), lambda: deadline)
-        running = self.thread.submit(decode)
-        until(lambda: forks(self.decoders))
-        (pid,) = forks(self.decoders)
+        for _ in range(20):
+            decode = self.decoders.start(job(large_png()), lambda: deadline)
+            running = self.thread.submit(decode)
+            until(lambda running=running: forks(self.decoders) or running.done())
+            pid = next(iter(forks(self.decoders)), None)
+            if pid is not None and _stopped_early(pid, running):
+                return decode, running, pid
+            running.result(10)  # it was decoded before it could be stopped, on a busy machine
+        raise AssertionError("no decode could be stopped")
+
+
+def _stopped_early(pid: int, running: Future[Prepared]) -> bool:
+    """Stop a process as soon as it has begun. Return False, with the process running, if it had ended its work."""
+    try:
         until(lambda: Path(f"/proc/{pid}/fd/2").readlink() == Path(os.devnull))  # the first thing that it does
         os.kill(pid, signal.SIGSTOP)
-        return decode, running, pid
+        wait([running], timeout=0.05)
+        if not running.done():
+            return True
+        os.kill(pid, signal.SIGCONT)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
 
 
 @pytest.fixture(scope="module")
