@@ -72,14 +72,14 @@ class Service:
         self._metrics.of(found.name, found.version, found.identity).ended(error.outcome)
         return Answer(error.outcome, error=error)
 
-    def turned_away(self, error: ServerError) -> None:
-        """Count a request that was refused before it was read: for the model, if only one is served."""
+    def turned_away(self, error: ServerError, times: int = 1) -> None:
+        """Count requests that were refused before they were read: for the model, if only one is served."""
         try:
             model = self._repository.ready("", 0)
         except Exception:
-            self._metrics.of_no_model.ended(error.outcome)
+            self._metrics.of_no_model.ended(error.outcome, times)
         else:
-            self._metrics.of(model.name, model.version, model.identity).ended(error.outcome)
+            self._metrics.of(model.name, model.version, model.identity).ended(error.outcome, times)
 
     def _check_size(self, classification: Classification) -> None:
         """Raise InvalidRequest if the reply is too large to send: gRPC, for one, would end a whole stream over it."""

@@ -1,5 +1,6 @@
 """Room for calls: which are turned away by their header alone, and what gRPC may hold of the others' messages."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,16 +19,17 @@ from vitscope.server.scheduling.transit import COUNTED_REPLY, Transit
 T = TypeVar("T")
 
 # Seconds, at most, for which a refusal holds for further calls of the same caller.
-_REMEMBERED = 0.02
+_REMEMBERED = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Refused:
-    """A refusal that holds until a time, in monotonic seconds."""
+    """A refusal that holds for a caller until a time, in monotonic seconds, and how often it was given again."""
 
     until: float
     error: Overloaded
     status: Status
+    again: int = 0
 
 
 class Room:
@@ -35,44 +37,42 @@ class Room:
 
     def __init__(self, admission: Admission, transit: Transit, service: Service) -> None:
         self._admission, self._transit, self._service = admission, transit, service
-        self._refused: dict[str, _Refused] = {}  # the last refusal by caller
 
     def gate(self, rpcs: MethodRpcs) -> Gate:
         """Return the gate of a method. It decides only while requests are being refused: `receive` decides again."""
+        remembered: dict[str, _Refused] = {}  # by caller
 
         def turn_away(context: Any) -> Status | None:
             if not self._admission.refusing:
-                self._refused.clear()
                 return None
             now, peer = time.monotonic(), context.peer()
-            refused = self._refused.get(peer)
+            refused = remembered.get(peer)
             if refused is not None and now < refused.until:
-                self._admission.refuse_again(refused.error)
-                self._service.turned_away(refused.error)
-                status = refused.status
-            else:
-                found = self._ask(context, peer, now)
-                if found is None:
-                    return None
-                status = found
-            rpcs.start()
-            rpcs.finish(now, status.code.name)
+                refused.again += 1  # counted later, with all that follow: counting would cost as much as refusing
+                return refused.status
+            error = self._refusal(
+                self._service.callers.find(peer, bulk=False), Deadline.within(context.time_remaining())
+            )
+            if error is None:
+                return None
+            status = status_of(error)
+            rpcs.refused(status.code.name, 1)
+            # The queue cannot be short enough for this caller before. A deadline is that of one call alone.
+            if isinstance(error, Overloaded) and error.kind != "deadline":
+                holds = min(error.retry_after, _REMEMBERED)
+                remembered[peer] = made = _Refused(now + holds, error, status)
+                asyncio.get_running_loop().call_later(holds, forget, peer, made)
             return status
+
+        def forget(peer: str, refused: _Refused) -> None:
+            if remembered.get(peer) is refused:
+                del remembered[peer]
+            if refused.again:
+                self._admission.refused_again(refused.error, refused.again)
+                self._service.turned_away(refused.error, refused.again)
+                rpcs.refused(refused.status.code.name, refused.again)
 
         return turn_away
-
-    def _ask(self, context: Any, peer: str, now: float) -> Status | None:
-        try:
-            self._arrive(self._service.callers.find(peer, bulk=False), Deadline.within(context.time_remaining()))
-        except Overloaded as error:
-            status = status_of(error)
-            # The queue cannot be short enough for this caller before. Asking again would only cost time.
-            if error.kind != "deadline":
-                self._refused[peer] = _Refused(now + min(error.retry_after, _REMEMBERED), error, status)
-            return status
-        except DeadlineExpired as error:
-            return status_of(error)
-        return None
 
     async def receive(self, context: Any, deadline: Deadline, gated: bool, read: Callable[[], Awaitable[T]]) -> T:
         """Return the message that `read` returns. With `gated` it is read only if there is room to answer it.
@@ -80,8 +80,8 @@ class Room:
         Raises Overloaded or DeadlineExpired.
         """
         caller = self._caller(context)
-        if gated:
-            self._arrive(caller, deadline)
+        if gated and (refusal := self._refusal(caller, deadline)) is not None:
+            raise refusal
         try:
             return await self._transit.receive(caller, read)
         except (Overloaded, DeadlineExpired) as error:
@@ -96,12 +96,12 @@ class Room:
         release = self._transit.hold_reply(self._caller(context), size)
         context.add_done_callback(lambda context: release())
 
-    def _arrive(self, caller: Caller, deadline: Deadline) -> None:
-        try:
-            self._admission.arrive(caller, deadline.at)
-        except (Overloaded, DeadlineExpired) as error:
+    def _refusal(self, caller: Caller, deadline: Deadline) -> Overloaded | DeadlineExpired | None:
+        """Return why a call that has just arrived is refused, which is counted, or None."""
+        error = self._admission.refusal(caller, deadline.at)
+        if error is not None:
             self._service.turned_away(error)
-            raise
+        return error
 
     def _caller(self, context: Any) -> Caller:
         return self._service.callers.find(context.peer(), bulk=False)

@@ -22,9 +22,9 @@ class Distribution:
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds, self.counts, self.sum = bounds, [0] * (len(bounds) + 1), 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self._bounds, value)] += times
+        self.sum += value * times
 
 
 class Histogram(Collector):

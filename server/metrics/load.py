@@ -55,9 +55,9 @@ class LoadMetrics:
         """Count one decode that was ended before it was done. On any thread."""
         self._decodes_by_reason[reason].inc()
 
-    def refused(self, reason: str) -> None:
-        """Count one refusal."""
-        self._by_reason[reason].inc()
+    def refused(self, reason: str, times: int = 1) -> None:
+        """Count refusals."""
+        self._by_reason[reason].inc(times)
 
     def watch(
         self, in_flight: Callable[[], float], queue_depth: Callable[[], float], backlog: Callable[[], float]

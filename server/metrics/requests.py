@@ -75,13 +75,13 @@ class VersionRequests:
         self._requests = SeriesByLabel(family.requests, labels)
         self._stages = SeriesByLabel(family.stage_seconds, labels)
 
-    def ended(self, outcome: Outcome) -> None:
-        """Count one image by its outcome."""
+    def ended(self, outcome: Outcome, times: int = 1) -> None:
+        """Count images by their outcome."""
         if self.removed:
             return
-        self._requests[outcome.value].inc()
+        self._requests[outcome.value].inc(times)
         if outcome is Outcome.LATE:
-            self._family.load.refused("expired")
+            self._family.load.refused("expired", times)
 
     def answered(self, durations: Mapping[str, float], quality: Quality, deadline_used: float | None) -> None:
         """Count one answered image. durations: seconds by stage. deadline_used: see `Deadline.share_used`.

@@ -39,3 +39,9 @@ class MethodRpcs:
         """Count an end, by the name of its status code."""
         self._handled[code].inc()
         self._seconds.observe(time.monotonic() - began)
+
+    def refused(self, code: str, times: int) -> None:
+        """Count RPCs that were refused as soon as they arrived."""
+        self._started.inc(times)
+        self._handled[code].inc(times)
+        self._seconds.observe(0.0, times)

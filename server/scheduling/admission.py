@@ -33,8 +33,8 @@ _REFUSING_SECONDS = 1.0
 class Admission:
     """Bounds the number and bytes of the requests in flight, and the predicted wait of each.
 
-    max_queue_wait: seconds. refused: called with the reason of each refusal: "in_flight", "bytes", "queue_wait" or
-    "deadline". Used on the event loop only.
+    max_queue_wait: seconds. refused: called with the reason of refusals ("in_flight", "bytes", "queue_wait" or
+    "deadline") and their number. Used on the event loop only.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Admission:
         max_in_flight: int,
         max_bytes: int,
         max_queue_wait: float,
-        refused: Callable[[str], None] = lambda reason: None,
+        refused: Callable[[str, int], None] = lambda reason, times: None,
     ) -> None:
         self._scheduler, self._decoders = scheduler, decoders
         self._max_in_flight, self._max_bytes, self._max_queue_wait = max_in_flight, max_bytes, max_queue_wait
@@ -55,17 +55,19 @@ class Admission:
         self._seconds_each = 0.0  # smoothed, of an image in a queue
         self._freed = asyncio.Event()
 
-    def arrive(self, caller: Caller, deadline: float) -> None:
-        """Check that there is room for a call of which nothing but its header has been read.
+    def refusal(self, caller: Caller, deadline: float) -> Overloaded | DeadlineExpired | None:
+        """Return why a call of which nothing but its header has been read is refused, or None if there is room for it.
 
-        Which lane it is for is not known yet, so it is refused only where every lane would. Raises as `admit` does.
+        Which lane it is for is not known yet, so it is refused only where every lane would. The errors are those of
+        `admit`. They are returned: once raised, an error holds its traceback, and through it the call.
         """
         left = deadline - time.monotonic()
         if left <= 0:
-            raise DeadlineExpired("the deadline passed before the request was read; it was not computed")
-        self._check_room(caller, UNREAD)
+            return DeadlineExpired("the deadline passed before the request was read; it was not computed")
+        if (full := self._no_room(caller, UNREAD)) is not None:
+            return full
         wait = max(self._scheduler.shortest_wait(caller), self._decoders.predicted_wait(caller))
-        self._check_wait(wait + self._wait_behind_arriving(caller, wait), 0.0, left)
+        return self._too_long(wait + self._wait_behind_arriving(caller, wait), 0.0, left)
 
     def arriving(self, caller: Caller) -> "Arriving":
         """Return a context manager that counts a call of `caller` as in flight while its message is read."""
@@ -76,9 +78,9 @@ class Admission:
         """Whether requests were refused within the last second."""
         return time.monotonic() - self._last_refusal < _REFUSING_SECONDS
 
-    def refuse_again(self, error: Overloaded) -> None:
-        """Count the refusal of a further request for the same reason."""
-        self._refused(error.kind)
+    def refused_again(self, error: Overloaded, times: int) -> None:
+        """Count further requests that were refused for the same reason."""
+        self._refused(error.kind, times)
         self._last_refusal = time.monotonic()
 
     def check_reply(self, caller: Caller, size: int) -> None:
@@ -105,7 +107,8 @@ class Admission:
 
         Raises Overloaded when the server, or the caller's part of it, is full. An empty server accepts any message.
         """
-        self._check_room(caller, size)
+        if (full := self._no_room(caller, size)) is not None:
+            raise full
         return Place(self, caller, size)
 
     async def wait_for_queue(self, lane: Lane, caller: Caller, decoders: DecodePool | None = None) -> None:
@@ -130,7 +133,9 @@ class Admission:
         wait = self._predicted_wait(lane, caller, decoders)
         # The run is estimated by the fastest one, and by half of it on an idle engine: only admitted requests can
         # correct a prediction that has become too high.
-        self._check_wait(wait, lane.shortest_run if wait else lane.shortest_run / 2, left)
+        refusal = self._too_long(wait, lane.shortest_run if wait else lane.shortest_run / 2, left)
+        if refusal is not None:
+            raise refusal
 
     def count(self, caller: Caller, requests: int, size: int) -> None:
         """Add to the requests and bytes in flight of `caller`; negative numbers subtract."""
@@ -141,21 +146,23 @@ class Admission:
         if requests < 0:
             self._freed.set()
 
-    def _check_room(self, caller: Caller, size: int) -> None:
-        """Raise Overloaded if a message of `size` bytes cannot be accepted now."""
-        refusal = self._reason_to_refuse(caller, size)
-        if refusal is not None:
-            kind, reason = refusal
-            wait = self._scheduler.backlog()
-            raise self._refusal(kind, reason, wait, wait / 2)
+    def _no_room(self, caller: Caller, size: int) -> Overloaded | None:
+        """Return why a message of `size` bytes cannot be accepted now, or None."""
+        found = self._reason_to_refuse(caller, size)
+        if found is None:
+            return None
+        kind, reason = found
+        wait = self._scheduler.backlog()
+        return self._refusal(kind, reason, wait, wait / 2)
 
-    def _check_wait(self, wait: float, run: float, left: float) -> None:
-        """Raise Overloaded if a predicted wait is over the limit, or does not leave `run` of the `left` seconds."""
+    def _too_long(self, wait: float, run: float, left: float) -> Overloaded | None:
+        """Return a refusal if a predicted wait is over the limit, or does not leave `run` of the `left` seconds."""
         if wait > self._max_queue_wait:
-            raise self._refusal("queue_wait", "the queue is full", wait, wait - self._max_queue_wait)
+            return self._refusal("queue_wait", "the queue is full", wait, wait - self._max_queue_wait)
         if wait + run > left:
             reason = f"the answer would take longer than the {left * 1000:.0f} ms left until the deadline"
-            raise self._refusal("deadline", reason, wait, wait)
+            return self._refusal("deadline", reason, wait, wait)
+        return None
 
     def _wait_behind_arriving(self, caller: Caller, wait: float) -> float:
         """Return the predicted seconds for the images before one of `caller` whose messages are still being read.
@@ -201,7 +208,7 @@ class Admission:
         return max(self._scheduler.predicted_wait(lane, caller), (decoders or self._decoders).predicted_wait(caller))
 
     def _refusal(self, kind: str, reason: str, wait: float, retry_after: float) -> Overloaded:
-        self._refused(kind)
+        self._refused(kind, 1)
         self._last_refusal = time.monotonic()
         return Overloaded(reason, wait, max(_MIN_RETRY, retry_after), kind)
 
