@@ -48,15 +48,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(results: Results, names: list[str], run: Run, path: Path) -> None:
-    """Measure sections, and save the results after each."""
+    """Measure sections, and save the results after each, also of one that fails half-way."""
     with run:
         for name in names:
             results.drop(name)
             run.section = name
-            SECTIONS[name].measure(run)
             when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             results.circumstances[name] = {"when": when, "effort": run.effort.name, "machine": describe()}
-            results.save(path)
+            try:
+                SECTIONS[name].measure(run)
+            finally:
+                results.save(path)
 
 
 def write(results: Results, docs: Path) -> None:

@@ -22,6 +22,10 @@ from vitscope.loadtest.numbered import Numbered, numbers
 from vitscope.loadtest.rates import rate_between
 
 _CONNECT_SECONDS = 10
+# Bytes of the messages under way in an open loop. Beyond them nothing is sent: a generator that does not keep up would
+# fill the memory of the machine that it measures.
+_MOST_UNDER_WAY = 2 * 2**30
+NOT_SENT = "NOT_SENT"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class LoadResult:
 
     rate: OK replies per second. answered: latencies of OK replies; refused: of RESOURCE_EXHAUSTED. In an open loop both
     count from the scheduled arrival, whenever the call was really sent; lag is that difference. codes: every counted
-    call by gRPC status. cpu_seconds: of this process from start to end, over wall_seconds.
+    call by gRPC status, or NOT_SENT where this process could not keep up. cpu_seconds: of this process from start to end, over wall_seconds.
     """
 
     rate: float = 0.0
@@ -80,6 +84,7 @@ class _Generator:
         self._load, self._result = load, LoadResult()
         self._payloads, self._numbers = itertools.cycle(load.payloads), numbers()
         self._finished: list[float] = []
+        self._under_way = 0  # bytes
 
     async def run(self) -> LoadResult:
         load = self._load
@@ -115,20 +120,27 @@ class _Generator:
             for arrival in arrivals:
                 if (wait := arrival - time.perf_counter()) > 0:
                     await asyncio.sleep(wait)
-                pending.create_task(self._send(next(self._calls), arrival))
+                if self._under_way < _MOST_UNDER_WAY:
+                    pending.create_task(self._send(next(self._calls), arrival))
+                elif self._begin <= arrival < self._end:
+                    self._result.codes[NOT_SENT] += 1
 
     async def _send(self, call: Any, since: float) -> None:
         """Send one request. Its latency counts from `since`, and is counted if that lies in the counted time."""
         sent = time.perf_counter()
         code = grpc.StatusCode.OK
+        message = self._message()
+        self._under_way += len(message)
         try:
-            reply = await call(self._message(), timeout=self._load.timeout)
+            reply = await call(message, timeout=self._load.timeout)
         except aio.AioRpcError as error:
             code = error.code()
         else:
             self._finished.append(time.perf_counter())
             if len(self._result.replies) < self._load.keep and since >= self._begin:
                 self._result.replies.append(reply)
+        finally:
+            self._under_way -= len(message)
         if not self._begin <= since < self._end:
             return
         took, result = time.perf_counter() - since, self._result

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import pytest
 
+from vitscope.loadtest import generator
 from vitscope.loadtest.arrivals import schedule
 from vitscope.loadtest.channels import SERVICE
-from vitscope.loadtest.generator import Load, generate
+from vitscope.loadtest.generator import NOT_SENT, Load, generate
 from vitscope.loadtest.numbered import Numbered
 
 PAYLOADS = (Numbered((b"a", b"")), Numbered((b"b", b"")))
@@ -102,3 +104,13 @@ def test_a_stream_ends_with_the_time() -> None:
     assert result.codes["OK"] > 3
     assert len(result.replies) == 3
     assert len(set(servicer.received)) == len(servicer.received)
+
+
+def test_a_generator_that_cannot_keep_up_sends_no_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generator, "_MOST_UNDER_WAY", 5)
+    servicer = Scripted(seconds=0.1)
+    with serving(servicer) as address:
+        result = generate(Load(address, PAYLOADS, seconds=0.5, warm_up=0.1, rate=400, timeout=2.0))
+    assert result.codes[NOT_SENT] > 0
+    assert 0 < result.codes["OK"] < 20
+    assert set(result.codes) == {"OK", NOT_SENT}
