@@ -58,7 +58,8 @@ class LoadResult:
 
     rate: OK replies per second. answered: latencies of OK replies; refused: of RESOURCE_EXHAUSTED. In an open loop both
     count from the scheduled arrival, whenever the call was really sent; lag is that difference. codes: every counted
-    call by gRPC status, or NOT_SENT where this process could not keep up. cpu_seconds: of this process from start to end, over wall_seconds.
+    call by gRPC status, or NOT_SENT where this process could not keep up. cpu_seconds: of this process from start to
+    end, over wall_seconds.
     """
 
     rate: float = 0.0
