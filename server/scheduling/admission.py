@@ -66,6 +66,8 @@ class Admission:
             return DeadlineExpired("the deadline passed before the request was read; it was not computed")
         if (full := self._no_room(caller, UNREAD)) is not None:
             return full
+        if not self.refusing:  # `admit` looks at the wait; until it has refused somebody, once is enough
+            return None
         wait = max(self._scheduler.shortest_wait(caller), self._decoders.predicted_wait(caller))
         return self._too_long(wait + self._wait_behind_arriving(caller, wait), 0.0, left)
 
