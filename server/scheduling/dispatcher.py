@@ -195,11 +195,10 @@ class Dispatcher:
                     self._stage(batch, work, now)
             if batch.work:
                 return
-            self._unstage()
+            self._unstage(batch)
 
-    def _unstage(self) -> None:
-        assert self.staged is not None
-        self.staged.lane.slots.append(self.staged.slot)
+    def _unstage(self, batch: Batch) -> None:
+        batch.lane.slots.append(batch.slot)
         self.staged = None
 
     def _limit(self, batch: Batch, candidate: Work, now: float) -> int:
@@ -268,10 +267,9 @@ class Dispatcher:
         for row in reversed(range(size)):
             if self._fail_if_expired(batch.lane, batch.work[row], now):
                 batch.remove(row)
-        dropped = len(batch) < size
         if not batch.work:
-            self._unstage()
-        return dropped
+            self._unstage(batch)
+        return len(batch) < size
 
     def _fail_if_expired(self, lane: Lane, work: Work, now: float) -> bool:
         """Settle and fail work whose deadline has passed. Return whether it has."""
