@@ -1,12 +1,13 @@
 """Nothing that this project starts opens a connection that its user did not ask for, looks up a name, or leaves ids.
 
-Each command runs with strace beside it, which records every address that is connected or sent to.
+Each command runs in a network namespace, where nothing leaves the machine, and every connection and every name that is
+looked up is recorded. Where none may be made, strace records its calls instead.
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.connections import outside, recorder, why_not
-from tests.e2e.harness import ROOT, RunningServer
-from vitscope.v1 import classifier_pb2, image_pb2
+from tests.connections import namespace, traced
+from tests.e2e.harness import ROOT
 
 STAGES = ("server", "export", "finetune", "loadtest")
 LIBRARIES = "openvino, onnxruntime, nncf, transformers, huggingface_hub, torch"
@@ -26,48 +26,76 @@ _SECONDS = 2
 
 @dataclass(frozen=True)
 class Recorded:
-    """A home of its own, and the record of what runs in it."""
+    """A home of its own, and the record of what runs in it.
+
+    recorder: returns what to put before a command for a record. outside: reads from it who was asked for anything.
+    """
 
     home: Path
     record: Path
+    recorder: Callable[[Path], list[str]]
+    outside: Callable[[Path], list[str]]
 
-    @property
-    def prefix(self) -> list[str]:
-        return recorder(self.record)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Nothing of the tests' own environment that would switch anything off."""
-        return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "src"), "HOME": str(self.home)}
-
-    def run(self, *command: str, code: int = 0) -> None:
+    def run(self, *command: str) -> None:
+        """Run Python with these arguments, and check that it asked nobody for anything, and left no files."""
         done = subprocess.run(
-            [*self.prefix, sys.executable, *command],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False,
+            [*self.recorder(self.record), sys.executable, *command],
+            cwd=ROOT, env=environment(self.home), capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == code, done.stderr
-        self.check()
-
-    def check(self) -> None:
-        time.sleep(0.2)  # the recorder writes its last lines when the command has ended
-        assert self.record.stat().st_size, "nothing was recorded"
-        assert outside(self.record) == []
+        assert done.returncode == 0, done.stderr
+        time.sleep(0.2)  # strace writes its last lines when the command has ended
+        assert self.outside(self.record) == []
         left = {file.relative_to(self.home) for file in self.home.rglob("*") if file.is_file()}
         assert {file for file in left if file.parts[:2] != (".cache", "vitscope")} == set()
 
 
-@pytest.fixture
-def recorded(tmp_path: Path) -> Iterator[Recorded]:
-    if reason := why_not(tmp_path):
+def environment(home: Path) -> dict[str, str]:
+    """Return nothing of the tests' own environment that would switch anything off."""
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "PYTHONPATH": str(ROOT / "src"), "HOME": str(home)}
+
+
+def start(folder: Path, kind: str) -> Recorded:
+    ways = {"namespace": (namespace, namespace.why_not), "strace": (traced, lambda: traced.why_not(folder))}
+    way, why_not = ways[kind]
+    if reason := why_not():
         pytest.skip(reason)
-    (tmp_path / "home").mkdir()
-    yield Recorded(tmp_path / "home", tmp_path / "record")
+    (folder / "home").mkdir()
+    return Recorded(folder / "home", folder / "record", way.recorder, way.outside)
 
 
-def test_the_recorder_sees_lookups_and_connections(recorded: Recorded) -> None:
-    ask = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.1', 53))"
-    with pytest.raises(AssertionError, match=r"192\.0\.2\.1"):
-        recorded.run("-c", ask)
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    return start(tmp_path, "strace" if namespace.why_not() else "namespace")
+
+
+ASKING = {
+    r"192\.0\.2\.9": "socket.create_connection(('192.0.2.9', 443), timeout=1)",
+    r"192\.0\.2\.10": "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.10', 4000))",
+    r"2001:db8::9": "socket.create_connection(('2001:db8::9', 443), timeout=1)",
+}
+
+
+@pytest.mark.parametrize("kind", ["namespace", "strace"])
+@pytest.mark.parametrize("address", ASKING)
+def test_connections_are_seen(kind: str, address: str, tmp_path: Path) -> None:
+    ask = f"""
+import contextlib, socket
+with contextlib.suppress(OSError): {ASKING[address]}
+"""
+    with pytest.raises(AssertionError, match=address):
+        start(tmp_path, kind).run("-c", ask)
+
+
+def test_names_that_are_looked_up_are_seen_and_answered(tmp_path: Path) -> None:
+    ask = "import socket; assert socket.gethostbyname('reports.example.org') == '192.0.2.1'"
+    with pytest.raises(AssertionError, match=r"name reports\.example\.org"):
+        start(tmp_path, "namespace").run("-c", ask)
+
+
+def test_what_a_command_asks_of_itself_is_no_connection_to_others(recorded: Recorded) -> None:
+    recorded.run(
+        "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -82,8 +110,8 @@ except ImportError:
     sys.exit(0)
 sys.exit(1)
 """
-    environment = Recorded(tmp_path, tmp_path).environment
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=False).returncode == 0
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(tmp_path), check=False)
+    assert ended.returncode == 0
 
 
 def test_importing_the_client_changes_nothing_in_its_users_process() -> None:
@@ -97,8 +125,8 @@ sys.exit(before != dict(os.environ) or "openvino_telemetry" in sys.modules)
 
 def test_what_a_user_has_set_stays() -> None:
     script = "import os, sys, vitscope.server; sys.exit(os.environ['ORT_DISABLE_TELEMETRY'] != '0')"
-    environment = {"PYTHONPATH": str(ROOT / "src"), "ORT_DISABLE_TELEMETRY": "0"}
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=False).returncode == 0
+    variables = {"PYTHONPATH": str(ROOT / "src"), "ORT_DISABLE_TELEMETRY": "0"}
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=variables, check=False).returncode == 0
 
 
 def test_libraries_report_nothing_when_they_are_imported(recorded: Recorded) -> None:
@@ -106,16 +134,9 @@ def test_libraries_report_nothing_when_they_are_imported(recorded: Recorded) -> 
 
 
 def test_a_server_and_a_load_test_report_nothing(recorded: Recorded, models: Path, photo: bytes) -> None:
-    environment = {**recorded.environment, "CI": "", "ORT_DISABLE_TELEMETRY": "", "XDG_CACHE_HOME": ""}
-    with RunningServer(models, prefix=recorded.prefix, environment=environment) as server:
-        for model in ("fashion", "registers"):
-            request = classifier_pb2.ClassifyRequest(image=image_pb2.Image(encoded=photo), model=model)
-            assert server.stub.Classify(request, timeout=30).classes
-        base = recorded.home.parent
-        load = ["loadtest", "--server", server.address, "--rate", "5", "--duration", "2", "--model", "fashion"]
-        target = ["--metrics", f"{server.http}/metrics", "--report", str(base / "report")]
-        Recorded(recorded.home, base / "load").run("-m", "vitscope", *load, *target)
-    recorded.check()
+    base = recorded.home.parent
+    (base / "photo.jpg").write_bytes(photo)
+    recorded.run("-m", "tests.connections.served", str(models), str(base / "photo.jpg"), str(base / "report"))
 
 
 def test_an_export_reports_nothing(recorded: Recorded, registers_checkpoint: Path, calibration: Path) -> None:

@@ -1,7 +1,10 @@
 """The wrapper around RPCs, with a real server and a service that misbehaves on request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -13,26 +16,39 @@ from vitscope.server.errors import InvalidRequest, Overloaded
 from vitscope.server.metrics import Metrics
 
 
-async def unary(request: bytes, context: Any) -> bytes:
+async def unary(request: str, context: Any) -> bytes:
     match request:
-        case b"bad":
+        case "bad":
             raise InvalidRequest("image", "bad", "good")
-        case b"full":
+        case "full":
             raise Overloaded("full", 0.2, 0.1)
-        case b"bug":
+        case "bug":
             raise RuntimeError("the secret")
-        case b"slow":
+        case "slow":
             await asyncio.sleep(30)
-        case b"abort":
+        case "abort":
             await context.abort(grpc.StatusCode.DATA_LOSS, "as it says")
-    return request
+    return request.encode()
 
 
-async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+class Message(str):
+    """A message of which one can tell whether anybody still holds it."""
+
+
+messages: list[weakref.ref[Message]] = []
+
+
+def parsed(data: bytes) -> Message:
+    message = Message(data.decode())
+    messages.append(weakref.ref(message))
+    return message
+
+
+async def stream(requests: AsyncIterator[str], context: Any) -> AsyncIterator[bytes]:
     async for request in requests:
-        if request == b"bad":
+        if request == "bad":
             raise InvalidRequest("image", "bad", "good")
-        yield request
+        yield request.encode()
 
 
 @pytest.fixture
@@ -40,8 +56,8 @@ async def served() -> AsyncIterator[tuple[aio.Channel, Metrics]]:
     metrics = Metrics()
     server = aio.server()
     methods = {
-        "Unary": grpc.unary_unary_rpc_method_handler(unary),
-        "Stream": grpc.stream_stream_rpc_method_handler(stream),
+        "Unary": grpc.unary_unary_rpc_method_handler(unary, parsed),
+        "Stream": grpc.stream_stream_rpc_method_handler(stream, parsed),
     }
     observed = ObservedServer(server, metrics.rpcs)
     # As generated code does it.
@@ -89,6 +105,31 @@ async def test_what_a_method_raises_becomes_a_status_and_is_counted(
     await counted(metrics, code)
     pushback = dict(caught.value.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
     assert pushback == ("101" if code == "RESOURCE_EXHAUSTED" else None)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Frees nothing but what nobody refers to."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("request_bytes", [b"bad", b"full", b"abort", b"fine"])
+async def test_no_message_is_kept_when_its_call_has_ended(
+    served: tuple[aio.Channel, Metrics], request_bytes: bytes
+) -> None:
+    """What a call that fails leaves behind is a cycle, and one that was partly frozen would never be collected."""
+    channel, _ = served
+    messages.clear()
+    for _ in range(3):
+        with suppress(aio.AioRpcError):
+            await channel.unary_unary("/test.Service/Unary")(request_bytes)
+    await channel.unary_unary("/test.Service/Unary")(b"gRPC keeps the last call")
+    async with asyncio.timeout(10):
+        while any(message() for message in messages[:-1]):  # noqa: ASYNC110 — nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 async def test_success_is_counted_and_timed(served: tuple[aio.Channel, Metrics]) -> None:

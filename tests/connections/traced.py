@@ -1,4 +1,4 @@
-"""Records which connections a command opens, and which names it looks up."""
+"""A command with strace beside it, which writes down whom it connects or sends to."""
 
 import re
 import shutil
