@@ -10,6 +10,7 @@ import openvino
 import pytest
 import torch
 
+from tests.export.fused import assert_fused
 from tests.timm.checkpoints import LABELS, MODELS, save
 from vitscope.bundle import CLASSIFY, Manifest
 from vitscope.export.checkpoint import load_checkpoint
@@ -47,6 +48,7 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
             )
         compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         np.testing.assert_allclose(compiled(pixels)["logits"], expected, atol=2e-5 * expected.std())
+        assert_fused(path, family.sizes(model).layers + (tokens.pooling == "attention"))
     rows = _rows(onnxruntime.InferenceSession(paths[CLASSIFY]), pixels)
     assert rows.shape[-1] == tokens.prefix + tokens.patches
     np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-4)
