@@ -62,8 +62,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 class Export:
     """One export in progress: the values that its steps share.
 
-    processor: the checkpoint's own, fitted to the size of the job. native: the size that the model had before. graphs: their entries in the manifest. activation:
-    of the head.
+    processor: the checkpoint's own, fitted to the size of the job. native: the size that the model had before. graphs:
+    their entries in the manifest. activation: of the head.
     """
 
     def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:

@@ -103,7 +103,9 @@ def _rows(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.ndarr
 def test_a_checkpoint_is_exported_certified_and_described(photos: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "checkpoint", "vit_small_patch16_dinov3")
     bundle, _ = export_checkpoint(
-        ExportJob(checkpoint=str(folder), models=tmp_path / "models", name="dinov3", calibration=photos, size=Size(48, 48))
+        ExportJob(
+            checkpoint=str(folder), models=tmp_path / "models", name="dinov3", calibration=photos, size=Size(48, 48)
+        )
     )
     manifest: Manifest = bundle.manifest
     assert manifest.family == "timm-vit" and manifest.labels == LABELS
