@@ -41,7 +41,8 @@ class Resize(Strict):
     squash: to `height` x `width`. shortest_edge: the shorter side to `edge`, the longer one to
     floor(edge * longer / shorter). letterbox: into `height` x `width` with its aspect ratio, sides rounded down; with
     `edge` the shorter side to `edge`, but where the longer one would then exceed `height` (= `width`) it becomes that,
-    and the shorter one is rounded to the nearest pixel. none: not at all.
+    and the shorter one is rounded to the nearest pixel. none: not at all. rounding: of the sides of a letterbox without
+    `edge`, down as in transformers, or to the nearest pixel (the even one of two) as in timm.
     """
 
     mode: Literal["squash", "shortest_edge", "letterbox", "none"]
@@ -49,6 +50,7 @@ class Resize(Strict):
     width: Positive | None = None
     edge: Positive | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    rounding: Literal["down", "nearest"] = "down"
 
     @model_validator(mode="after")
     def _sizes_of_the_mode(self) -> Self:
@@ -57,6 +59,8 @@ class Resize(Strict):
             raise ValueError("squash and letterbox need height and width, the others take neither")
         if self.mode != "letterbox" and (self.edge is not None) != (self.mode == "shortest_edge"):
             raise ValueError("shortest_edge needs edge, and of the others only letterbox takes it")
+        if self.rounding == "nearest" and (self.mode != "letterbox" or self.edge is not None):
+            raise ValueError("rounding to the nearest pixel is for a letterbox without edge")
         if self.mode == "letterbox" and self.edge is not None and self.height != self.width:
             raise ValueError("letterbox with edge needs a height that equals its width")
         return self
@@ -65,7 +69,7 @@ class Resize(Strict):
 class Padding(Strict):
     """What surrounds an image that is smaller than the model's input.
 
-    place: of the image, in the centre (rounded down and to the right), or at the start, with all padding below and to
+    place: of the image, in the centre (half a pixel as `crop_offset` says), or at the start, with all padding below and to
     the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour is
     the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
     """
@@ -78,8 +82,9 @@ class InputContract(Strict):
     """The input of the graphs: uint8 [N, height, width, 3] RGB, resized and then cropped at the centre or padded.
 
     Resize, crop and padding are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where
-    the crop begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. padding: None if no
-    image is ever smaller than the input. `rescale`, `mean` and `std` (0..1) are applied inside the graphs; they are
+    the crop begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. Where the image
+    is smaller, half a pixel of padding goes to its left or top with the former, to its right or bottom with the latter.
+    padding: None if no image is ever smaller than the input. `rescale`, `mean` and `std` (0..1) are applied inside the graphs; they are
     here for information.
     """
 

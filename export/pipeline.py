@@ -62,8 +62,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 class Export:
     """One export in progress: the values that its steps share.
 
-    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest. activation:
-    of the head.
+    processor: the checkpoint's own, fitted to the size of the job. native: the size that the model had before. graphs:
+    their entries in the manifest. activation: of the head.
     """
 
     def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:
@@ -74,7 +74,8 @@ class Export:
             check_multiple(job.size, family.patch_size(model))
             self.processor = fit_to(self.processor, job.size)
         self.contract, self.size = input_contract(self.processor), output_size(self.processor)
-        self.tokens = token_geometry(model, family, self.size)
+        self.tokens, self.native = token_geometry(model, family, self.size), family.native_size(model)
+        family.resize(model, self.size)
         check_contract(self.processor)
         self.activation = job.head or activation_of(model.config)
         check_head(self.activation, len(checkpoint.labels))
@@ -106,8 +107,9 @@ class Export:
     def _size_note(self) -> Iterable[str]:
         """Return a warning if the processor's size, which nobody asked for, is not that of the position table."""
         model, family = self.checkpoint.model, self.checkpoint.family
-        native = family.native_size(model)
-        if not self.job.size and self.size != native and family.options(model, self.size):
+        native = self.native
+        interpolates = family.options(model, self.size) or family.native_size(model) != native
+        if not self.job.size and self.size != native and interpolates:
             yield (
                 f"CHECKPOINT: its image processor makes {self.size}, and config.json says {native}: the position table "
                 f"is interpolated, where transformers would refuse; --size {native} exports at the other size"

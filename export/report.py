@@ -34,7 +34,9 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
     if images is None:
         parts.append(Text("No certificate: the server will say so and use float32 only.", style="yellow"))
     else:
-        parts += [_images(images, bundle.certificate), _certificate(bundle.certificate, manifest)]
+        parts += [_images(images, bundle.certificate), _certificate(bundle.certificate, manifest.activation)]
+        if manifest.methods:
+            parts += [Text("Cosines of maps with the checkpoint's own:"), _maps(bundle.certificate, manifest)]
         parts += [_pixels(entry, manifest.activation) for entry in bundle.certificate.pixels]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]
@@ -96,22 +98,33 @@ def _images(images: ImageSet, certificate: Certificate) -> Text:
     )
 
 
-def _certificate(certificate: Certificate, manifest: Manifest) -> Table:
+def _certificate(certificate: Certificate, activation: Activation) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("engine")
-    table.add_column("precision")
-    of_methods = [title for method in manifest.methods for title in (f"{method} cosine: mean", "lowest")]
-    for title in (*_AGREEMENTS[manifest.activation], "logit error", *of_methods, ""):
+    for title in ("engine", "precision"):
+        table.add_column(title, no_wrap=True)
+    for title in (*_AGREEMENTS[activation], "logit error", ""):
         table.add_column(title, justify="right")
     for entry in certificate.entries:
         table.add_row(
             entry.engine,
             entry.precision,
-            *_agreement(manifest.activation, entry.top1_agreement, entry.max_probability_error),
+            *_agreement(activation, entry.top1_agreement, entry.max_probability_error),
             "-" if entry.max_logit_error is None else f"{entry.max_logit_error:.1e}",
-            *(text for method in manifest.methods for text in _cosines(entry.cosines.get(method))),
-            "[green]pass" if entry.passed else "[red]below the bar",
+            "[green]pass" if entry.passed else "[red]fail",
         )
+    return table
+
+
+def _maps(certificate: Certificate, manifest: Manifest) -> Table:
+    """Return a row for each method of each entry, so that any number of methods fits a narrow terminal."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("engine", "precision", "map"):
+        table.add_column(title, no_wrap=True)
+    for title in ("mean", "lowest"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for entry in certificate.entries:
+        for method in manifest.methods:
+            table.add_row(entry.engine, entry.precision, method, *_cosines(entry.cosines.get(method)))
     return table
 
 

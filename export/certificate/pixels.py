@@ -14,6 +14,7 @@ from vitscope.bundle import Certificate, InputContract, Parity, PixelEntry, Scal
 from vitscope.export.certificate.bars import pixel_bars
 from vitscope.export.certificate.engines import Run, candidates
 from vitscope.export.certificate.reference import Reference
+from vitscope.export.errors import ExportError
 from vitscope.export.progress import Reporter
 
 TOOL = "vitscope.server.tools.pixels"
@@ -33,6 +34,7 @@ def certify_pixels(
     """Add the rows of the server's pixels, through the `classify` graph in ONNX Runtime and float32.
 
     files: of the images in `reference`, in the same order. Where the server's code cannot run, the certificate says so.
+    Raises ExportError if `exact` is below its bar: every answer would be of other pixels than the certified ones.
     """
     chosen = np.linspace(0, len(files) - 1, min(len(files), MOST)).round().astype(int)
     with reporter.stage(f"preparing {len(chosen)} images as the server does"):
@@ -53,7 +55,13 @@ def certify_pixels(
         reporter.warn(f"--calibration: the server's default limits refuse {refused} of {len(chosen)} of these images")
     for row in rows:
         if row.decoding == "exact" and not row.passed:
-            reporter.warn(f"the server's pixels change this model's answers: {', '.join(row.shortfalls)}")
+            apart = np.abs(found["exact"] - reference.logits[chosen][own]).max(axis=1)
+            worst = [files[chosen[own[index]]].name for index in np.argsort(-np.nan_to_num(apart, nan=np.inf))[:3]]
+            raise ExportError(
+                "the server reads these images differently from the checkpoint's processor, so nothing was published: "
+                f"{', '.join(row.shortfalls)}; most in {', '.join(worst)} (accepted: --calibration with images that "
+                "both read alike, or --no-certificate)"
+            )
     return certificate.model_copy(update={"pixels": tuple(rows)})
 
 

@@ -1,11 +1,10 @@
-"""Weights without a configuration: state dicts of timm and torchvision, bare or in a training checkpoint (Lightning).
+"""Weights without a configuration: state dicts, bare or in a training checkpoint (Lightning).
 
-They are written as a checkpoint of timm, and loaded like any other.
+They are written as a checkpoint of transformers or timm, and loaded like any other.
 """
 
 import json
 import math
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,25 +15,27 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from vitscope.export.checkpoint import torchvision_vit
-from vitscope.export.checkpoint.files import CONFIG, one_line
+from vitscope.export.checkpoint import bare_transformers, torchvision_vit
+from vitscope.export.checkpoint.config import is_timm
+from vitscope.export.checkpoint.files import CONFIG, read_json
+from vitscope.export.checkpoint.state import State, prefix_of, read_state, without
 from vitscope.export.errors import ExportError
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
-# Where training loops keep the weights in what they save, best first.
-_PLACES = ("state_dict", "model_state_dict", "model", "module")
 _NAMED = 3  # weights that an error names
-
-State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Bare:
-    """folder: a checkpoint of timm that holds the weights. notes: what the user should know of how they were read."""
+    """folder: a checkpoint that holds the weights. notes: what the user should know of how they were read.
+
+    processor: where its image processor is, if not in the folder.
+    """
 
     folder: Path
     notes: tuple[str, ...]
+    processor: str | None = None
 
 
 def is_bare(source: str) -> bool:
@@ -47,8 +48,9 @@ def is_bare(source: str) -> bool:
 def as_checkpoint(source: str, architecture: str | None, labels: Sequence[str] | None) -> Iterator[Bare]:
     """Write a file of weights as a checkpoint that lasts for the context.
 
-    architecture: of timm (vit_base_patch16_224) or torchvision (vit_b_16). Raises ExportError if the file holds more
-    than tensors, or weights that are not those of the architecture.
+    architecture: of timm (vit_base_patch16_224) or torchvision (vit_b_16), or a folder or hub id with the config.json
+    of a model. Raises ExportError if the file holds more than tensors, or weights that are not those of the
+    architecture.
     """
     path = Path(source).expanduser()
     where = f"CHECKPOINT {path.name}"
@@ -57,11 +59,27 @@ def as_checkpoint(source: str, architecture: str | None, labels: Sequence[str] |
     if not architecture:
         raise ExportError(
             f"{where}: a file of weights does not say which model it is for; give --architecture NAME, of timm "
-            "(vit_base_patch16_224) or torchvision (vit_b_16), and --labels FILE"
+            "(vit_base_patch16_224) or torchvision (vit_b_16), or a folder or hub id with its config.json, and "
+            "--labels FILE"
         )
+    shape = bare_transformers.config_folder(architecture)
+    if shape and is_timm(config := read_json(shape / CONFIG, "--architecture")):
+        shape, architecture = None, str(config.get("architecture"))
+    state, notes = read_state(path, where)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch) / path.stem
+        folder.mkdir()
+        if shape:
+            more, processor = bare_transformers.write(folder, state, shape, labels, where)
+            yield Bare(folder, (*notes, *more), processor)
+        else:
+            yield Bare(folder, (*notes, *_write_timm(folder, state, architecture, labels, where)))
+
+
+def _write_timm(folder: Path, state: State, architecture: str, labels: Sequence[str] | None, where: str) -> list[str]:
+    """Write weights of a model of timm or torchvision as a checkpoint of timm. Returns notes."""
     of_torchvision = architecture in torchvision_vit.MODELS
     name = torchvision_vit.MODELS.get(architecture, architecture)
-    state, place = _tensors(_read(path, where), where)
     if of_torchvision:
         state = torchvision_vit.rename(state)
     state, args, aside = _fit(state, name, architecture, where)
@@ -79,57 +97,20 @@ def as_checkpoint(source: str, architecture: str | None, labels: Sequence[str] |
     notes = [
         f"{where}: images are prepared as for {architecture} ({_said(cfg)}); if training differed, give --processor"
     ]
-    if place:
-        notes.append(f"{where}: its weights are those under {place!r}")
     if aside:
         notes.append(f"{where}: weights of other parts were left aside: {', '.join(aside)}")
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch) / path.stem
-        folder.mkdir()
-        (folder / CONFIG).write_text(json.dumps(config))
-        safetensors.torch.save_file(state, folder / "model.safetensors")
-        yield Bare(folder, tuple(notes))
+    (folder / CONFIG).write_text(json.dumps(config))
+    safetensors.torch.save_file(state, folder / "model.safetensors")
+    return notes
 
 
 _PREPROCESSING = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 
 
-def _read(path: Path, where: str) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ExportError(
-            f"{where}: holds more than tensors and plain values, and export runs no code of a checkpoint "
-            f"({one_line(error)[:120]}); accepted: a state dict, saved by torch.save(model.state_dict(), ...)"
-        ) from error
-    except Exception as error:  # whatever readers make of files that are truncated or of another format
-        raise ExportError(
-            f"{where}: cannot be read as weights: {type(error).__name__}: {one_line(error)[:160]}"
-        ) from error
-
-
-def _tensors(found: Any, where: str) -> tuple[State, str]:
-    """Return the weights in what was saved, and under which key they were."""
-    for key in ("", *_PLACES):
-        inner = found if not key else found.get(key) if isinstance(found, Mapping) else None
-        if isinstance(inner, Mapping) and inner:
-            tensors = {str(name): value for name, value in inner.items() if isinstance(value, torch.Tensor)}
-            if tensors:
-                return {name: value.float().contiguous() for name, value in tensors.items()}, key
-    keys = ", ".join(map(str, list(found)[:5])) if isinstance(found, Mapping) else type(found).__name__
-    raise ExportError(
-        f"{where}: no weights found (it holds {keys}); accepted: a state dict, bare or under {_PLACES[0]}"
-    )
-
-
 def _fit(state: State, name: str, architecture: str, where: str) -> tuple[State, dict[str, Any], list[str]]:
     """Match names and shapes with the model. Returns its weights, its arguments, and the names of other weights."""
     expected = dict(_timm(name, architecture, {}, 1).state_dict())
-    prefix = _prefix(state, expected)
-    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    aside = sorted({key.split(".")[0] for key in state if not key.startswith(prefix)})
+    own, aside = without(state, prefix_of(state, expected))
     if missing := sorted(expected.keys() - own.keys()):
         raise ExportError(
             f"{where}: lacks {_some(missing)} of {architecture}, whose weights begin with "
@@ -148,15 +129,6 @@ def _fit(state: State, name: str, architecture: str, where: str) -> tuple[State,
                 "another --architecture"
             )
     return own, args, aside
-
-
-def _prefix(state: State, expected: Mapping[str, Any]) -> str:
-    """Return what stands before the model's own names, such as module., model. and _orig_mod. in any order."""
-    candidates = {""}
-    for key in state:
-        parts = key.split(".")
-        candidates |= {".".join(parts[:depth]) + "." for depth in range(1, min(len(parts), 5))}
-    return max(sorted(candidates), key=lambda prefix: sum(prefix + key in state for key in expected))
 
 
 def _arguments(own: State, expected: Mapping[str, Any], name: str, architecture: str) -> dict[str, Any]:

@@ -69,14 +69,14 @@ def load_checkpoint(
 
     base: what an adapter is merged into; None takes what it names. processor: where the image processor is; None
     is the checkpoint itself. labels: a file of names, or `imagenet`; None takes those of config.json. architecture: of
-    a file of weights, which `source` names.
+    a file of weights, which `source` names: a model of timm or torchvision, or where its config.json is.
     Raises ExportError if the checkpoint cannot be found or read, is not of a supported family, or has weights that are
     missing, left over, quantised, of other shapes than its configuration gives, or not finite.
     """
     _quiet()
     if architecture or is_bare(source):
         with as_checkpoint(source, architecture, read_labels(labels) if labels else None) as bare:
-            found = load_checkpoint(str(bare.folder), base, processor)
+            found = load_checkpoint(str(bare.folder), base, processor or bare.processor)
         return replace(found, notes=(*bare.notes, *found.notes))
     place = find(source)
     adapter = Adapter(place.folder, f"{_OPTION} {source}") if place.has_adapter else None

@@ -72,7 +72,10 @@ def by_contract(image: Image.Image, contract: InputContract) -> np.ndarray:
 
 
 def _half(margin: int, contract: InputContract) -> int:
-    return margin // 2 if contract.crop_offset == "down" else round(margin / 2)  # Python rounds halves to even
+    """Return where the input begins on an image that is `margin` pixels larger; negative where it is smaller."""
+    if contract.crop_offset == "down":
+        return margin // 2
+    return round(margin / 2) if margin > 0 else -(-margin // 2)  # Python rounds halves to even
 
 
 def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
@@ -85,6 +88,9 @@ def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
     if resize.mode == "shortest_edge":
         return tuple(int((resize.edge or 0) * side / min(size)) for side in size)  # type: ignore[return-value]
     box_width, box_height = resize.width or 0, resize.height or 0
+    if resize.rounding == "nearest":  # as timm has it
+        zoom = max(height / box_height, width / box_width)
+        return round(width / zoom), round(height / zoom)
     if resize.edge is None:
         scale = min(box_height / height, box_width / width)
         return int(width * scale), int(height * scale)

@@ -66,12 +66,7 @@ def input_contract(processor: Any) -> InputContract:
 def fit_to(processor: Any, size: Size) -> Any:
     """Return the same processor for another input size. Raises ExportError as `input_contract` does."""
     if isinstance(processor, TimmProcessor):
-        if size != processor.size:
-            raise ExportError(
-                f"--size {size}: a timm model takes the size that it was built for; accepted: {processor.size}, or "
-                "img_size in the model_args of its config.json"
-            )
-        return processor
+        return processor.fit_to(size)
     _refuse_own_steps(processor)
     return _fit_to(processor, size)
 

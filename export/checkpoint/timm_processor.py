@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from vitscope.bundle import InputContract, Resize
+from vitscope.bundle import InputContract, Padding, Resize
 from vitscope.export.errors import ExportError
 from vitscope.export.size import Size
 
@@ -25,6 +25,7 @@ class TimmProcessor:
         from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
 
         settings = dict(config.get("pretrained_cfg") or {})
+        self._config = config
         settings |= {name: config[name] for name in ("input_size", "img_size") if name in config}
         if size := (config.get("model_args") or {}).get("img_size"):
             height, width = size if isinstance(size, list | tuple) else (size, size)
@@ -32,6 +33,15 @@ class TimmProcessor:
         self._processor = TimmWrapperImageProcessor(settings, architecture=config.get("architecture"))
         self._settings = self._processor.data_config
         self._refuse()
+
+    def fit_to(self, size: Size) -> "TimmProcessor":
+        """Return the same processor for another input size. The crop keeps its share."""
+        if self._settings["crop_mode"] == "center" and size.height != size.width:
+            raise ExportError(f"--size {size}: crop_mode of the pretrained_cfg is center; accepted: a square size")
+        settings = {**(self._config.get("pretrained_cfg") or {}), "crop_pct": self._settings["crop_pct"]}
+        left = {name: value for name, value in self._config.items() if name not in ("img_size", "model_args")}
+        shape = (3, size.height, size.width)
+        return TimmProcessor({**left, "pretrained_cfg": settings, "input_size": shape})
 
     @property
     def size(self) -> Size:
@@ -44,14 +54,22 @@ class TimmProcessor:
         size, share = self.size, self._settings["crop_pct"]
         height, width = math.floor(size.height / share), math.floor(size.width / share)
         interpolation = self._settings["interpolation"]
+        mean, std = self._settings["mean"], self._settings["std"]
+        # A crop larger than the image pads it with black.
+        padding = Padding(place="centre") if height < size.height or width < size.width else None
         if self._settings["crop_mode"] == "squash":
             resize = Resize(mode="squash", height=height, width=width, interpolation=interpolation)
+        elif self._settings["crop_mode"] == "border":
+            resize = Resize(
+                mode="letterbox", height=height, width=width, interpolation=interpolation, rounding="nearest"
+            )
+            red, green, blue = (round(255 * value) for value in mean)
+            padding = Padding(place="centre", fill=(red, green, blue))
         else:
             resize = Resize(mode="shortest_edge", edge=height, interpolation=interpolation)
-        mean, std = self._settings["mean"], self._settings["std"]
         return InputContract(
             height=size.height, width=size.width, resize=resize, crop_offset="half_even",
-            mean=tuple(mean), std=tuple(std),
+            padding=padding, mean=tuple(mean), std=tuple(std),
         )  # fmt: skip
 
     def __call__(self, image: Image.Image, return_tensors: str) -> Mapping[str, torch.Tensor]:
@@ -63,12 +81,17 @@ class TimmProcessor:
         size, mode, interpolation = self.size, self._settings["crop_mode"], self._settings["interpolation"]
         if interpolation not in _INTERPOLATIONS:
             raise _error("interpolation", interpolation, ", ".join(_INTERPOLATIONS))
-        if mode not in ("center", "squash"):
-            raise _error("crop_mode", mode, "center or squash")
+        if mode not in ("center", "squash", "border"):
+            raise _error("crop_mode", mode, "center, squash or border")
         if mode == "center" and size.height != size.width:
-            raise _error("input_size", str(size), "a square one with crop_mode center, or crop_mode squash")
+            raise _error("input_size", str(size), "a square one with crop_mode center, or crop_mode squash or border")
         if self._settings["input_size"][0] != 3:
             raise _error("input_size", self._settings["input_size"], "3 channels (RGB)")
+        for name, least in (("mean", 0.0), ("std", 1e-6)):
+            if len(values := self._settings[name]) != 3 or not all(least <= value <= 1 for value in values):
+                raise _error(name, values, f"three values from {least:g} to 1")
+        if not 0 < self._settings["crop_pct"] <= 4:
+            raise _error("crop_pct", self._settings["crop_pct"], "above 0, up to 4")
         if self._settings.get("crop_border_pixels"):
             raise _error("crop_border_pixels", self._settings["crop_border_pixels"], "none")
 

@@ -77,6 +77,13 @@ class Family(ABC):
     def resizes(self, model: Any, size: Size) -> str:
         """Return why the model cannot take this input size, for a message that names the size; empty if it can."""
 
+    def resize(self, model: Any, size: Size) -> None:
+        """Have a model take an input size that `resizes` has accepted, in place, by means of its own.
+
+        Does nothing where an option of the call is enough (see `options`).
+        """
+        return
+
     # Running
 
     def options(self, model: Any, size: Size) -> Mapping[str, Any]:

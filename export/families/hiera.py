@@ -1,10 +1,12 @@
 """Hiera: mask units instead of windows, pooled queries, and a LayerNorm after pooling; exact class maps only."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from vitscope.export.families.attention import replace_forward
 from vitscope.export.families.family import Attend, Linear
 from vitscope.export.families.heads import mean_then_norm
 from vitscope.export.families.swin import Swin
@@ -55,11 +57,34 @@ class Hiera(Swin):
         rows = encoder.reroll(tokens, stage_idx=len(encoder.stages) - 1).flatten(1, 2)
         return mean_then_norm(rows, self.pooling_norm(model), model.classifier)
 
-    def replace(self, model: Any, attend: Attend) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def replace(self, model: Any, attend: Attend) -> Iterator[None]:
+        modules = [module for module in model.modules() if hasattr(module, "use_mask_unit_attn")]
+        with replace_forward(modules, lambda module, tokens, *_, **__: (_attention(module, attend, tokens), None)):
+            yield
 
     def pooling_norm(self, model: Any) -> Any:
         return model.hiera.pooler.layernorm
+
+
+def _attention(module: Any, attend: Attend, tokens: torch.Tensor) -> torch.Tensor:
+    """Attend within mask units, or to all tokens, in the four dimensions that engines fuse: units join the batch.
+
+    tokens: [N, T, D], of unit after unit for each place in a unit. Returns [N, T / stride, D'], where each query is the
+    largest of `stride` tokens.
+    """
+    count, length, _ = tokens.shape
+    stride, heads, width = module.query_stride, module.num_heads, module.head_dim
+    each = stride * module.window_size if module.use_mask_unit_attn else length
+    units = length // each
+    parts = module.qkv(tokens).reshape(count, each, units, 3, heads, width).permute(3, 0, 2, 4, 1, 5)
+    query, key, value = parts.reshape(3, count * units, heads, each, width).unbind(0)
+    if stride > 1:
+        query = query.reshape(count * units, heads, stride, each // stride, width).amax(dim=2)
+    found = attend(query, key, value, None, module.scale)
+    found = found.reshape(count, units, heads, -1, width).permute(0, 3, 1, 2, 4)
+    joined: torch.Tensor = module.proj(found.reshape(count, length // stride, heads * width))
+    return joined
 
 
 FAMILIES = {"HieraForImageClassification": Hiera("hiera", "Hiera", "hiera")}

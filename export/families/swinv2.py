@@ -1,13 +1,18 @@
-"""SwinV2: Swin with cosine attention and biases from a small network, in code of its own that needs no replacing."""
+"""SwinV2: Swin with cosine attention, and biases from a small network."""
 
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from vitscope.export.families.attention import replace_forward
 from vitscope.export.families.family import Attend
 from vitscope.export.families.swin import Swin
 from vitscope.export.size import Size
+
+_MOST = math.log(100)  # of a head's logit_scale
 
 
 class SwinV2(Swin):
@@ -22,8 +27,11 @@ class SwinV2(Swin):
     def windows_fit(self, model: Any, size: Size) -> str:
         return ""
 
-    def replace(self, model: Any, attend: Attend) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def replace(self, model: Any, attend: Attend) -> Iterator[None]:
+        modules = [module for module in model.modules() if hasattr(module, "continuous_position_bias_mlp")]
+        with replace_forward(modules, lambda module, *given, **_: (_attention(module, attend, *given),)):
+            yield
 
     @torch.no_grad()
     def freeze(self, model: Any, size: Size) -> None:
@@ -33,6 +41,25 @@ class SwinV2(Swin):
                 # The network reads nothing but the offsets: its answers are constants.
                 table = module.continuous_position_bias_mlp(module.relative_coords_table)
                 module.continuous_position_bias_mlp = _Constant(table)
+
+
+def _attention(
+    module: Any, attend: Attend, tokens: torch.Tensor, mask: torch.Tensor | None = None, *_: Any
+) -> torch.Tensor:
+    """Attend within windows. tokens: [N * windows, T, D]. mask: [windows, T, T], or None. Returns tokens."""
+    count, length, _ = tokens.shape
+    split = (count, length, module.num_attention_heads, module.attention_head_size)
+    query, key, value = (part(tokens).view(split).transpose(1, 2) for part in (module.query, module.key, module.value))
+    query, key = (torch.nn.functional.normalize(part, dim=-1) for part in (query, key))
+    query = query * module.logit_scale.clamp(max=_MOST).exp()
+    table = module.continuous_position_bias_mlp(module.relative_coords_table).view(-1, module.num_attention_heads)
+    bias = table[module.relative_position_index.view(-1)].view(length, length, -1).permute(2, 0, 1)[None]
+    bias = 16 * torch.sigmoid(bias)
+    if mask is not None:
+        # transformers adds the mask twice.
+        of_batch = (2 * mask)[None, :, None].expand(count // len(mask), -1, -1, -1, -1)
+        bias = bias + of_batch.reshape(-1, 1, length, length)
+    return attend(query, key, value, bias, 1.0).transpose(1, 2).reshape(count, length, -1)
 
 
 class _Constant(torch.nn.Module):

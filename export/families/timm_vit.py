@@ -4,6 +4,7 @@ All of them reach transformers as TimmWrapperForImageClassification, and call Py
 before it: rotary positions, normed queries and keys, relative position biases, layer scale.
 """
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -69,10 +70,20 @@ class TimmVit(Family):
         )
 
     def resizes(self, model: Any, size: Size) -> str:
-        native = self.native_size(model)
+        native, patch = self.native_size(model), self.patch_size(model)
         if size == native:
             return ""
-        return f"a timm model takes the size that it was built for; accepted: {native} (img_size in its model_args)"
+        if not hasattr(model.timm_model, "set_input_size"):
+            return f"timm's {type(model.timm_model).__name__} takes no other size than that of its weights, {native}"
+        if size.height % patch.height or size.width % patch.width:
+            return f"not a multiple of the patch of {patch}"
+        return ""
+
+    def resize(self, model: Any, size: Size) -> None:
+        if size != self.native_size(model):
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # timm's own use of a deprecated index
+                model.timm_model.set_input_size(img_size=(size.height, size.width))
 
     def freeze(self, model: Any, size: Size) -> None:
         pass  # it was built for its size

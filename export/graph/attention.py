@@ -28,7 +28,7 @@ class FusedAttention:
         scaling: float,
     ) -> torch.Tensor:
         """Compute one layer. query, key, value: [N, H, T, D]. Returns [N, H, T, D]."""
-        query, transposed = query * scaling, key.transpose(-2, -1)
+        query, transposed = query if scaling == 1 else query * scaling, key.transpose(-2, -1)
         scores = query @ transposed
         if bias is not None:
             scores = scores + bias

@@ -36,7 +36,10 @@ def plan_fit(size: tuple[int, int], contract: InputContract) -> Fit:
 
 
 def _half(margin: int, contract: InputContract) -> int:
-    return margin // 2 if contract.crop_offset == "down" else round(margin / 2)  # Python rounds halves to even
+    """Return where the input begins on an image that is `margin` pixels larger; negative where it is smaller."""
+    if contract.crop_offset == "down":
+        return margin // 2
+    return round(margin / 2) if margin > 0 else -(-margin // 2)  # Python rounds halves to even
 
 
 def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
@@ -50,6 +53,9 @@ def _resized(size: tuple[int, int], resize: Resize) -> tuple[int, int]:
     if resize.mode == "squash":
         return resize.width, resize.height
     # Floating point in the order of transformers, whose last digit decides where a side is rounded down.
+    if resize.edge is None and resize.rounding == "nearest":
+        ratio = max(height / resize.height, width / resize.width)
+        return round(width / ratio), round(height / ratio)
     if resize.edge is None:
         scale = min(resize.height / height, resize.width / width)
         return int(width * scale), int(height * scale)

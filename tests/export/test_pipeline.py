@@ -1,16 +1,15 @@
 """Whole exports of every family, against eager PyTorch."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 import transformers
 
 from tests.export.checkpoints import LABELS, MAKERS, save, vit
-from vitscope.bundle import Bundle, BundleError, LogitBars, open_bundle
+from tests.export.fused import assert_fused
+from vitscope.bundle import Bundle, BundleError, GraphName, LogitBars, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
@@ -106,16 +105,8 @@ def test_graphs_share_one_copy_of_the_weights(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("graph", ["classify", "attention"])
-def test_attention_stays_fused_in_openvino(family: str, graph: str, bundles: dict[str, Bundle]) -> None:
-    manifest = bundles[family].manifest
-    side_branches = 1 if graph == "classify" else manifest.layers
-    compiled = ov.Core().compile_model(
-        bundles[family].path / f"graphs/{graph}.onnx", "CPU", {ov.properties.hint.inference_precision: ov.Type.f32}
-    )
-    kinds = Counter(op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops())
-    # A block whose attention is not fused shows its own Softmax.
-    assert kinds["Softmax"] == side_branches
-    assert kinds["Subgraph"] + kinds["ScaledDotProductAttention"] + kinds["MHA"] >= manifest.layers
+def test_attention_stays_fused(family: str, graph: GraphName, bundles: dict[str, Bundle]) -> None:
+    assert_fused(bundles[family].graph_path(graph), bundles[family].manifest.layers)
 
 
 def test_another_size_is_interpolated_once(checkpoints: dict[str, Path], photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.export.summary import printed
 from vitscope.bundle import Bundle, Certificate
 
@@ -17,6 +19,18 @@ def test_the_summary_has_shape_files_parity_and_the_serve_command(bundles: dict[
 
 def test_paths_are_never_wrapped(bundles: dict[str, Bundle], photos: Path) -> None:
     assert f"{bundles['vit'].path}." in printed(bundles["vit"], photos, width=40)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_heading_or_figure_is_cut(width: int, bundles: dict[str, Bundle], photos: Path) -> None:
+    bundle = bundles["vit"]
+    changes = {"max_probability_error": 3e-5, "shortfalls": ("logits differ",)}
+    changes["cosines"] = {name: bundle.certificate.entries[0].cosines["attention"] for name in ("attention", "cam")}
+    certificate = Certificate(entries=tuple(e.model_copy(update=changes) for e in bundle.certificate.entries))
+    manifest = bundle.manifest.model_copy(update={"activation": "sigmoid", "methods": ("attention", "cam")})
+    text = printed(Bundle(bundle.path, manifest, certificate), photos, width=width)
+    assert "…" not in text and "probability" in text
+    assert "onnxruntime  f32        cam        1.000000  1.000000" in text
 
 
 def test_independent_labels_and_values_are_told_apart(bundles: dict[str, Bundle], photos: Path) -> None:
@@ -38,6 +52,6 @@ def test_shortfalls_and_missing_measurements_are_printed(bundles: dict[str, Bund
     entry = bundle.certificate.entries[-1].model_copy(update={"precision": "bf16", "shortfalls": ("logits differ",)})
     certificate = Certificate(entries=(entry,), not_measured={"openvino/f32": "no such processor"})
     text = printed(Bundle(bundle.path, bundle.manifest, certificate), photos)
-    assert "below the bar" in text and "bf16, logits differ. The server will not use it." in text
+    assert "fail" in text and "bf16, logits differ. The server will not use it." in text
     assert "Not measured: openvino/f32, no such processor." in text
     assert "No certificate" in printed(bundle, None)

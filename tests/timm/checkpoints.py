@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 LABELS = ("cup", "cat", "rocket", "flower", "temple")
-_SHAPE = {"embed_dim": 48, "depth": 1, "num_heads": 3, "img_size": 32, "patch_size": 8}
+SHAPE = {"embed_dim": 48, "depth": 1, "num_heads": 3, "img_size": 32, "patch_size": 8}
 
 MODELS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ViT": ("vit_tiny_patch16_224", {}),
@@ -41,7 +41,7 @@ def save(folder: Path, name: str, **arguments: Any) -> Path:
     """Save a model with weights of enough variance for distinct classes."""
     import timm
 
-    given = {**_SHAPE, **arguments}
+    given = {**SHAPE, **arguments}
     model = timm.create_model(name, num_classes=len(LABELS), **given)
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """Exported graphs of timm's Vision Transformers against timm itself, in each engine of this machine."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import openvino
 import pytest
 import torch
 
-from tests.timm.checkpoints import LABELS, MODELS, save
-from vitscope.bundle import CLASSIFY, Manifest
+from tests.export.fused import assert_fused
+from tests.timm.checkpoints import LABELS, MODELS, SHAPE, save
+from vitscope.bundle import CLASSIFY, InputContract, Manifest
 from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import input_contract, output_size
 from vitscope.export.errors import ExportError
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
@@ -20,6 +23,7 @@ from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
 from vitscope.export.methods import METHODS
 from vitscope.export.pipeline import export_checkpoint
+from vitscope.export.size import Size
 
 
 @pytest.mark.parametrize("kind", list(MODELS))
@@ -47,9 +51,45 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
             )
         compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         np.testing.assert_allclose(compiled(pixels)["logits"], expected, atol=2e-5 * expected.std())
+        assert_fused(path, family.sizes(model).layers + (tokens.pooling == "attention"))
     rows = _rows(onnxruntime.InferenceSession(paths[CLASSIFY]), pixels)
     assert rows.shape[-1] == tokens.prefix + tokens.patches
     np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-4)
+
+
+SIZE = Size(24, 40)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # in timm, of its indices
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if "relpos" not in MODELS[kind][0]])
+def test_another_size_is_what_timm_builds_at_that_size(kind: str, tmp_path: Path) -> None:
+    """Position tables, RoPE and relative positions, against a model that loads the weights for the other size."""
+    import timm
+
+    name, arguments = MODELS[kind]
+    checkpoint = load_checkpoint(str(save(tmp_path, name, **arguments)))
+    model, family = checkpoint.model, checkpoint.family
+    given = {**SHAPE, **arguments, "img_size": (SIZE.height, SIZE.width)}
+    built = timm.create_model(name, num_classes=len(LABELS), **given).eval()
+    adapt = sys.modules[type(built).__module__].checkpoint_filter_fn
+    # Tables of fixed numbers are those of the size.
+    state = adapt({key: tensor.clone() for key, tensor in model.timm_model.state_dict().items()}, built)
+    own = {key for key, _ in built.named_parameters()}
+    built.load_state_dict({key: tensor for key, tensor in state.items() if key in own}, strict=False)
+    tokens = token_geometry(model, family, SIZE)
+    family.resize(model, SIZE)
+    family.freeze(model, SIZE)
+    assert (tokens.grid_rows, tokens.grid_cols) == (3, 5)
+    contract = InputContract(
+        height=SIZE.height, width=SIZE.width, resize={"mode": "squash", "height": 24, "width": 40,
+        "interpolation": "bicubic"}, mean=(0.5,) * 3, std=(0.5,) * 3,
+    )  # fmt: skip
+    methods = [method for method in METHODS if method.offered(tokens)]
+    pixels = torch.randint(0, 256, (3, 24, 40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = built((pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.5)
+        found = PixelClassifier(model, family, contract, tokens, methods)(pixels)[0]
+    np.testing.assert_allclose(found, expected, atol=2e-5 * float(expected.std()))
 
 
 def _rows(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.ndarray:
@@ -63,12 +103,15 @@ def _rows(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.ndarr
 def test_a_checkpoint_is_exported_certified_and_described(photos: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "checkpoint", "vit_small_patch16_dinov3")
     bundle, _ = export_checkpoint(
-        ExportJob(checkpoint=str(folder), models=tmp_path / "models", name="dinov3", calibration=photos)
+        ExportJob(
+            checkpoint=str(folder), models=tmp_path / "models", name="dinov3", calibration=photos, size=Size(48, 48)
+        )
     )
     manifest: Manifest = bundle.manifest
     assert manifest.family == "timm-vit" and manifest.labels == LABELS
     assert (manifest.tokens.register_tokens, manifest.tokens.pooling) == (4, "mean")
     assert manifest.input.crop_offset == "half_even"
+    assert (manifest.input.height, manifest.tokens.grid_rows) == (48, 6)
     assert all(entry.passed for entry in bundle.certificate.entries if entry.precision == "f32")
 
 

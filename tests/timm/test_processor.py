@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from vitscope.bundle import TokenGeometry
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
+from vitscope.server.images.geometry import locate
 from vitscope.server.images.transform import plan_fit, transform
 
 _CONFIG = {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"input_size": [3, 31, 31], "crop_pct": 0.9}}
@@ -23,8 +25,8 @@ def _processor(**changes: Any) -> TimmProcessor:
 @given(
     st.integers(1, 90),
     st.integers(1, 90),
-    st.sampled_from([0.6, 0.875, 0.9, 0.95, 1.0]),
-    st.sampled_from(["center", "squash"]),
+    st.sampled_from([0.6, 0.875, 0.9, 0.95, 1.0, 1.3]),
+    st.sampled_from(["center", "squash", "border"]),
     st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos"]),
 )
 def test_the_server_makes_the_same_pixels(width: int, height: int, share: float, mode: str, filter_: str) -> None:
@@ -37,13 +39,32 @@ def test_the_server_makes_the_same_pixels(width: int, height: int, share: float,
     np.testing.assert_allclose(tensor.numpy(), normalised.transpose(2, 0, 1), atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("size", [(90, 60), (40, 90)])
+def test_cells_of_the_grid_lie_on_the_photo(mode: str, size: tuple[int, int]) -> None:
+    """A bright square of the photo is under the cell that sees it."""
+    contract = _processor(crop_mode=mode, input_size=[3, 32, 32], mean=[0.0] * 3).contract()
+    tokens = TokenGeometry(patch_height=4, patch_width=4, grid_rows=8, grid_cols=8, pooling="cls")
+    photo, (x, y) = np.zeros((size[1], size[0], 3), np.uint8), (size[0] // 2 + 7, size[1] // 2 - 11)
+    photo[y - 4 : y + 4, x - 4 : x + 4] = 255
+    image = Image.fromarray(photo)
+    fit = plan_fit(size, contract)
+    cells = transform(image, fit, contract).mean(axis=2).reshape(8, 4, 8, 4).mean(axis=(1, 3))
+    row, column = (float((cells.sum(axis=axis) * (np.arange(8) + 0.5)).sum() / cells.sum()) for axis in (1, 0))
+    a, _, left, _, b, top = locate(size, 1, fit, contract, tokens).grid_to_image
+    np.testing.assert_allclose((a * column + left, b * row + top), (x, y), atol=1.5)
+
+
 @pytest.mark.parametrize(
     ("field", "found"),
     [
-        ("crop_mode", "border"),
+        ("crop_mode", "top"),
         ("input_size", [1, 31, 31]),
         ("input_size", [3, 31, 62]),
         ("interpolation", "hamming"),
+        ("mean", [0.5, 2.0, 0.5]),
+        ("std", [0.2, 0.0, 0.2]),
+        ("crop_pct", -1.0),
     ],
 )
 def test_steps_that_the_contract_cannot_express_are_refused(field: str, found: object) -> None:

@@ -11,6 +11,7 @@ from vitscope.export.certificate.images import find_images
 from vitscope.export.certificate.pixels import certify_pixels, prepare_as_served
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.errors import ExportError
 from vitscope.export.progress import Silent
 
 
@@ -51,8 +52,13 @@ def test_other_pixels_fail(
     assert not isinstance(served, str)
     wrong = {**served, "exact": 255 - served["exact"], "short": np.roll(served["short"], 3, axis=1)}
     monkeypatch.setattr(pixels, "prepare_as_served", lambda *_: wrong)
-    for row in certified(vit, reference, files).pixels:
-        assert not row.passed and any("differ by up to" in shortfall for shortfall in row.shortfalls)
+    with pytest.raises(ExportError, match="reads these images differently .* differ by up to .*; most in") as error:
+        certified(vit, reference, files)
+    assert "\n" not in str(error.value) and any(file.name in str(error.value) for file in files)
+    wrong = {**wrong, "exact": served["exact"]}
+    exact, scaled = certified(vit, reference, files).pixels
+    assert exact.passed and not scaled.passed
+    assert any("differ by up to" in shortfall for shortfall in scaled.shortfalls)
 
 
 def test_where_the_servers_code_does_not_run_there_is_a_reason(

@@ -1,17 +1,15 @@
 """Whole exports of every further family, against eager PyTorch in transformers' own code."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import openvino as ov
 import pytest
 import torch
 
 from tests.export.checkpoints import LABELS, save
 from tests.export.families.makers import FORMS, MAKERS
+from tests.export.fused import assert_fused
 from vitscope.bundle import CLASSIFY, Bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
@@ -34,8 +32,6 @@ GEOMETRY: dict[str, tuple[int, int, str, str | None]] = {
     "swinv2": (0, 4, "mean", None),
     "hiera": (0, 4, "mean", None),
 }
-# OpenVINO does not fuse attention that normalises queries and keys, or pools queries.
-NOT_FUSED = {"swinv2", "hiera"}
 # Forms whose graphs differ most from those of their family; test_forms.py has the others, in PyTorch.
 ALL = {**MAKERS, **{name: FORMS[name] for name in ("beit shared", "swin padded")}}
 
@@ -117,15 +113,8 @@ def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name not in NOT_FUSED])
-def test_attention_stays_fused_in_openvino(name: str, made: Any) -> None:
+@pytest.mark.parametrize("name", list(ALL))
+def test_attention_stays_fused(name: str, made: Any) -> None:
     bundle = made(name)[1]
     for graph in bundle.manifest.graphs:
-        path = bundle.graph_path(graph)
-        softmaxes = sum(node.op_type == "Softmax" for node in onnx.load(path, load_external_data=False).graph.node)
-        beside = softmaxes - bundle.manifest.layers
-        compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: ov.Type.f32})
-        kinds = Counter(op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops())
-        # A block whose attention is not fused shows its own Softmax.
-        assert kinds["Softmax"] == beside
-        assert kinds["Subgraph"] + kinds["ScaledDotProductAttention"] + kinds["MHA"] >= bundle.manifest.layers
+        assert_fused(bundle.graph_path(graph), bundle.manifest.layers)
