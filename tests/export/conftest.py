@@ -1,5 +1,6 @@
 """Photos, checkpoints and bundles of every family that the export tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from tests.conftest import Once
 from tests.export.checkpoints import MAKERS, save
-from vitscope.bundle import Bundle
+from vitscope.bundle import Bundle, open_bundle
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 # One thread: for models this small, synchronizing a second one takes longer than the computation.
@@ -41,24 +43,40 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def checkpoints(once: Once) -> dict[str, Path]:
     """A checkpoint folder of every family."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {name: save(folder / name, make()) for name, make in MAKERS.items()}
+
+    def fill(folder: Path) -> None:
+        for name, make in MAKERS.items():
+            save(folder / name, make())
+
+    folder = once("checkpoints", fill)
+    return {name: folder / name for name in MAKERS}
+
+
+class Exported(dict[str, Bundle]):
+    """Bundles by family, each exported by the first of all processes that asks for it."""
+
+    def __init__(self, export: Callable[[str], Bundle]) -> None:
+        self._export = export
+
+    def __missing__(self, name: str) -> Bundle:
+        self[name] = self._export(name)
+        return self[name]
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="session")
-def bundles(checkpoints: dict[str, Path], photos: Path, models: Path) -> dict[str, Bundle]:
+def bundles(once: Once, checkpoints: dict[str, Path], photos: Path) -> dict[str, Bundle]:
     """Every family's checkpoint, exported with both graphs and a certificate.
 
     Uncertified precisions are allowed: random weights make near-ties, which bfloat16 may decide differently.
     """
-    return {
-        name: export_checkpoint(ExportJob(str(folder), models, name, calibration=photos, allow_uncertified=True))[0]
-        for name, folder in checkpoints.items()
-    }
+
+    def export(name: str) -> Bundle:
+        def fill(folder: Path) -> None:
+            job = ExportJob(str(checkpoints[name]), folder, name, calibration=photos, allow_uncertified=True)
+            export_checkpoint(job)
+
+        return open_bundle(once(f"bundle-{name}", fill) / name / "1")
+
+    return Exported(export)

@@ -129,8 +129,9 @@ def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_pat
 
 
 def test_a_version_is_never_overwritten(
-    bundles: dict[str, Bundle], checkpoints: dict[str, Path], models: Path, photos: Path
+    bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path
 ) -> None:
+    models = bundles["vit"].path.parents[1]
     before = (bundles["vit"].path / "manifest.json").read_bytes()
     with pytest.raises(BundleError, match="exists already"):
         export_checkpoint(ExportJob(str(checkpoints["vit"]), models, "vit", version=1, calibration=photos))
