@@ -22,7 +22,12 @@ OTHER, STREAM = Caller("other", bulk=False), Caller("stream", bulk=True)
 async def test_it_refuses_more_than_may_be_in_flight(scheduler: Scheduler, decoders: DecodePool) -> None:
     refused: list[str] = []
     admission = Admission(
-        scheduler, decoders, max_in_flight=1, max_bytes=10**6, max_queue_wait=1, refused=lambda reason, times: refused.append(reason)
+        scheduler,
+        decoders,
+        max_in_flight=1,
+        max_bytes=10**6,
+        max_queue_wait=1,
+        refused=lambda reason, times: refused.append(reason),
     )
     with admission.place(ANYBODY, 1):
         with pytest.raises(Overloaded, match="1 requests are in flight"), admission.place(ANYBODY, 1):
@@ -55,7 +60,12 @@ async def test_it_refuses_what_cannot_make_its_deadline(scheduler: Scheduler, de
     scheduler.add_lane(model)
     submit(scheduler, model, answers, 1)
     admission = Admission(
-        scheduler, decoders, max_in_flight=10, max_bytes=10**6, max_queue_wait=9, refused=lambda reason, times: refused.append(reason)
+        scheduler,
+        decoders,
+        max_in_flight=10,
+        max_bytes=10**6,
+        max_queue_wait=9,
+        refused=lambda reason, times: refused.append(reason),
     )
     with pytest.raises(Overloaded, match="ms left until the deadline"):
         admission.admit(model, ANYBODY, time.monotonic() + 0.7)
@@ -172,7 +182,12 @@ async def test_a_stream_item_waits_for_a_shorter_queue_instead_of_being_refused(
     submit(scheduler, model, answers, 1)
     refused: list[str] = []
     admission = Admission(
-        scheduler, decoders, max_in_flight=4, max_bytes=10**6, max_queue_wait=1, refused=lambda reason, times: refused.append(reason)
+        scheduler,
+        decoders,
+        max_in_flight=4,
+        max_bytes=10**6,
+        max_queue_wait=1,
+        refused=lambda reason, times: refused.append(reason),
     )
     waiting = asyncio.create_task(admission.wait_for_queue(model, STREAM))
     await asyncio.sleep(0.05)
