@@ -23,8 +23,11 @@ _FONTS = (
 
 
 @contextmanager
-def picture(path: Path, height: int, width: int = WIDTH) -> Iterator[Figure]:
-    """Give a figure of `width` x `height` points (1/100 inch) to draw on, and save it when the block ends."""
+def picture(path: Path, height: int, width: int = WIDTH, trim: bool = False) -> Iterator[Figure]:
+    """Give a figure of `width` x `height` points (1/100 inch) to draw on, and save it when the block ends.
+
+    trim: cut white borders off.
+    """
     installed = set(font_manager.get_font_names())
     style: Any = {
         "font.family": ["DejaVu Sans", *(font for font in _FONTS if font in installed)],
@@ -48,7 +51,7 @@ def picture(path: Path, height: int, width: int = WIDTH) -> Iterator[Figure]:
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI * SCALE, facecolor="white")
         FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(path, metadata={"Software": None})
+        figure.savefig(path, metadata={"Software": None}, bbox_inches="tight" if trim else None, pad_inches=0.08)
 
 
 def shortened(text: str, width: int, lines: int = 1) -> str:
@@ -59,3 +62,12 @@ def shortened(text: str, width: int, lines: int = 1) -> str:
         parts = parts[:lines]
         parts[-1] = parts[-1][: width - 1].rstrip() + "…"
     return "\n".join(part.strip() for part in parts)
+
+
+def middle_cut(text: str, width: int) -> str:
+    """Return text of at most `width` characters on one line, cut in its middle: the ends tell labels apart best."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(shown) <= width:
+        return shown
+    head = (width - 1) * 3 // 5
+    return f"{shown[:head].rstrip()}…{shown[len(shown) - (width - 1 - head) :].lstrip()}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vitscope.evaluate.metrics import Metrics
-from vitscope.evaluate.pictures.canvas import INK, WIDTH, picture, shortened
+from vitscope.evaluate.pictures.canvas import INK, WIDTH, middle_cut, picture
 
 MOST = 30  # classes that fit; of more, those with the most mistakes
 _NUMBERED = 20  # up to so many, the cells show their images
@@ -18,10 +18,10 @@ def draw_confusion(metrics: Metrics, path: Path) -> None:
     count = len(labels)
     shares = matrix / np.maximum(matrix.sum(-1, keepdims=True), 1)
     side = max(min(count * 44 + 260, WIDTH), 420)
-    with picture(path, side, min(side + 60, WIDTH)) as figure:
+    with picture(path, side, min(side + 60, WIDTH), trim=True) as figure:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-        names = [shortened(label, _LABEL) for label in labels]
+        names = [middle_cut(label, _LABEL) for label in labels]
         size = 9 if count <= _NUMBERED else 7
         axes.set_xticks(range(count), names, rotation=90 if count > 4 else 0, fontsize=size)
         axes.set_yticks(range(count), names, fontsize=size)

@@ -44,7 +44,7 @@ def _line(axes: Any, numbers: list[int], values: Sequence[float | None], colour:
 def _mark_best(axes: Any, numbers: list[int], accuracy: Sequence[float | None]) -> None:
     best, at = max((value, -number) for number, value in zip(numbers, accuracy, strict=True) if value is not None)
     axes.plot(-at, best, marker="o", markersize=8, markerfacecolor="none", color=ORANGE)
-    axes.set_title(f"best {best:.2%}, epoch {-at}", loc="left")
+    axes.set_title(f"best {best:.2%}, epoch {-at}", loc="right")
 
 
 def _mark_stages(axes: Any, history: Sequence[Epoch]) -> None:
@@ -52,5 +52,5 @@ def _mark_stages(axes: Any, history: Sequence[Epoch]) -> None:
     for place, epoch in enumerate(history):
         if epoch.stage and (place == 0 or history[place - 1].stage != epoch.stage):
             axes.axvline(place + 0.5, color=GREY, linewidth=1, linestyle=(0, (2, 2)))
-            axes.text(place + 0.55, 0.98, epoch.stage, fontsize=8, va="top", color="#718096",
+            axes.text(place + 0.5, 1.01, epoch.stage, fontsize=8, va="bottom", color="#718096",
                       transform=axes.get_xaxis_transform())  # fmt: skip
