@@ -47,8 +47,12 @@ def run(arguments: argparse.Namespace) -> bool:
     versions = [arguments.version, *([arguments.versus_version] if arguments.versus_version else [])]
     folders = [arguments.out / str(at) for at in (1, 2)] if len(versions) > 1 else [arguments.out]
     left_out = any("unreadable" in note for note in data.notes)
+    names: list[str] = []
     for version, folder in zip(versions, folders, strict=True):
         with _source(arguments, version) as source:
+            if source.name in names:
+                raise EvaluateError(f"--versus-version {version}: {source.name} is what it is compared with")
+            names.append(source.name)
             with counter(console, f"asking {source.name}", len(selection.paths)) as done:
                 asked = ask(source, selection, done)
             _report(arguments, source, selection, asked, folder)

@@ -26,7 +26,7 @@ def model_card(metrics: Metrics, card: Card, history: Sequence[Epoch], pictures:
     parts += ["## Calibration", _calibration(metrics), calibration_table(metrics)]
     parts += _picture(pictures, "reliability", "Reliability diagram")
     if card.settings or card.command or history:
-        parts.append("## Training" if history else "## How it was made")
+        parts.append("## Training" if card.library else "## How it was measured")
         parts += [f"    {card.command}"] if card.command else []
         parts += [settings_table(card.settings)] if card.settings else []
         parts += _picture(pictures, "learning", "Learning curves")
