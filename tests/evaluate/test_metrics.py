@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evaluate.samples import predictions
@@ -15,6 +15,7 @@ from vitscope.evaluate.calibration_error import bins, expected_calibration_error
 from vitscope.evaluate.metrics import measure
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 14), st.integers(1, 60), st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, 3.0]))
 def test_they_are_scikit_learns(classes: int, images: int, seed: int, temperature: float) -> None:
     sample = predictions(classes, images, seed=seed)
