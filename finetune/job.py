@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     stored = output.begin(arguments.overwrite, arguments.resume)
     if stored:
         options = taken_up(stored, options)
-    prepared = prepare(arguments.data, arguments.out, options, display, stored and stored["threads"])
+    prepared = prepare(arguments.data, arguments.out, options, display, stored["threads"] if stored else None)
     display.say(f"{prepared.place}; {prepared.threads}")
     if stored is None:
         output.create({"options": options, **_facts(prepared)})
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         history = run_stages(prepared, output, display)
     except torch.OutOfMemoryError as error:
         raise FinetuneError(
-            f"--batch-size {prepared.recipe.batch_size}: too much for the GPU's memory; halve it, and give --accumulate 2"
+            f"--batch-size {prepared.recipe.batch_size}: too much for the GPU; halve it, and give --accumulate 2"
         ) from error
     except KeyboardInterrupt:
         display.say(f"interrupted; the same command with --resume goes on with {arguments.out}")

@@ -103,7 +103,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
             self.job.on_score(self.model, score, round(self.state.epoch or 0))
         metrics = {"eval_accuracy": score.accuracy, "eval_loss": score.loss, f"eval_{_METRIC}": score.rank}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
