@@ -20,6 +20,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY bundle bundle
 COPY client client
+COPY evaluate evaluate
 COPY export export
 COPY dataset dataset
 COPY finetune finetune

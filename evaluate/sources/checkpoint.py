@@ -1,5 +1,6 @@
 """A checkpoint, in PyTorch float32 with its own image processor, as `vitscope export` loads it."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import transformers
 from PIL import Image, ImageOps
 
 from vitscope.calibration import CalibrationError, read_calibration
+from vitscope.cpus import cpu_share
 from vitscope.evaluate.errors import EvaluateError
 from vitscope.evaluate.sources.source import Answer, require_softmax
 from vitscope.export.checkpoint import load_checkpoint
@@ -34,6 +36,8 @@ class CheckpointSource:
         except CalibrationError as error:
             raise EvaluateError(f"--checkpoint: {error}") from error
         require_softmax(activation_of(self._checkpoint.model.config), f"--checkpoint {checkpoint}: this head")
+        # torch takes all cores that it sees, also where a quota allows fewer.
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), math.floor(cpu_share()[0]))))
         self.name, self.labels = self._checkpoint.source, self._checkpoint.labels
         self.temperature = found.temperature if found else 1.0
 
