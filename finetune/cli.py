@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from vitscope.dataset.errors import DatasetError
 from vitscope.finetune.errors import FinetuneError
 from vitscope.finetune.options import AUGMENTATION, RECIPE, SCRATCH, add_options
 from vitscope.finetune.recipe import Recipe, Scratch
@@ -20,6 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.resume and arguments.overwrite:
         parser.error("--resume goes on with a run, --overwrite begins it again: choose one")
     # Not at the top: this loads torch and transformers, and --help or a mistyped option should answer at once.
+    from vitscope.dataset import DatasetError
     from vitscope.finetune.job import run
 
     try:
