@@ -13,6 +13,7 @@ from tests.evaluate.samples import predictions
 from vitscope.evaluate import Card, Epoch, EvaluateError, Predictions, Unreadable, write_report
 from vitscope.evaluate.comparison import compare
 from vitscope.evaluate.pictures.canvas import middle_cut, shortened
+from vitscope.evaluate.pictures.confusion import shown
 from vitscope.evaluate.pictures.sheet import thumbnail
 from vitscope.evaluate.records import read_records, records_of
 
@@ -81,11 +82,17 @@ def test_a_perfect_model_has_no_sheet_of_mistakes(tmp_path: Path) -> None:
 
 def test_many_classes_some_without_images(tmp_path: Path) -> None:
     sample = predictions(120, 90)
+    wrong = int((~sample.correct).sum())
     found = write_report(sample, tmp_path)
     assert found.top5 is not None and sum(not one.images for one in found.classes) > 10
     with Image.open(tmp_path / "pictures/confusion.png") as picture:
         assert max(picture.size) < 2200
-    assert "but for those without images here: " in (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text()
+    assert "but for those without images here: " in text and "## The classes with the lowest F1" in text
+    assert text.count("| class ") < 100
+    labels, matrix = shown(found)
+    assert (len(labels), labels[-1], matrix.sum()) == (31, "all others", 90)
+    assert matrix.sum() - matrix.trace() <= wrong
 
 
 def test_reports_of_other_data_are_not_compared(tmp_path: Path) -> None:
