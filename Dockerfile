@@ -20,6 +20,8 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY bundle bundle
 COPY client client
+COPY dataset dataset
+COPY evaluate evaluate
 COPY export export
 COPY finetune finetune
 COPY loadtest loadtest
