@@ -98,9 +98,7 @@ def test_a_folder_that_cannot_be_written(
     assert "cannot be written (Read-only file system)" in refused(data, tmp_path / "out", capsys, *SMALL)
 
 
-def test_a_damaged_base(
-    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_base(base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = shutil.copytree(base, tmp_path / "base")
     (broken / "model.safetensors").write_bytes(b"no weights")
     assert f"--base {broken}: not a loadable" in refused(data, tmp_path / "out", capsys, "--base", str(broken))
