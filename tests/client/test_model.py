@@ -54,3 +54,8 @@ def test_the_shortest_edge_has_one_size() -> None:
     message = model_pb2.InputContract(resize_mode=image_pb2.RESIZE_MODE_SHORTEST_EDGE, resize_to=[256])
     contract = InputContract.of(message)
     assert (contract.resize_mode, contract.resize_to) == ("shortest_edge", (256,))
+
+
+def test_the_colour_of_the_padding() -> None:
+    message = model_pb2.InputContract(resize_mode=image_pb2.RESIZE_MODE_LETTERBOX, padding_color=[124, 0, 255])
+    assert InputContract.of(message).padding_color == (124, 0, 255)
