@@ -67,6 +67,9 @@ class InputContract:
     """Mean that is subtracted from each channel, for pixels scaled to 0..1. Applied inside the graph."""
     std: tuple[float, ...]
     """Standard deviation that each channel is then divided by. Applied inside the graph."""
+    padding_color: tuple[int, ...] = ()
+    """Colour of what surrounds an image that does not fill the input: red, green and blue, 0..255; empty where none
+    does, and from older servers."""
 
     @classmethod
     def of(cls, message: model_pb2.InputContract) -> Self:
@@ -79,6 +82,7 @@ class InputContract:
             interpolation=message.interpolation,
             mean=tuple(message.mean),
             std=tuple(message.std),
+            padding_color=tuple(message.padding_color),
         )
 
 

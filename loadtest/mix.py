@@ -80,10 +80,8 @@ def _up_to_number(image: bytes) -> _Either:
 def _rest(options: Options, model: str, maps: bool) -> _Either:
     """Serialise all of a message but the image."""
     request = classifier_pb2.ClassifyRequest(model=model, top_k=options.top_k)
-    if maps:
-        request.maps.CopyFrom(
-            maps_pb2.MapOptions(method=maps_pb2.MAP_METHOD_ATTENTION, all_layers=options.map_layers == "all")
-        )
+    if maps:  # of the method that the model has first
+        request.maps.CopyFrom(maps_pb2.MapOptions(all_layers=options.map_layers == "all"))
     stream = classifier_pb2.ClassifyStreamRequest(request=request)
     return _Either(request.SerializeToString(), stream.SerializeToString())
 

@@ -42,7 +42,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
         summary=to_summary(model),
         family=manifest.family,
         labels=manifest.labels,
-        input=_to_input(manifest.input),
+        input=to_input(manifest.input),
         tokens=_to_tokens(manifest.tokens),
         layers=manifest.layers,
         heads=manifest.heads,
@@ -68,7 +68,8 @@ def to_model(model: ServedModel) -> model_pb2.Model:
     )
 
 
-def _to_input(contract: InputContract) -> model_pb2.InputContract:
+def to_input(contract: InputContract) -> model_pb2.InputContract:
+    """Return how an image is fitted to a model's input."""
     resize = contract.resize
     to = [resize.edge] if resize.mode == "shortest_edge" else [resize.width, resize.height]
     return model_pb2.InputContract(
@@ -79,6 +80,7 @@ def _to_input(contract: InputContract) -> model_pb2.InputContract:
         interpolation=resize.interpolation,
         mean=contract.mean,
         std=contract.std,
+        padding_color=contract.padding.fill if contract.padding else (),
     )
 
 

@@ -61,3 +61,8 @@ def test_a_temperature_and_a_server_that_is_older_than_it() -> None:
     assert Model.of(message).temperature == 1
     message.temperature = 1.7
     assert Model.of(message).temperature == 1.7
+
+
+def test_the_colour_of_the_padding() -> None:
+    message = model_pb2.InputContract(resize_mode=image_pb2.RESIZE_MODE_LETTERBOX, padding_color=[124, 0, 255])
+    assert InputContract.of(message).padding_color == (124, 0, 255)

@@ -239,6 +239,7 @@ class InputContract(_message.Message):
     INTERPOLATION_FIELD_NUMBER: _builtins.int
     MEAN_FIELD_NUMBER: _builtins.int
     STD_FIELD_NUMBER: _builtins.int
+    PADDING_COLOR_FIELD_NUMBER: _builtins.int
     width: _builtins.int
     """Width of the input in pixels."""
     height: _builtins.int
@@ -261,6 +262,12 @@ class InputContract(_message.Message):
     def std(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Standard deviation that each channel is divided by. Applied in the graph."""
 
+    @_builtins.property
+    def padding_color(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Colour of what surrounds an image that does not fill the input: red, green and blue, 0 to 255; empty where none does.
+        Where the model's own processor pads with zeros after normalisation, it is the mean, rounded.
+        """
+
     def __init__(
         self,
         *,
@@ -271,10 +278,11 @@ class InputContract(_message.Message):
         interpolation: _builtins.str = ...,
         mean: _abc.Iterable[_builtins.float] | None = ...,
         std: _abc.Iterable[_builtins.float] | None = ...,
+        padding_color: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "interpolation", b"interpolation", "mean", b"mean", "resize_mode", b"resize_mode", "resize_to", b"resize_to", "std", b"std", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "interpolation", b"interpolation", "mean", b"mean", "padding_color", b"padding_color", "resize_mode", b"resize_mode", "resize_to", b"resize_to", "std", b"std", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

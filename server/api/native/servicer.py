@@ -57,7 +57,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         with self._service.activity as activity:
             stream = ItemStream(answer, self._stream_window, activity.draining)
             try:
-                async with aclosing(stream.answers(aiter(request_iterator))) as answers:
+                items = self._transit.items(caller, aiter(request_iterator))
+                async with aclosing(stream.answers(items)) as answers:
                     async for response in answers:
                         yield response
                         unread.pop(id(response))()

@@ -142,6 +142,15 @@ def test_all_processes_together_use_at_most_half_of_the_memory(
     decoding.close()
 
 
+@pytest.mark.parametrize("memory", [2**28, 2**30, 2**34])
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_all_decodes_together_are_bounded_by_the_memory_that_there_is(threads: int, memory: int) -> None:
+    decoding = Decoding(threads, memory=memory)
+    thread = max(size for size in range(0, memory, 2**20) if decoding.pool(Cost(0.1, size, True)) is decoding.threads)
+    assert threads * thread + decoding.processes.threads * decoding.budget.bytes <= memory * 5 // 8
+    decoding.close()
+
+
 async def test_drawing_many_maps_lets_another_caller_in_between_and_ends_with_its_own() -> None:
     decoding = Decoding(2)
     prepared = prepare_encoded(encoded(photos()["coffee.png"], "PNG"), VIT, TOKENS, ImageLimits(), keep_photo=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -32,7 +33,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def of(admission: Admission, memory: list[int], seconds: float = 30) -> Transit:
-    return Transit(admission, seconds, 32 * MIB, lambda: memory[0])
+    return Transit(admission, seconds, 32 * MIB, lambda: memory[0], scarce=500 * MIB)
 
 
 async def never() -> bytes:
@@ -106,3 +107,45 @@ async def test_replies_of_a_stream_are_counted_and_hold_back_its_next_items(
     for release in releases:
         release()
     await asyncio.wait_for(waiting, 5)
+
+
+async def silent() -> AsyncIterator[bytes]:
+    yield b"first"
+    await asyncio.sleep(60)
+    yield b"never"
+
+
+async def last_of(messages: Transit, caller: Caller) -> None:
+    async for item in messages.items(caller, silent()):
+        assert item == b"first"
+
+
+async def test_idle_streams_go_on_until_memory_is_scarce(admission: Admission, memory: list[int]) -> None:
+    messages = of(admission, memory)
+    greedy = [asyncio.create_task(last_of(messages, ANYBODY)) for _ in range(16)]
+    polite = asyncio.create_task(last_of(messages, OTHER))
+    await asyncio.sleep(0.3)
+    memory[0] = 499 * MIB
+    assert not (await asyncio.wait([*greedy, polite], timeout=0.3))[0]
+    memory[0] = 600 * MIB
+    ended, going_on = await asyncio.wait([*greedy, polite], timeout=2, return_when=asyncio.FIRST_COMPLETED)
+    assert polite in going_on
+    assert {task in ended for task in greedy[8:]} == {True}  # half of them; memory is not scarce any more
+    for task in ended:
+        assert isinstance(task.exception(), Overloaded)
+    for task in going_on:
+        task.cancel()
+    await asyncio.wait(going_on)
+
+
+async def test_a_stream_ends_with_its_messages_and_keeps_their_errors(admission: Admission, memory: list[int]) -> None:
+    async def short(error: Exception | None) -> AsyncIterator[int]:
+        yield 1
+        if error:
+            raise error
+        yield 2
+
+    messages = of(admission, memory)
+    assert [item async for item in messages.items(ANYBODY, short(None))] == [1, 2]
+    with pytest.raises(OSError, match="gone"):
+        assert [item async for item in messages.items(ANYBODY, short(OSError("gone")))]

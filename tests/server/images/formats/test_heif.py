@@ -9,6 +9,7 @@ from PIL import Image
 from tests.server.images.samples import TOKENS, VIT, difference, encoded, oriented, photos
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.images import ImageLimits, prepare_encoded, signatures
+from vitscope.server.images.cost import predict
 from vitscope.server.images.decode import decode
 from vitscope.server.images.formats.boxes import boxes, find, pictures
 from vitscope.server.images.formats.heif import check, shape
@@ -152,3 +153,12 @@ def test_overlays_get_their_photo(format: str) -> None:
     prepared = prepare_encoded(encoded(_photo(), format), VIT, TOKENS, LIMITS, keep_photo=True)
     assert prepared.photo is not None
     assert prepared.photo.size == (128, 64)
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_its_cost_is_never_certain_as_the_boxes_may_name_another_size_than_the_pictures_have(format: str) -> None:
+    data = bytearray(encoded(Image.new("RGB", (4000, 3000)), format))
+    box = data.index(b"ispe") + 8
+    data[box : box + 8] = struct.pack(">II", 64, 64)
+    cost = predict(bytes(data), LIMITS)
+    assert ((cost.width, cost.height), cost.certain) == ((64, 64), False)
