@@ -94,7 +94,7 @@ class TimmVit(Family):
 
     def linear(self, model: Any, tokens: torch.Tensor) -> Linear | None:
         timm_model = model.timm_model
-        if timm_model.global_pool != "avg" or getattr(timm_model, "pool_include_prefix", False):
+        if timm_model.global_pool != "avg":
             return None
         patches = tokens[:, timm_model.num_prefix_tokens :]
         norm = timm_model.fc_norm
@@ -137,7 +137,7 @@ def _unsupported(name: str, model: Any) -> str:
     """Return why a model of timm cannot be exported; empty if it can."""
     accepted = "accepted are its Vision Transformers (ViT, DeiT, FlexiViT, EVA, DINOv3, SigLIP, BEiT and the like)"
     blocks = getattr(model, "blocks", None)
-    if not isinstance(blocks, torch.nn.ModuleList | torch.nn.Sequential) or not hasattr(model, "num_prefix_tokens"):
+    if not isinstance(blocks, torch.nn.ModuleList | torch.nn.Sequential) or not _has(model):
         return f"timm's {name} is a {type(model).__name__}; {accepted}"
     if other := next((kind for block in blocks if (kind := type(block).__name__) not in _BLOCKS), None):
         return f"timm's {name} has blocks of the kind {other}; accepted are those that attend once, to all tokens"
@@ -154,9 +154,28 @@ def _unsupported(name: str, model: Any) -> str:
         model.patch_embed, "backbone"
     ):
         return f"timm's {name} has no patches cut by one convolution (its first layer is another network)"
+    if model.patch_embed.proj.in_channels != 3:
+        return f"timm's {name} takes images of {model.patch_embed.proj.in_channels} channels; accepted: 3 (RGB)"
+    if reason := _unfit(model.patch_embed):
+        return f"timm's {name} {reason}"
+    if getattr(model, "pool_include_prefix", False):
+        return f"timm's {name} pools patches and prefix tokens alike (pool_include_prefix); accepted: patches alone"
     if not isinstance(model.head, torch.nn.Linear):
         return f"timm's {name} has no classifier (its head is {type(model.head).__name__}); accepted is a linear one"
     return ""
+
+
+def _has(model: Any) -> bool:
+    return hasattr(model, "num_prefix_tokens") and hasattr(model, "patch_embed")
+
+
+def _unfit(embed: Any) -> str:
+    """Return why the patches do not fit the size; empty if they do, or if a remainder is dropped."""
+    moves = getattr(embed, "dynamic_img_pad", False) or not getattr(embed, "strict_img_size", True)
+    size, patch = Size(*embed.img_size), Size(*embed.patch_size)
+    if not moves or (size.height % patch.height == 0 and size.width % patch.width == 0):
+        return ""
+    return f"is for {size} (img_size), which is not a multiple of its patch of {patch}; accepted: a multiple"
 
 
 def _call_the_function(model: Any) -> None:
