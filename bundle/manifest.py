@@ -70,8 +70,8 @@ class Padding(Strict):
     """What surrounds an image that is smaller than the model's input.
 
     place: of the image, in the centre (half a pixel as `crop_offset` says), or at the start, with all padding below and
-    to the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour is
-    the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
+    to the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour
+    is the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
     """
 
     place: Literal["centre", "start"]
