@@ -80,9 +80,9 @@ class Resize(Strict):
 class Padding(Strict):
     """What surrounds an image that is smaller than the model's input.
 
-    place: of the image, in the centre (half a pixel as `crop_offset` says), or at the start, with all padding below and to
-    the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour is
-    the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
+    place: of the image, in the centre (half a pixel as `crop_offset` says), or at the start, with all padding below and
+    to the right. fill: its colour. Where the processor pads with zeros after normalisation, as `start` does, its colour
+    is the mean, and the graphs replace `fill` by the mean itself, which need not be a whole number.
     """
 
     place: Literal["centre", "start"]
@@ -95,8 +95,8 @@ class InputContract(Strict):
     Resize, crop and padding are those of the checkpoint's own processor. crop_offset: how half a pixel is rounded where
     the crop begins: down, as in transformers, or to the even neighbour, as in torchvision and timm. Where the image
     is smaller, half a pixel of padding goes to its left or top with the former, to its right or bottom with the latter.
-    padding: None if no image is ever smaller than the input. `rescale`, `mean` and `std` (0..1) are applied inside the graphs; they are
-    here for information.
+    padding: None if no image is ever smaller than the input. `rescale`, `mean` and `std` (0..1) are applied inside the
+    graphs; they are here for information.
     """
 
     height: Positive

@@ -115,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--architecture", metavar="NAME",
         help="for a CHECKPOINT that is a file of weights (.pt, .pth, .ckpt, .safetensors): the model in timm, such as "
-        "vit_base_patch16_224, or torchvision, such as vit_b_16, that they are for",
+        "vit_base_patch16_224, or torchvision, such as vit_b_16, that they are for, or a folder or hub id with its "
+        "config.json",
     )  # fmt: skip
     parser.add_argument(
         "--base", metavar="FOLDER_OR_ID",

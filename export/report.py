@@ -109,7 +109,7 @@ def _certificate(certificate: Certificate, activation: Activation) -> Table:
     for title in ("engine", "precision"):
         table.add_column(title, no_wrap=True)
     for title in (*_AGREEMENTS[activation], "logit error", ""):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", min_width=max(map(len, title.split()), default=4))
     for entry in certificate.entries:
         table.add_row(
             entry.engine,

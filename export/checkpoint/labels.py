@@ -62,6 +62,16 @@ def _by_number(found: Mapping[str, Any]) -> list[Any]:
     return [names[number] for number in range(len(names))]
 
 
+def check_form(config: Mapping[str, Any]) -> None:
+    """Raise ExportError for an id2label in config.json that transformers cannot read."""
+    found = config.get("id2label") or {}
+    if not isinstance(found, Mapping) or not all(str(key).strip().isdecimal() for key in found):
+        raise ExportError(
+            f"CHECKPOINT: id2label in config.json is {str(found)[:60]}; accepted: an object from numbers to names, or "
+            "give --labels"
+        )
+
+
 def config_labels(config: Any) -> tuple[str, ...]:
     """Return the labels of config.json in the order of the logits.
 

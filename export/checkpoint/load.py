@@ -21,7 +21,7 @@ from vitscope.export.checkpoint.adapter import Adapter
 from vitscope.export.checkpoint.bare import as_checkpoint, is_bare
 from vitscope.export.checkpoint.config import read_config
 from vitscope.export.checkpoint.files import ADAPTER, CONFIG, one_line
-from vitscope.export.checkpoint.labels import config_labels, read_labels
+from vitscope.export.checkpoint.labels import check_form, config_labels, read_labels
 from vitscope.export.checkpoint.processor import load_processor, processor_files
 from vitscope.export.checkpoint.source import Source, find, find_processor, other_adapters
 from vitscope.export.checkpoint.surplus import other_tasks, refuse_mismatched, refuse_missing
@@ -87,6 +87,8 @@ def load_checkpoint(
         _fit_head(config, adapter, place, given)
     if given:
         _name_labels(config, given)
+    else:
+        check_form(config)
     files, unused = weight_files(model_place.folder, _OPTION)
     with tempfile.TemporaryDirectory() as scratch:
         # Only what is meant to be loaded: transformers would find adapters, and read settings that are overridden.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import ValidationError
 from transformers.image_processing_backends import PilBackend
+from transformers.models.beit.image_processing_pil_beit import BeitImageProcessorPil
 
 from vitscope.bundle import InputContract, Padding, Resize
 from vitscope.export.checkpoint.fitting import fit_to as _fit_to
@@ -121,11 +122,13 @@ def _padding(processor: Any, resize: Resize, size: Size, zero: list[float]) -> P
 def _refuse_own_steps(processor: Any) -> None:
     """Raise ExportError for a processor whose settings alone do not say what it does."""
     kind = type(processor)
-    standard = ("_preprocess", "resize", "center_crop", "pad", "rescale", "normalize")
+    standard = {"_preprocess", "resize", "center_crop", "pad", "rescale", "normalize"}
+    if kind is BeitImageProcessorPil:
+        standard.discard("_preprocess")  # the same steps on images; more on segmentation maps
     if not isinstance(processor, PilBackend) or any(getattr(kind, f) is not getattr(PilBackend, f) for f in standard):
         raise ExportError(
             f"CHECKPOINT: its image processor {kind.__name__} has steps of its own; supported are those with plain "
-            "resize, centre crop, padding, rescale and normalise (ViT, DeiT, Bit, CLIP image processors and the like)"
+            "resize, centre crop, padding, rescale and normalise (those of ViT, DeiT, BEiT, Bit, CLIP and the like)"
         )
 
 

@@ -47,7 +47,7 @@ def _attention(
     module: Any, attend: Attend, tokens: torch.Tensor, mask: torch.Tensor | None = None, *_: Any
 ) -> torch.Tensor:
     """Attend within windows. tokens: [N * windows, T, D]. mask: [windows, T, T], or None. Returns tokens."""
-    count, length, _ = tokens.shape
+    count, length = tokens.shape[:2]
     split = (count, length, module.num_attention_heads, module.attention_head_size)
     query, key, value = (part(tokens).view(split).transpose(1, 2) for part in (module.query, module.key, module.value))
     query, key = (torch.nn.functional.normalize(part, dim=-1) for part in (query, key))

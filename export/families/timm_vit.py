@@ -11,20 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitscope.bundle import Pooling, TokenGeometry
+from vitscope.bundle import TokenGeometry
 from vitscope.bundle.manifest import AttentionFrom
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import mean_then_norm, norm_then_mean
+from vitscope.export.families.timm_forms import POOLING, unsupported
 from vitscope.export.size import Size
 
 ARCHITECTURE = "TimmWrapperForImageClassification"
-
-_POOLING: dict[str, Pooling] = {"token": "cls", "avg": "mean", "map": "attention"}
-# A block of these calls attention once. (The names of the classes: timm is an extra, and is imported nowhere here.)
-_BLOCKS = ("Block", "ResPostBlock", "ParallelScalingBlock", "EvaBlock", "EvaBlockPostNorm", "RelPosBlock",
-           "ResPostRelPosBlock")  # fmt: skip
-_ATTENTION = ("Attention", "AttentionRope", "EvaAttention", "RelPosAttention", "NoneType")
 
 
 class TimmVit(Family):
@@ -37,7 +32,7 @@ class TimmVit(Family):
 
         with torch.device("meta"):
             model = timm.create_model(config.architecture, num_classes=config.num_labels, **(config.model_args or {}))
-        return _unsupported(config.architecture, model)
+        return unsupported(config.architecture, model)
 
     def sizes(self, model: Any) -> Sizes:
         timm_model = model.timm_model
@@ -54,7 +49,7 @@ class TimmVit(Family):
     def geometry(self, model: Any, size: Size) -> TokenGeometry:
         timm_model, patch = model.timm_model, self.patch_size(model)
         distilled = hasattr(timm_model, "head_dist")
-        pooling = "cls+distillation" if distilled else _POOLING[timm_model.global_pool]
+        pooling = "cls+distillation" if distilled else POOLING[timm_model.global_pool]
         has_class_token = timm_model.cls_token is not None
         source: AttentionFrom = "class_token" if has_class_token else "mean_of_patches"
         return TokenGeometry(
@@ -94,7 +89,7 @@ class TimmVit(Family):
 
     def linear(self, model: Any, tokens: torch.Tensor) -> Linear | None:
         timm_model = model.timm_model
-        if timm_model.global_pool != "avg" or getattr(timm_model, "pool_include_prefix", False):
+        if timm_model.global_pool != "avg":
             return None
         patches = tokens[:, timm_model.num_prefix_tokens :]
         norm = timm_model.fc_norm
@@ -131,32 +126,6 @@ class TimmVit(Family):
         if isinstance(norm, torch.nn.LayerNorm):
             tensors |= {"norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps)}
         return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-
-
-def _unsupported(name: str, model: Any) -> str:
-    """Return why a model of timm cannot be exported; empty if it can."""
-    accepted = "accepted are its Vision Transformers (ViT, DeiT, FlexiViT, EVA, DINOv3, SigLIP, BEiT and the like)"
-    blocks = getattr(model, "blocks", None)
-    if not isinstance(blocks, torch.nn.ModuleList | torch.nn.Sequential) or not hasattr(model, "num_prefix_tokens"):
-        return f"timm's {name} is a {type(model).__name__}; {accepted}"
-    if other := next((kind for block in blocks if (kind := type(block).__name__) not in _BLOCKS), None):
-        return f"timm's {name} has blocks of the kind {other}; accepted are those that attend once, to all tokens"
-    kinds = {type(getattr(block, "attn", None)).__name__ for block in blocks}
-    if other := next((kind for kind in kinds if kind not in _ATTENTION), None):
-        return f"timm's {name} has attention of the kind {other}; accepted is softmax attention of all tokens"
-    if len({getattr(block, "attn", block).num_heads for block in blocks}) > 1:
-        return f"timm's {name} has blocks of different numbers of heads; accepted is one number"
-    if not hasattr(model, "head_dist") and model.global_pool not in _POOLING:
-        return f"timm's {name} pools by {model.global_pool!r}; accepted are {', '.join(_POOLING)}"
-    if model.global_pool == "map" and getattr(model.attn_pool, "latent_len", 1) != 1:
-        return f"timm's {name} pools with {model.attn_pool.latent_len} probes; accepted is 1"
-    if not isinstance(getattr(model.patch_embed, "proj", None), torch.nn.Conv2d) or hasattr(
-        model.patch_embed, "backbone"
-    ):
-        return f"timm's {name} has no patches cut by one convolution (its first layer is another network)"
-    if not isinstance(model.head, torch.nn.Linear):
-        return f"timm's {name} has no classifier (its head is {type(model.head).__name__}); accepted is a linear one"
-    return ""
 
 
 def _call_the_function(model: Any) -> None:

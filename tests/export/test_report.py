@@ -25,7 +25,7 @@ def test_paths_are_never_wrapped(bundles: dict[str, Bundle], photos: Path) -> No
 def test_no_heading_or_figure_is_cut(width: int, bundles: dict[str, Bundle], photos: Path) -> None:
     bundle = bundles["vit"]
     changes = {"max_probability_error": 3e-5, "shortfalls": ("logits differ",)}
-    changes["cosines"] = {name: bundle.certificate.entries[0].cosines["attention"] for name in ("attention", "cam")}
+    changes["cosines"] = dict.fromkeys(("attention", "cam"), bundle.certificate.entries[0].cosines["attention"])
     certificate = Certificate(entries=tuple(e.model_copy(update=changes) for e in bundle.certificate.entries))
     manifest = bundle.manifest.model_copy(update={"activation": "sigmoid", "methods": ("attention", "cam")})
     text = printed(Bundle(bundle.path, manifest, certificate), photos, width=width)

@@ -20,6 +20,15 @@ MODELS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "registers, mean, no class token": ("vit_betwixt_patch16_reg4_gap_256", {}),
     "SO150M, registers with positions": ("vit_so150m_patch16_reg4_gap_256", {}),
     "SigLIP, pooling probe": ("vit_base_patch16_siglip_224", {}),
+    "SO400M, its own widths": (
+        "vit_so400m_patch14_siglip_224",
+        {
+            "embed_dim": 1152,
+            "num_heads": 16,
+            "patch_size": 14,
+            "img_size": 56,
+        },
+    ),
     "registers, pooling probe without them": ("vit_so150m_patch16_reg4_map_256", {}),
     "CLIP": ("vit_base_patch16_clip_224", {}),
     "DINOv2, registers": ("vit_small_patch14_reg4_dinov2", {}),
@@ -43,11 +52,11 @@ def save(folder: Path, name: str, **arguments: Any) -> Path:
 
     given = {**SHAPE, **arguments}
     model = timm.create_model(name, num_classes=len(LABELS), **given)
-    generator = torch.Generator().manual_seed(7)
+    generator, spread = torch.Generator().manual_seed(7), 0.25 * (SHAPE["embed_dim"] / given["embed_dim"]) ** 0.5
     with torch.no_grad():
         for parameter, tensor in model.named_parameters():
             if tensor.ndim > 1:
-                tensor.copy_(torch.randn(tensor.shape, generator=generator) * (1.0 if "head" in parameter else 0.25))
+                tensor.copy_(torch.randn(tensor.shape, generator=generator) * (1.0 if "head" in parameter else spread))
     folder.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(dict(model.state_dict()), folder / "model.safetensors")
     settings = {**model.pretrained_cfg, "input_size": [3, 32, 32], "crop_pct": 0.9, "interpolation": "bicubic"}

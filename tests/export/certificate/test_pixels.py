@@ -52,7 +52,7 @@ def test_other_pixels_fail(
     assert not isinstance(served, str)
     wrong = {**served, "exact": 255 - served["exact"], "short": np.roll(served["short"], 3, axis=1)}
     monkeypatch.setattr(pixels, "prepare_as_served", lambda *_: wrong)
-    with pytest.raises(ExportError, match="reads these images differently .* differ by up to .*; most in") as error:
+    with pytest.raises(ExportError, match=r"reads these images differently .* differ by up to .*; most in") as error:
         certified(vit, reference, files)
     assert "\n" not in str(error.value) and any(file.name in str(error.value) for file in files)
     wrong = {**wrong, "exact": served["exact"]}

@@ -77,6 +77,8 @@ def test_their_number_is_checked_against_the_head(copied: Path, tmp_path: Path) 
     ("id2label", "message"),
     [
         ({"0": "a", "2": "b", "3": "c", "4": "d", "5": "e"}, "accepted: 0 to 4, each once, or give --labels"),
+        (list("abcde"), "accepted: an object from numbers to names, or give --labels"),
+        ({"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}, "accepted: an object from numbers to names, or give --labels"),
         ({"0": "a", "1": None, "2": "c", "3": "d", "4": "e"}, "label 1 in config.json is None; accepted: names, or"),
     ],
 )

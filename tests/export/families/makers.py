@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import transformers
+from transformers.models.beit.image_processing_pil_beit import BeitImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from tests.export.checkpoints import SHAPE, vit
@@ -45,11 +46,16 @@ def hiera(**changes: Any) -> tuple[Any, Any]:
     return transformers.HieraForImageClassification(config), processor(64)
 
 
+def beit(kind: str, **changes: Any) -> tuple[Any, Any]:
+    """Make a model with the image processor of published BEiT and Data2Vec checkpoints."""
+    return plain(kind, **changes)[0], BeitImageProcessorPil(size={"height": 32, "width": 32})
+
+
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "vit-msn": lambda: plain("ViTMSN"),
     "ijepa": lambda: plain("IJepa"),
-    "beit": lambda: plain("Beit", use_relative_position_bias=True),
-    "data2vec-vision": lambda: plain("Data2VecVision", use_relative_position_bias=True),
+    "beit": lambda: beit("Beit", use_relative_position_bias=True),
+    "data2vec-vision": lambda: beit("Data2VecVision", use_relative_position_bias=True),
     "clip": lambda: clip("CLIP"),
     "metaclip-2": lambda: clip("MetaClip2"),
     "siglip": lambda: clip("Siglip"),
