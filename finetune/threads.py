@@ -29,7 +29,7 @@ class Plan:
 
 
 def plan_threads(step: float, wanted: int = 0, reason: str = "as --threads says") -> Plan:
-    """Return how many threads to use. step: operations of one training step. wanted: what the user said, or 0, and why."""
+    """Return how many threads to use. step: operations of one training step. wanted: a fixed number, or 0; and why."""
     if wanted:
         return Plan(wanted, reason)
     share, _ = cpu_share()
