@@ -17,6 +17,7 @@ from vitscope.finetune.model import from_pretrained, from_scratch, quiet, width_
 from vitscope.finetune.pixels import Images, Normaliser
 from vitscope.finetune.progress import Display
 from vitscope.finetune.recipe import Recipe
+from vitscope.finetune.resize import resized
 from vitscope.finetune.settings import mode_of, recipe_of, scratch_of
 from vitscope.finetune.space import check_space
 from vitscope.finetune.stochastic_depth import add_stochastic_depth
@@ -76,6 +77,8 @@ def prepare(source: str, out: Path, options: dict[str, Any], display: Display, t
     torch.manual_seed(seed)  # before the model, whose random weights depend on it
     if options["base"]:
         model, processor = from_pretrained(options["base"], data.labels)
+        if options["image_size"] or options["patch_size"]:
+            model, processor = resized(model, processor, options["image_size"], options["patch_size"])
     else:
         model, processor = from_scratch(shape, data.labels)
     stages = _stages(mode, model)

@@ -75,13 +75,17 @@ def _card(source: str, prepared: Prepared, output: Output, split: str) -> Card:
         split=split,
         counts={name: len(images) for name, images in prepared.images.items()},
         base=name_of(prepared.options["base"]) if prepared.options["base"] else None,
-        settings={
-            "mode": " + ".join(prepared.stages),
-            **asdict(prepared.recipe),
-            "seed": prepared.options["seed"] or 0,
-        },
+        settings=_settings(prepared),
         command=_command(source, prepared.options, output),
     )
+
+
+def _settings(prepared: Prepared) -> dict[str, object]:
+    """Return what the card lists: no recipe of a probe, which has none, and no rank without adapters."""
+    recipe = asdict(prepared.recipe) if prepared.stages != ("probe",) else {}
+    if "lora" not in prepared.stages:
+        recipe.pop("lora_rank", None)
+    return {"mode": " then ".join(prepared.stages), **recipe, "seed": prepared.options["seed"] or 0}
 
 
 def _record(
