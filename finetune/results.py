@@ -13,6 +13,7 @@ from transformers import AutoModelForImageClassification
 
 from vitscope.dataset import TEST, TRAIN, VALIDATION
 from vitscope.evaluate import Card, Epoch, Metrics, Predictions, calibrate, write_report
+from vitscope.evaluate.data import root_of
 from vitscope.finetune.output import Output
 from vitscope.finetune.predict import predict
 from vitscope.finetune.prepare import Prepared
@@ -42,7 +43,14 @@ def write_results(
     calibration.write(result)
     split = TEST if TEST in found else VALIDATION
     card = _card(source, prepared, output, split)
-    metrics = write_report(found[split], result, calibration.temperature, card=card, history=history)
+    metrics = write_report(
+        found[split],
+        result,
+        calibration.temperature,
+        card=card,
+        history=history,
+        root=root_of(source, found[split].paths),
+    )
     record = _record(prepared, output, history, found, seconds)
     (result / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     if not (output.folder / SAMPLES).exists():
