@@ -83,8 +83,12 @@ def check_out(out: Path, overwrite: bool) -> None:
 def _source(arguments: argparse.Namespace, version: int) -> Iterator[Source]:
     if arguments.checkpoint:
         # Here, since only this needs torch.
-        from vitscope.evaluate.sources.checkpoint import CheckpointSource
-
+        try:
+            from vitscope.evaluate.sources.checkpoint import CheckpointSource
+        except ModuleNotFoundError as error:
+            raise EvaluateError(
+                f"--checkpoint needs {error.name}, which is not installed: pip install 'vitscope[export]'"
+            ) from error
         yield CheckpointSource(arguments.checkpoint)
     elif arguments.bundle:
         from vitscope.evaluate.sources.bundle import served_bundle

@@ -14,7 +14,7 @@ from vitscope.finetune.errors import FinetuneError
 from vitscope.finetune.output import Output
 from vitscope.finetune.prepare import Prepared, prepare
 from vitscope.finetune.progress import Display
-from vitscope.finetune.results import write_results
+from vitscope.finetune.results import RECORD, write_results
 from vitscope.finetune.settings import options_of, taken_up
 from vitscope.finetune.stages import run_stages
 
@@ -29,6 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     began = time.monotonic()
     output = Output(arguments.out)
+    if arguments.resume and not output.unfinished() and (arguments.out / RECORD).exists():
+        display.say(f"{arguments.out}: finished; there is nothing to go on with")
+        return
     stored = output.begin(arguments.overwrite, arguments.resume)
     if stored:
         options = taken_up(stored, options)

@@ -7,7 +7,9 @@ import pytest
 
 from tests.export.checkpoint.edits import edit
 from tests.hub import client_of, serve
+from vitscope.calibration import Calibration
 from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.head import temperature_of
 from vitscope.export.errors import ExportError
 
 
@@ -34,6 +36,7 @@ def test_a_folder_without_anything_is_explained(tmp_path: Path) -> None:
 def test_what_the_hub_refuses_is_said_in_one_line(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Calibration(2.5).write(copied)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/README.md").write_text("# no model")
     models = {"team/closed": copied, "team/empty": tmp_path / "empty", "team/vit": copied}
@@ -42,6 +45,7 @@ def test_what_the_hub_refuses_is_said_in_one_line(
         refused("team/closed", "could not be fetched .*(restricted|gated|403)")
         refused("team/empty", r"CHECKPOINT team/empty: this model on the hub has no config\.json")
         before = load_checkpoint("team/vit")
+        assert temperature_of(before.folder, "softmax") == 2.5
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         assert load_checkpoint("team/vit").weights_sha256 == before.weights_sha256  # of the cache
     refused("team/unknown", "could not be fetched")
