@@ -48,6 +48,9 @@ def recipe_of(options: Mapping[str, Any], default: Recipe) -> Recipe:
     recipe = replace(default, **given)
     if "epochs" in given and "patience" not in given:
         recipe = replace(recipe, patience=max(5, recipe.epochs // 4))
+    for name, largest in {"seed": 2**32 - 1, "threads": 1024, "workers": 1024}.items():
+        if not 0 <= (options[name] or 0) <= largest:
+            raise FinetuneError(f"{_flag(name)} is {options[name]}; accepted: 0 to {largest}")
     for name in _LEAST_ONE:
         if getattr(recipe, name) < 1:
             raise FinetuneError(f"{_flag(name)} is {getattr(recipe, name)}; accepted: 1 or more")
