@@ -21,6 +21,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bundle bundle
 COPY client client
 COPY export export
+COPY dataset dataset
 COPY finetune finetune
 COPY loadtest loadtest
 COPY protos protos

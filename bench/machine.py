@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.limits import best_precision
-from vitscope.server.host.cpu import cpu_share
+from vitscope.cpus import cpu_share
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 _TOOLS = ("openvino", "onnxruntime", "grpcio", "pillow", "numpy", "torch", "transformers")

@@ -3,74 +3,89 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
+from vitscope.dataset.errors import DatasetError
 from vitscope.finetune.errors import FinetuneError
+from vitscope.finetune.options import AUGMENTATION, RECIPE, SCRATCH, add_options
 from vitscope.finetune.recipe import Recipe, Scratch
 from vitscope.help import Help
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0: done; 2: an expected failure, with a message on stderr."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.out is None and not arguments.dry_run:
+        parser.error("--out is needed: the folder for the checkpoint")
+    if arguments.resume and arguments.overwrite:
+        parser.error("--resume goes on with a run, --overwrite begins it again: choose one")
     # Not at the top: this loads torch and transformers, and --help or a mistyped option should answer at once.
     from vitscope.finetune.job import run
 
     try:
         run(arguments)
-    except FinetuneError as error:
+    except (FinetuneError, DatasetError) as error:
         print(f"vitscope finetune: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    shape, recipe = Scratch(), Recipe()
     parser = argparse.ArgumentParser(
         prog="vitscope finetune",
         formatter_class=Help,
-        description="Fine-tune a Vision Transformer on DATA/train/<label>/<image>, measure it on "
-        "DATA/test/<label>/<image>, and write a Hugging Face checkpoint that `vitscope export` takes.",
+        description="Fine-tune a Vision Transformer on labelled images, measure it, and write a Hugging Face "
+        "checkpoint that `vitscope export` takes.",
+        epilog="What is not given gets a default by mode, base and number of images; --dry-run shows it.",
     )
     parser.add_argument(
-        "data", type=Path, metavar="DATA", help="folder with train/ and test/, one sub-folder per label"
+        "data", metavar="DATA",
+        help="folder with one sub-folder of images for each class, or with such folders in train/, val/ and test/ "
+        "(the last two optional); or the id of a data set of the Hugging Face hub",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="folder for the checkpoint; a new one")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the checkpoint in --out, at the end of the run"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint; rewritten after every epoch")
-    parser.add_argument("--base", help="pre-trained checkpoint, local folder or hub id (default: random weights)")
-    scratch = parser.add_argument_group("shape of a ViT from random weights (without --base)")
-    for name, text in {
-        "image_size": "input side in pixels",
-        "patch_size": "patch side in pixels",
-        "width": "token dimension",
-        "depth": "encoder blocks",
-        "heads": "attention heads",
-        "mean": "pixel mean, 0..1",
-        "std": "pixel standard deviation, 0..1",
-    }.items():
-        _option(scratch, name, getattr(shape, name), text)
-    training = parser.add_argument_group("recipe")
-    for name, text in {
-        "epochs": "passes over the training images",
-        "batch_size": "images in a step",
-        "learning_rate": "peak learning rate",
-        "weight_decay": "AdamW weight decay",
-        "warmup": "share of the steps spent warming up",
-        "label_smoothing": "cross-entropy label smoothing",
-        "flip": "mirror images at random; wrong where left and right differ in meaning",
-        "shift": "shift images at random by up to so many pixels",
-        "seed": "seed of weights, order and augmentation",
-    }.items():
-        _option(training, name, getattr(recipe, name), text)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="check data and model, show class counts, augmented images and an estimate of time and memory; train nothing",
+    )  # fmt: skip
+    start = parser.add_argument_group("what to start from")
+    start.add_argument(
+        "--base",
+        help="pre-trained checkpoint or backbone: a local folder or an id of the hub; without it, random weights",
+    )
+    start.add_argument(
+        "--mode", choices=("auto", "probe", "lora", "full"),
+        help="with --base: probe trains only a new head, on features computed once; lora also small matrices in the "
+        "attention; full everything; auto begins with the probe, and keeps more only if validation says that it is better "
+        "(default: auto)",
+    )  # fmt: skip
+    images = parser.add_argument_group("images that are wrong")
+    images.add_argument("--skip-unreadable", action="store_true", help="leave out images that cannot be read")
+    images.add_argument(
+        "--skip-duplicates", action="store_true", help="leave out of training what validation or test images repeat"
+    )
+    scratch = parser.add_argument_group("shape of a ViT from random weights")
+    scratch.add_argument("--from-scratch", action="store_true", help="say that random weights are meant")
+    add_options(scratch, SCRATCH, Scratch())
+    add_options(parser.add_argument_group("recipe"), RECIPE, Recipe())
+    add_options(parser.add_argument_group("augmentation (0 switches one off)"), AUGMENTATION, Recipe())
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--seed", type=int, help="seed of weights, splits, order and augmentation (default: 0)")
+    machine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: a GPU where there is one")
+    machine.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"),
+        help="of matrix products in training (default: bfloat16 where the processor has it)",
+    )  # fmt: skip
+    machine.add_argument(
+        "--threads", type=int, help="default: by the CPU quota, the load and the size of a step; the same number gives the "
+        "same result",
+    )  # fmt: skip
+    machine.add_argument("--workers", type=int, help="processes that read and augment images (default: 0, none)")
     return parser
-
-
-def _option(group: Any, name: str, default: float | int, text: str) -> None:
-    if isinstance(default, bool):
-        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=text)
-        return
-    group.add_argument(
-        f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{text} (default: {default})"
-    )
 
 
 if __name__ == "__main__":

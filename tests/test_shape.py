@@ -17,9 +17,11 @@ ALLOWED = {
     "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),
     "client": {"v1"},
+    "dataset": set(),
     "deploy": set(),
     "docs": set(),
-    "finetune": set(),
+    "evaluate": {"bundle", "client", "dataset"},
+    "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
     "server": {"bundle", "v1"},
@@ -27,7 +29,7 @@ ALLOWED = {
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
 # Modules beside the stages that every stage may import. They import nothing but the standard library.
-SHARED = {"help", "image_files", "tables", "telemetry"}
+SHARED = {"calibration", "cgroup", "cpus", "help", "image_files", "tables", "telemetry"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
@@ -77,7 +79,7 @@ def test_imports_go_one_way(folder: str) -> None:
     for path in files:
         assert parts(path) <= ALLOWED[folder] | SHARED | own, path
         assert not libraries(path) & (STAGES | {"bench", "deploy", "docs", "tests"}) - {folder}, path
-        if folder in ("bundle", "client", "server"):
+        if folder in ("bundle", "client", "dataset", "server"):
             allowed = {"onnx"} if str(path.relative_to(ROOT)) in MAKES_GRAPHS else set()
             assert not libraries(path) & HEAVY - allowed, path
 

@@ -5,9 +5,8 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
-from vitscope.server.host.cgroup import MOUNT, OWN, cpu_quota
+from vitscope.cpus import cpu_share
 
 # A tenth of the scheduling weight of a thread at nice 0 (see sched(7)).
 _NICE = 10
@@ -41,18 +40,6 @@ def plan_threads(engine: int, decode: int) -> ThreadPlan:
 def available_cpus() -> int:
     """Return how many CPUs this process may use, rounded up."""
     return math.ceil(cpu_share()[0])
-
-
-def cpu_share(mount: Path = MOUNT, own: Path = OWN) -> tuple[float, str]:
-    """Return how many CPUs this process may use, more than 0, and why.
-
-    The number is the smallest of the affinity mask and the quotas of its control group and all above it.
-    """
-    affinity = len(os.sched_getaffinity(0))
-    quota = cpu_quota(mount, own)
-    if quota is not None and quota < affinity:
-        return quota, f"cgroup quota of {quota:g} CPUs (of {affinity} in the affinity mask)"
-    return affinity, f"{affinity} CPUs in the affinity mask, no lower cgroup quota"
 
 
 def give_way() -> None:

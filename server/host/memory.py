@@ -4,7 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from vitscope.server.host.cgroup import MOUNT, OWN, memory_limit
+from vitscope.cgroup import MOUNT, OWN, memory_limit
 
 _STATM = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from vitscope.server.host.cpu import available_cpus, cpu_share, plan_threads
+from vitscope.cpus import cpu_share
+from vitscope.server.host.cpu import available_cpus, plan_threads
 
 AFFINITY = len(os.sched_getaffinity(0))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vitscope.server.host.cgroup import cpu_quota
+from vitscope.cgroup import cpu_quota
 
 V2 = "0::/system.slice/vitscope.service\n"
 V1 = "9:name=systemd:/x\n5:cpu,cpuacct:/slurm/uid_1/job_7\n4:memory:/other\n"
