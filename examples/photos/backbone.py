@@ -65,18 +65,23 @@ def configuration(**changes: Any) -> Dinov2Config:
     return Dinov2Config(**{**shape, "patch_size": 14, "image_size": 518, "mlp_ratio": 4, **changes})
 
 
-def processor(side: int = 224) -> Any:
-    """Return what prepares images as DINOv2's evaluation does: shortest edge to side · 8/7, the middle, ImageNet's mean."""
+def processor(side: int = 224, whole: bool = False) -> Any:
+    """Return what prepares images: with ImageNet's mean, and as DINOv2's evaluation does it, or `whole`.
+
+    DINOv2's evaluation resizes the shortest edge to side · 8/7 and takes the middle; `whole` resizes to a square.
+    """
+    square = {"height": side, "width": side}
     return BitImageProcessorPil(
-        size={"shortest_edge": side * 8 // 7},
-        crop_size={"height": side, "width": side},
+        size=square if whole else {"shortest_edge": side * 8 // 7},
+        do_center_crop=not whole,
+        crop_size=square,
         image_mean=[0.485, 0.456, 0.406],
         image_std=[0.229, 0.224, 0.225],
     )
 
 
-def build(out: Path, package: Path) -> None:
-    """Write the checkpoint: config.json, model.safetensors (88 MB), preprocessor_config.json. Raises NotFetched."""
+def build(out: Path, package: Path, prepares: Any) -> None:
+    """Write config.json, model.safetensors (88 MB) and the processor `prepares`. Raises NotFetched."""
     logging.disable_progress_bar()
     state = weights(onnx_file(package))
     model, report = Dinov2Model.from_pretrained(
@@ -85,15 +90,18 @@ def build(out: Path, package: Path) -> None:
     assert not any(report.values()), report
     model.save_pretrained(out)
     (out / "model.safetensors").chmod(0o644)  # safetensors writes it for its owner alone
-    processor().save_pretrained(out)
+    prepares.save_pretrained(out)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
-    out = parser.parse_args(argv).out
+    parser.add_argument("--size", type=int, default=224, help="input side in pixels (default: %(default)s)")
+    parser.add_argument("--whole", action="store_true", help="resize images to a square rather than crop the middle")
+    arguments = parser.parse_args(argv)
+    out = arguments.out
     try:
-        build(out, wheel(PACKAGE))
+        build(out, wheel(PACKAGE), processor(arguments.size, arguments.whole))
     except NotFetched as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,22 +1,15 @@
 """Crops of the public-domain photos that scikit-image ships, as labelled image folders.
 
-    python -m examples.photos.crops OUT
-
-writes OUT/train/<label>/ and OUT/test/<label>/, which `vitscope finetune` takes, and OUT/photos/<label>.jpg, the whole
-photos. Training crops come from the left (or upper) part of a photo and test crops from the rest: none shares a
+`write` makes train/<label>/ and test/<label>/, which `vitscope finetune` takes, and keeps the whole photos. Training crops come from the left (or upper) part of a photo and test crops from the rest: none shares a
 pixel with one of the other kind.
 """
 
-import argparse
 import io
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from examples.photos.wheels import NotFetched, wheel
 
 PACKAGE, FOLDER = "scikit-image", "skimage/data"
 PHOTOS = {
@@ -25,7 +18,6 @@ PHOTOS = {
     "cat": ("chelsea.png", "x"),
     "coffee": ("coffee.png", "x"),
     "galaxies": ("hubble_deep_field.jpg", "x"),
-    "grass": ("grass.png", "x"),
     "gravel": ("gravel.png", "x"),
     "retina": ("retina.jpg", "y"),
     "rocket": ("rocket.jpg", "x"),
@@ -34,8 +26,8 @@ PHOTOS = {
 beside this file says by whom."""
 TRAIN, TEST = 10, 6
 BORDER = 0.55  # training crops end here, as a share of the width or height, and test crops begin
-SMALLEST = 0.7  # crops are squares of this share of what fits, up to all of it
-SIDE = 256
+SMALLEST = 0.6  # crops have this share of the width of their part, up to all of it, and likewise of its height
+SIDE = 320
 
 
 def read_photos(package: Path) -> dict[str, Image.Image]:
@@ -53,47 +45,30 @@ def part(size: tuple[int, int], axis: str, split: str) -> tuple[int, int, int, i
     return (border, 0, width, height) if axis == "x" else (0, border, width, height)
 
 
-def squares(within: tuple[int, int, int, int], count: int, random: np.random.Generator) -> list[tuple[int, ...]]:
+def rectangles(within: tuple[int, int, int, int], count: int, random: np.random.Generator) -> list[tuple[int, ...]]:
     """Return `count` random crops within a part, each (left, top, right, bottom)."""
     left, top, right, bottom = within
     made = []
     for _ in range(count):
-        side = round(random.uniform(SMALLEST, 1) * min(right - left, bottom - top))
-        x = int(random.integers(left, right - side, endpoint=True))
-        y = int(random.integers(top, bottom - side, endpoint=True))
-        made.append((x, y, x + side, y + side))
+        width, height = (round(random.uniform(SMALLEST, 1) * side) for side in (right - left, bottom - top))
+        x = int(random.integers(left, right - width, endpoint=True))
+        y = int(random.integers(top, bottom - height, endpoint=True))
+        made.append((x, y, x + width, y + height))
     return made
 
 
-def write(out: Path, package: Path, seed: int = 0) -> None:
-    """Write crops as PNG of at most 256 pixels a side, and whole photos as JPEG of at most 640."""
+def write(out: Path, whole: Path, package: Path, seed: int = 0) -> None:
+    """Write crops as PNG of at most 320 pixels a side below `out`, and photos as JPEG of at most 640 to `whole`."""
     random = np.random.default_rng(seed)
-    (out / "photos").mkdir(parents=True, exist_ok=True)
+    whole.mkdir(parents=True, exist_ok=True)
     for label, photo in read_photos(package).items():
         for split, count in (("train", TRAIN), ("test", TEST)):
             folder = out / split / label
             folder.mkdir(parents=True, exist_ok=True)
             within = part(photo.size, PHOTOS[label][1], split)
-            for number, box in enumerate(squares(within, count, random)):
+            for number, box in enumerate(rectangles(within, count, random)):
                 crop = photo.crop(box)
                 crop.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
                 crop.save(folder / f"{number:02}.png")
         photo.thumbnail((640, 640), Image.Resampling.LANCZOS)
-        photo.save(out / "photos" / f"{label}.jpg", quality=92)
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, metavar="OUT")
-    out = parser.parse_args(argv).out
-    try:
-        write(out, wheel(PACKAGE))
-    except NotFetched as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{out}: {len(PHOTOS)} labels, {TRAIN} training and {TEST} test crops of each")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        photo.save(whole / f"{label}.jpg", quality=92)
