@@ -87,7 +87,7 @@ $(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/com
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/docs.txt requirements/load.txt $(VENV)/.export
+$(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/docs.txt requirements/finetune.txt requirements/load.txt $(VENV)/.export
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
 	@touch $@
 

@@ -13,9 +13,12 @@ Activation = Literal["softmax", "sigmoid", "none"]
 AGREEMENT: Mapping[Activation, str] = {"softmax": "top-1", "sigmoid": "same labels", "none": "values"}
 
 
-def probabilities(logits: np.ndarray, activation: Activation) -> np.ndarray | None:
-    """Return the probabilities of `logits` [N, C], float64 [N, C]; None for an activation of none, which has none."""
-    values = logits.astype(np.float64)
+def probabilities(logits: np.ndarray, activation: Activation, temperature: float = 1.0) -> np.ndarray | None:
+    """Return the probabilities of `logits` [N, C], float64 [N, C]; None for an activation of none, which has none.
+
+    temperature: divides the logits first.
+    """
+    values = logits.astype(np.float64) / temperature
     if activation == "none":
         return None
     if activation == "sigmoid":

@@ -2,9 +2,18 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from vitscope.bundle.activation import Activation
+from vitscope.calibration import LEAST, MOST
 
 SCHEMA_VERSION = 1
 
@@ -16,6 +25,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]  # of an output or an explanation method
 Three = tuple[float, float, float]
+# Strict: a text that looks like a number is none.
+Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
 # The two graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last.
@@ -198,7 +209,8 @@ class Manifest(Strict):
     """manifest.json. methods: the explanation methods whose outputs the graphs have.
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
-    another one does not have it: softmax.
+    another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an
+    older server reads the bundle.
     """
 
     schema_version: Literal[1] = 1
@@ -214,11 +226,16 @@ class Manifest(Strict):
     graphs: dict[GraphName, Graph]
     methods: tuple[Identifier, ...] = Field(default_factory=_served_methods)
     activation: Activation = "softmax"
+    temperature: Temperature = 1.0
     provenance: Provenance
     files: dict[str, Sha256]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.activation == "none" and self.temperature != 1:
+            raise ValueError(
+                f"temperature is {self.temperature:g}, but with activation none there are no probabilities"
+            )
         if CLASSIFY not in self.graphs:
             raise ValueError(f"graphs must hold {CLASSIFY!r}")
         for name, graph in self.graphs.items():
@@ -247,6 +264,13 @@ class Manifest(Strict):
             has = "has" if self.has_attention else "lacks"
             raise ValueError(f"methods are {list(self.methods)}, but graph {CLASSIFY!r} {has} the output 'attention'")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        if found.get("temperature") == 1:
+            del found["temperature"]
+        return found
 
     def _shape(self, graph: GraphName, output: Output) -> tuple[str | int, ...]:
         """Return the shape that an output must have. Of other methods than attention, only the batch is known."""

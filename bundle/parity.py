@@ -34,18 +34,21 @@ class Scale:
     """The size of a model's logits, over some images.
 
     spread: standard deviation, over all images and classes. magnitude: largest absolute value. Both are float64 [1];
-    where the head has no activation, every output is a quantity of its own: [C], over images.
+    where the head has no activation, every output is a quantity of its own: [C], over images. temperature: divides the
+    logits where probabilities are made of them, and nowhere else.
     """
 
     activation: Activation
     spread: np.ndarray
     magnitude: np.ndarray
+    temperature: float = 1.0
 
     @classmethod
-    def of(cls, logits: np.ndarray, activation: Activation) -> "Scale":
+    def of(cls, logits: np.ndarray, activation: Activation, temperature: float = 1.0) -> "Scale":
         """Return the scale of finite `logits` [N, C]."""
         values = logits if activation == "none" else logits.reshape(-1, 1)
-        return cls(activation, values.std(0, dtype=np.float64), np.abs(values).max(0).astype(np.float64))
+        spread, magnitude = values.std(0, dtype=np.float64), np.abs(values).max(0).astype(np.float64)
+        return cls(activation, spread, magnitude, temperature)
 
     def tolerance(self, share: float) -> np.ndarray:
         """Return the difference that is `share` of the spread, but never less than what float32 can tell apart."""
@@ -73,8 +76,9 @@ class Parity:
         self._sum += by_output.sum(0)
         self._values += len(by_output)
         self._images += len(found)
-        theirs = probabilities(expected, self.scale.activation)
-        ours = probabilities(found, self.scale.activation)
+        activation, temperature = self.scale.activation, self.scale.temperature
+        theirs = probabilities(expected, activation, temperature)
+        ours = probabilities(found, activation, temperature)
         if ours is None or theirs is None:
             self._agreeing += len(found)
             return

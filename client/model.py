@@ -180,6 +180,9 @@ class Model:
     """The message as received."""
     activation: str = "softmax"
     """What the probabilities of its answers are, as in `Result.activation`."""
+    temperature: float = 1.0
+    """What the logits are divided by before the activation, so that probabilities are as large as they are right; the
+    logits of a `Result` are not divided. 1 where nothing was calibrated."""
     decoding: ImageDecoding = field(default_factory=ImageDecoding)
     """How images become its pixels on this server."""
 
@@ -206,6 +209,7 @@ class Model:
             methods=tuple(message.methods),
             raw=message,
             activation=activation_name(message.activation),
+            temperature=message.temperature or 1.0,
             decoding=ImageDecoding.of(message.decoding),
         )
 

@@ -13,8 +13,9 @@ class Card:
     name: of the model. data: name of the data set. split: that was measured, such as "test". counts: images of each
     split. base: hub id or name of the checkpoint that training began with; None for random weights, or where nobody
     knows. licence: a hub identifier such as "apache-2.0". settings: of training or evaluation, name to value. command:
-    that made it. limits: sentences on what the model is not for. unreadable: images left out. library: what loads the
-    folder that the card lies in; "transformers" for a checkpoint, None for a mere report.
+    that made it. limits: sentences on what the model is not for. unreadable: images left out. notes: on how the data
+    were read. library: what loads the folder that the card lies in; "transformers" for a checkpoint, None for a mere
+    report.
     """
 
     name: str = ""
@@ -27,4 +28,5 @@ class Card:
     command: str = ""
     limits: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    notes: tuple[str, ...] = ()
     library: str | None = "transformers"

@@ -23,6 +23,7 @@ def _document(metrics: Metrics, card: Card) -> dict[str, Any]:
         "model": card.name,
         "data": card.data,
         "split": card.split,
+        "settings": {name: str(value) for name, value in card.settings.items()},
         "images": metrics.images,
         "unreadable": [{"path": str(one.path), "reason": one.reason} for one in card.unreadable],
         "accuracy": asdict(metrics.accuracy),

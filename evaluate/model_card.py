@@ -26,12 +26,14 @@ def model_card(metrics: Metrics, card: Card, history: Sequence[Epoch], pictures:
     parts += ["## Calibration", _calibration(metrics), calibration_table(metrics)]
     parts += _picture(pictures, "reliability", "Reliability diagram")
     if card.settings or card.command or history:
-        parts.append("## Training" if history else "## How it was made")
+        parts.append("## Training" if card.library else "## How it was measured")
         parts += [f"    {card.command}"] if card.command else []
         parts += [settings_table(card.settings)] if card.settings else []
         parts += _picture(pictures, "learning", "Learning curves")
     parts += ["## Classes", class_table(metrics), f"Intervals: {METHOD}."]
     parts += ["## Limits", "\n".join(f"- {limit}" for limit in (*card.limits, *_limits(metrics)))]
+    if card.notes:
+        parts += ["## Notes on the data", "\n".join(f"- {_plain(note)}" for note in card.notes)]
     if card.unreadable:
         listed = "\n".join(f"- `{one.path}`: {_plain(one.reason)}" for one in card.unreadable)
         parts += ["## Images left out", f"{len(card.unreadable):,} could not be read, and are in no figure:", listed]

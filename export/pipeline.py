@@ -24,7 +24,7 @@ from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays
-from vitscope.export.checkpoint.head import activation_of, check_head
+from vitscope.export.checkpoint.head import activation_of, check_head, temperature_of
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
@@ -62,8 +62,8 @@ def export_checkpoint(job: ExportJob, reporter: Reporter | None = None) -> tuple
 class Export:
     """One export in progress: the values that its steps share.
 
-    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest. activation:
-    of the head.
+    processor: the checkpoint's own, fitted to the size of the job. graphs: their entries in the manifest. activation,
+    temperature: of the head.
     """
 
     def __init__(self, job: ExportJob, checkpoint: Checkpoint, writer: BundleWriter, reporter: Reporter) -> None:
@@ -78,6 +78,7 @@ class Export:
         check_contract(self.processor)
         self.activation = job.head or activation_of(model.config)
         check_head(self.activation, len(checkpoint.labels))
+        self.temperature = temperature_of(checkpoint.folder, self.activation)
         self.sizes = family.sizes(model)
         self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
         self.graphs = describe_graphs(self.sizes, len(checkpoint.labels), self.tokens, self.methods)
@@ -121,7 +122,13 @@ class Export:
 
     def _reference(self, images: ImageSet) -> Reference:
         return run_reference(
-            self.checkpoint, self.processor, images.files, self.methods, self.reporter, self.activation
+            self.checkpoint,
+            self.processor,
+            images.files,
+            self.methods,
+            self.reporter,
+            self.activation,
+            self.temperature,
         )
 
     def _write_graphs(self) -> ir.Model:
@@ -174,6 +181,7 @@ class Export:
             graphs=self.graphs,
             methods=tuple(method.name for method in self.methods),
             activation=self.activation,
+            temperature=self.temperature,
             provenance=Provenance(
                 source=self.checkpoint.source,
                 weights_sha256=self.checkpoint.weights_sha256,

@@ -64,10 +64,16 @@ def _shape(manifest: Manifest) -> str:
     tokens = manifest.tokens
     return (
         f"{manifest.family}, {len(manifest.labels)} label{'' if len(manifest.labels) == 1 else 's'} "
-        f"({manifest.activation}), input {manifest.input.height}x{manifest.input.width}, "
+        f"({_head(manifest)}), input {manifest.input.height}x{manifest.input.width}, "
         f"{tokens.grid_rows}x{tokens.grid_cols} patches and {tokens.prefix} prefix token"
         f"{'' if tokens.prefix == 1 else 's'}, {manifest.layers} layers of {manifest.heads} heads"
     )
+
+
+def _head(manifest: Manifest) -> str:
+    if manifest.temperature == 1:
+        return manifest.activation
+    return f"{manifest.activation} of logits / {manifest.temperature:.4g}, its calibrated temperature"
 
 
 def _graphs(bundle: Bundle) -> Table:

@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from vitscope.dataset.errors import DatasetError
 from vitscope.finetune.errors import FinetuneError
 from vitscope.finetune.options import AUGMENTATION, RECIPE, SCRATCH, add_options
 from vitscope.finetune.recipe import Recipe, Scratch
@@ -20,6 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.resume and arguments.overwrite:
         parser.error("--resume goes on with a run, --overwrite begins it again: choose one")
     # Not at the top: this loads torch and transformers, and --help or a mistyped option should answer at once.
+    from vitscope.dataset import DatasetError
     from vitscope.finetune.job import run
 
     try:
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vitscope finetune",
+        usage="vitscope finetune DATA --out OUT [--base BASE] [option ...]",
         formatter_class=Help,
         description="Fine-tune a Vision Transformer on labelled images, measure it, and write a Hugging Face "
         "checkpoint that `vitscope export` takes.",
@@ -50,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
     parser.add_argument(
         "--dry-run", action="store_true",
-        help="check data and model, show class counts, augmented images and an estimate of time and memory; train nothing",
+        help="check data and model, show class counts, augmented images and an estimate of time and memory; train "
+        "nothing",
     )  # fmt: skip
     start = parser.add_argument_group("what to start from")
     start.add_argument(
@@ -60,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--mode", choices=("auto", "probe", "lora", "full"),
         help="with --base: probe trains only a new head, on features computed once; lora also small matrices in the "
-        "attention; full everything; auto begins with the probe, and keeps more only if validation says that it is better "
-        "(default: auto)",
+        "attention; full everything; auto begins with the probe, and keeps more only if validation says that it is "
+        "better (default: auto)",
     )  # fmt: skip
     images = parser.add_argument_group("images that are wrong")
     images.add_argument("--skip-unreadable", action="store_true", help="leave out images that cannot be read")
@@ -74,17 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     add_options(parser.add_argument_group("recipe"), RECIPE, Recipe())
     add_options(parser.add_argument_group("augmentation (0 switches one off)"), AUGMENTATION, Recipe())
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--seed", type=int, help="seed of weights, splits, order and augmentation (default: 0)")
+    machine.add_argument(
+        "--seed", type=int, metavar="INT", help="of weights, splits, order and augmentation (default: 0)"
+    )
     machine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: a GPU where there is one")
     machine.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16", "float16"),
         help="of matrix products in training (default: bfloat16 where the processor has it)",
     )  # fmt: skip
     machine.add_argument(
-        "--threads", type=int, help="default: by the CPU quota, the load and the size of a step; the same number gives the "
-        "same result",
+        "--threads", type=int, metavar="INT",
+        help="default: by the CPU quota, the load and the size of a step; the same number gives the same result",
     )  # fmt: skip
-    machine.add_argument("--workers", type=int, help="processes that read and augment images (default: 0, none)")
+    machine.add_argument(
+        "--workers", type=int, metavar="INT", help="processes that read and augment images (default: 0, none)"
+    )
     return parser
 
 

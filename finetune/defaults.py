@@ -1,6 +1,7 @@
 """The recipe by mode, base and size of the data, for whatever the command line leaves open."""
 
 import math
+from typing import Any
 
 from vitscope.finetune.recipe import Recipe
 
@@ -19,7 +20,7 @@ def default_recipe(mode: str, images: int, width: int, depth: int, image_size: i
     steps, fewest, most = _STEPS[mode]
     epochs = min(max(math.ceil(steps * batch / images), fewest), most)
     scale = math.sqrt(batch / 64)
-    common = {"batch_size": batch, "epochs": epochs, "patience": max(5, epochs // 4)}
+    common: dict[str, Any] = {"batch_size": batch, "epochs": epochs, "patience": max(5, epochs // 4)}
     if mode == "scratch":
         return Recipe(
             **common,

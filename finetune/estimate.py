@@ -43,7 +43,8 @@ def estimate(model: Any, images: Images, normalise: Normaliser, recipe: Recipe, 
             batch = collate([batches[index] for index in range(count)])
             with torch.autocast(place.device, getattr(torch, place.precision), enabled=place.precision != FLOAT32):
                 logits = trained(pixel_values=batch["pixel_values"].to(place.device)).logits
-            cross_entropy(logits, batch["labels"].to(place.device)).backward()
+            loss = cross_entropy(logits, batch["labels"].to(place.device))
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             optimiser.zero_grad()
             if place.device == "cuda":

@@ -20,7 +20,7 @@ from vitscope.finetune.stages import run_stages
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fine-tune, and write an ordinary checkpoint of transformers with its report. Raises FinetuneError, DatasetError."""
+    """Fine-tune, and write an ordinary checkpoint with its report. Raises FinetuneError or DatasetError."""
     display = Display(Console(stderr=True))
     options = options_of(arguments)
     if arguments.dry_run:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     stored = output.begin(arguments.overwrite, arguments.resume)
     if stored:
         options = taken_up(stored, options)
-    prepared = prepare(arguments.data, arguments.out, options, display, stored and stored["threads"])
+    prepared = prepare(arguments.data, arguments.out, options, display, stored["threads"] if stored else None)
     display.say(f"{prepared.place}; {prepared.threads}")
     if stored is None:
         output.create({"options": options, **_facts(prepared)})
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         history = run_stages(prepared, output, display)
     except torch.OutOfMemoryError as error:
         raise FinetuneError(
-            f"--batch-size {prepared.recipe.batch_size}: the GPU's memory is too small; halve it, and give --accumulate 2"
+            f"--batch-size {prepared.recipe.batch_size}: too much for the GPU; halve it, and give --accumulate 2"
         ) from error
     except KeyboardInterrupt:
         display.say(f"interrupted; the same command with --resume goes on with {arguments.out}")

@@ -1,6 +1,7 @@
 """LoRA (Hu et al., arXiv:2106.09685): small matrices beside the frozen ones, merged into them at the end."""
 
 import copy
+import warnings
 from typing import Any
 
 import torch
@@ -29,7 +30,9 @@ def with_adapters(model: Any, rank: int) -> Any:
             f"--mode lora: {type(model).__name__} has no linear layers to adapt; accepted are probe, full and auto"
         )
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, modules_to_save=head)
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names of transformers that peft still uses
+        return get_peft_model(model, config)
 
 
 def merged(model: Any) -> Any:

@@ -1,7 +1,8 @@
 """The folder of the result: what may be written there, and how nothing better than the new is ever lost.
 
-A run works in `<out>/.training`. Files get to `<out>` by renaming, each whole: after every better epoch where there was no
-checkpoint, and at the very end where one is to be overwritten. So an end at any moment leaves the old result or a new one.
+A run works in `<out>/.training`. Files get to `<out>` by renaming, each whole: after every better epoch where there was
+no checkpoint, and at the very end where one is to be overwritten. So an end at any moment leaves the old result or a
+new one.
 """
 
 import json

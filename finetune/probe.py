@@ -58,8 +58,7 @@ def fit_probe(
     best: tuple[Probe, int] | None = None
     for number, penalty in enumerate(PENALTIES):
         logits = {
-            name: sum(parts[head] @ solutions[head][number][0].T + solutions[head][number][1] for head in modules)
-            / len(modules)
+            name: torch.stack([_linear(parts[head], *solutions[head][number]) for head in modules]).mean(0)
             for name, parts in features.items()
         }
         score = Score.of(logits["validation"].numpy(), validation.labels)
@@ -76,6 +75,10 @@ def fit_probe(
     return best[0]
 
 
+def _linear(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return features @ weight.T + bias
+
+
 def _solutions(
     features: torch.Tensor, labels: torch.Tensor, classes: int, weights: torch.Tensor | None
 ) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
@@ -90,10 +93,10 @@ def _solutions(
         def closure(optimiser: Any = optimiser, penalty: float = penalty) -> torch.Tensor:
             optimiser.zero_grad()
             fit = cross_entropy(standard @ weight.T + bias, labels, weights=weights)
-            loss = fit + penalty * weight.square().sum() / (2 * np.sqrt(features.shape[1]))
-            loss.backward()
+            loss: torch.Tensor = fit + penalty * weight.square().sum() / (2 * np.sqrt(features.shape[1]))
+            loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
-        optimiser.step(closure)
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
         scaled = weight.detach() / std
         yield scaled, bias.detach() - scaled @ mean

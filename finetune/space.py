@@ -14,7 +14,7 @@ def check_space(model: Any, out: Path, mode: str) -> int:
 
     Raises FinetuneError where there are fewer.
     """
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    weights: int = sum(p.numel() * p.element_size() for p in model.parameters())
     # Two checkpoints of the Trainer (weights and twice as much of the optimiser), the best model twice, its copy.
     trained = {"probe": 0, "lora": weights // 4}.get(mode, 6 * weights)
     needed = 4 * weights + trained + _REPORT

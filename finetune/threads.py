@@ -53,7 +53,7 @@ def operations(model: torch.nn.Module, pixels: torch.Tensor) -> float:
     model.eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model(pixel_values=pixels[:1])
-    return 3.0 * counter.get_total_flops() * len(pixels)
+    return 3.0 * float(counter.get_total_flops()) * len(pixels)
 
 
 def _load() -> float:

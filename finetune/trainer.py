@@ -10,7 +10,7 @@ import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from vitscope.finetune.batches import Collator, Order, TrainingImages
-from vitscope.finetune.checkpoints import keep_only, last_complete, mark_complete
+from vitscope.finetune.checkpoints import keep_only, last_complete, load_weights, mark_complete, save_weights
 from vitscope.finetune.device import BFLOAT16, FLOAT16, Place
 from vitscope.finetune.ema import Ema
 from vitscope.finetune.layers import parameter_groups
@@ -89,6 +89,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
         loss = cross_entropy(outputs.logits, inputs["labels"], self.job.recipe.label_smoothing, self.job.weights)
         return (loss, outputs) if return_outputs else loss
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        save_weights(self.model, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_weights(self.model, Path(resume_from_checkpoint))
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure on the validation images, in float32."""
         with self.ema.applied() if self.ema else nullcontext():
@@ -97,7 +103,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
             self.job.on_score(self.model, score, round(self.state.epoch or 0))
         metrics = {"eval_accuracy": score.accuracy, "eval_loss": score.loss, f"eval_{_METRIC}": score.rank}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 

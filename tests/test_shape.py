@@ -20,7 +20,7 @@ ALLOWED = {
     "dataset": set(),
     "deploy": set(),
     "docs": set(),
-    "evaluate": {"bundle", "client", "dataset"},
+    "evaluate": {"bundle", "client", "dataset", "export"},
     "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},

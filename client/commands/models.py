@@ -74,7 +74,7 @@ def description(model: Model) -> RenderableType:
         ("model", Text.assemble((model.name, "bold"), f" v{model.version}, ", _state(model))),
         ("family", f"{model.family}, {model.layers} layers × {model.heads} heads, width {model.width}"),
         ("labels", f"{len(model.labels)}: {_some(model.labels)}"),
-        ("answers", _ANSWERS.get(model.activation, model.activation)),
+        ("answers", _answers(model)),
         (
             "input",
             f"{box.width} × {box.height}, {mode} {' × '.join(map(str, box.resize_to))}, {box.interpolation}; "
@@ -106,6 +106,11 @@ def description(model: Model) -> RenderableType:
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def _answers(model: Model) -> str:
+    answers = _ANSWERS.get(model.activation, model.activation)
+    return answers if model.temperature == 1 else f"{answers}, calibrated: logits / {model.temperature:.4g}"
 
 
 def _engine(engine: EngineInfo) -> list[tuple[str, RenderableType]]:

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 # As wide as a model card's column of text, with twice the pixels for fine screens.
 WIDTH, SCALE, DPI = 860, 2, 100
-BLUE, ORANGE, RED, GREY, INK = "#2b6cb0", "#dd6b20", "#c53030", "#a0aec0", "#1a202c"
+BLUE, ORANGE, RED, GREEN = "#2b6cb0", "#dd6b20", "#c53030", "#2f855a"
+GREY, INK = "#a0aec0", "#1a202c"
 # After matplotlib's own, whichever of these are installed, for labels in other scripts.
 _FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Noto Sans Arabic",

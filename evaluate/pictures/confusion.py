@@ -23,7 +23,9 @@ def draw_confusion(metrics: Metrics, path: Path) -> None:
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
         names = [middle_cut(label, _LABEL) for label in labels]
         size = 9 if count <= _NUMBERED else 7
-        axes.set_xticks(range(count), names, rotation=90 if count > 4 else 0, fontsize=size)
+        axes.set_xticks(
+            range(count), names, rotation=90 if count > 4 or max(map(len, names)) > 14 else 0, fontsize=size
+        )
         axes.set_yticks(range(count), names, fontsize=size)
         axes.tick_params(length=0)
         axes.set_xlabel("predicted class")

@@ -28,7 +28,7 @@ def _column(axes: Any, probabilities: np.ndarray, truth: np.ndarray, title: str)
     used = [one for one in found if one.images]
     width = found[0].high - found[0].low
     upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="right as often as it says")
-    upper.legend(loc="upper left", fontsize=8)
+    upper.legend(loc="best", fontsize=8)
     sure, right = np.array([one.confidence for one in used]), np.array([one.accuracy for one in used])
     ends = [wilson(round(one.accuracy * one.images), one.images) for one in used]
     below = right - np.array([share.low for share in ends])

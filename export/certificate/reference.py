@@ -26,23 +26,24 @@ class Reference:
     """The checkpoint's answers for some images.
 
     pixels: uint8 [M, H, W, 3]. logits: float32 [M, C], finite. rows: by method, float32 [M, layers, ..., K].
-    activation: of the head.
+    activation, temperature: of the head.
     """
 
     pixels: np.ndarray
     logits: np.ndarray
     rows: Mapping[Method, np.ndarray]
     activation: Activation = "softmax"
+    temperature: float = 1.0
 
     @property
     def scale(self) -> Scale:
         """The size of the logits, over all images."""
-        return Scale.of(self.logits, self.activation)
+        return Scale.of(self.logits, self.activation, self.temperature)
 
     def __getitem__(self, part: slice) -> "Reference":
         """Select images."""
         rows = {method: rows[part] for method, rows in self.rows.items()}
-        return Reference(self.pixels[part], self.logits[part], rows, self.activation)
+        return Reference(self.pixels[part], self.logits[part], rows, self.activation, self.temperature)
 
 
 def run_reference(
@@ -52,6 +53,7 @@ def run_reference(
     methods: Sequence[Method],
     reporter: Reporter,
     activation: Activation = "softmax",
+    temperature: float = 1.0,
 ) -> Reference:
     """Prepare the images with the checkpoint's own processor and run its own model, with eager attention.
 
@@ -76,6 +78,7 @@ def run_reference(
         np.concatenate(logits),
         {method: np.concatenate([part[method] for part in rows]) for method in methods},
         activation,
+        temperature,
     )
 
 

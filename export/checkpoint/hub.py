@@ -6,6 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
+from vitscope.calibration import CALIBRATION
 from vitscope.export.checkpoint.files import ADAPTER, CONFIG, PROCESSORS, one_line, read_json
 from vitscope.export.checkpoint.weights import ADAPTER_WEIGHTS, INDEXES, WEIGHTS, shards
 from vitscope.export.errors import ExportError
@@ -19,7 +20,7 @@ def fetch(repository: str, option: str, weights: bool = True) -> Path:
     weights: False fetches configuration alone. Of several kinds of weights only those that transformers loads are
     fetched; code never is. Raises ExportError if the hub does not have it or cannot be reached.
     """
-    folder = _download(repository, option, (CONFIG, *PROCESSORS, ADAPTER))
+    folder = _download(repository, option, (CONFIG, *PROCESSORS, ADAPTER, CALIBRATION))
     if not weights:
         return folder
     if (folder / ADAPTER).is_file():

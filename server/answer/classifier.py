@@ -65,7 +65,7 @@ class Classifier:
             self._metrics.repeated(model.name, model.version, origin)
         manifest = model.bundle.manifest
         logits, activation = inference.outputs["logits"], manifest.activation
-        ranking = rank(logits, manifest.labels, query.top_k, query.min_probability, activation)
+        ranking = rank(logits, manifest.labels, query.top_k, query.min_probability, activation, manifest.temperature)
         maps = await self._maps(model, query, inference) if spec else []
         timeline.end("maps")
         if spec:

@@ -36,12 +36,18 @@ class Ranking:
 
 
 def rank(
-    logits: np.ndarray, labels: tuple[str, ...], top_k: int, min_probability: float, activation: Activation = "softmax"
+    logits: np.ndarray,
+    labels: tuple[str, ...],
+    top_k: int,
+    min_probability: float,
+    activation: Activation = "softmax",
+    temperature: float = 1.0,
 ) -> Ranking:
     """Return the `top_k` classes of float32 `logits` [C] with the highest scores, in descending order, ties by index.
 
-    min_probability: classes below it are left out; it has to be 0 without an activation. Raises ArithmeticError when a
-    logit is not finite: then there is no valid ranking.
+    min_probability: classes below it are left out; it has to be 0 without an activation. temperature: divides the
+    logits where probabilities are made of them. Raises ArithmeticError when a logit is not finite: then there is no
+    valid ranking.
     """
     # The sum is not finite if any logit is not; in float64 finite float32 values cannot overflow it.
     if not math.isfinite(np.add.reduce(logits, dtype=np.float64)):
@@ -50,11 +56,11 @@ def rank(
     confidence: float | None
     margin: float | None
     if activation == "softmax":
-        probabilities = _softmax(logits, found)
+        probabilities = _softmax(logits, found, temperature)
         confidence, margin = probabilities[0], probabilities[0] - sum(probabilities[1:2])
     elif activation == "sigmoid":
-        probabilities = [_sigmoid(logit) for _, logit in found]
-        confidence = _sigmoid(float(np.minimum.reduce(np.abs(logits))))
+        probabilities = [_sigmoid(logit / temperature) for _, logit in found]
+        confidence = _sigmoid(float(np.minimum.reduce(np.abs(logits))) / temperature)
         margin = 2 * confidence - 1
     else:
         probabilities, confidence, margin = [0.0] * len(found), None, None
@@ -66,10 +72,13 @@ def rank(
     return Ranking(classes, confidence, margin)
 
 
-def _softmax(logits: np.ndarray, found: list[tuple[int, float]]) -> list[float]:
+def _softmax(logits: np.ndarray, found: list[tuple[int, float]], temperature: float) -> list[float]:
     largest = found[0][1]
-    total = float(np.add.reduce(np.exp(logits - np.float32(largest)), dtype=np.float64))
-    return [math.exp(logit - largest) / total for _, logit in found]
+    behind = logits - np.float32(largest)
+    if temperature != 1:
+        behind /= temperature
+    total = float(np.add.reduce(np.exp(behind), dtype=np.float64))
+    return [math.exp((logit - largest) / temperature) / total for _, logit in found]
 
 
 def _sigmoid(logit: float) -> float:

@@ -59,6 +59,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
         has_attention=manifest.has_attention,
         methods=[name for name in manifest.methods if name in METHODS],
         activation=ACTIVATIONS[manifest.activation],
+        temperature=manifest.temperature,
         decoding=model_pb2.ImageDecoding(
             decoding=model.pixels.decoding,
             reason=model.pixels.reason,

@@ -5,12 +5,14 @@ logits stay as they are: whoever makes probabilities of them divides them by the
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 CALIBRATION = "calibration.json"
+
+LEAST, MOST = 1e-3, 1e3
+"""Bounds of a temperature. What a fit finds lies between 0.3 and 5; beyond these bounds float32 would lose classes."""
 
 
 class CalibrationError(ValueError):
@@ -21,7 +23,7 @@ class CalibrationError(ValueError):
 class Calibration:
     """What was fitted on the validation images, and what it changed there.
 
-    temperature: above 0, finite; 1 leaves probabilities as they are. images: how many it was fitted on. nll: mean
+    temperature: 0.001 to 1000; 1 leaves probabilities as they are. images: how many it was fitted on. nll: mean
     negative log-likelihood of the true class, in nats. ece: expected calibration error, 0..1. Both with the logits as
     they are, and divided by the temperature; None where nobody measured it.
     """
@@ -43,8 +45,8 @@ class Calibration:
 
 def check_temperature(value: Any, field: str) -> float:
     """Return a temperature as float. Raises CalibrationError, which names the field, for anything that is not one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise CalibrationError(f"{field} is {value!r}; accepted: a finite number above 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not LEAST <= value <= MOST:
+        raise CalibrationError(f"{field} is {value!r}; accepted: a number from {LEAST:g} to {MOST:g}")
     return float(value)
 
 

@@ -34,6 +34,10 @@ SUBCOMMANDS = {
     "selftest": Subcommand(
         "vitscope.server.tools.selftest", "serve", "check and measure engines on this machine, in one table"
     ),
+    "evaluate": Subcommand(
+        "vitscope.evaluate.cli", "evaluate", "measure a checkpoint, bundle or served model on labelled images"
+    ),
+    "compare": Subcommand("vitscope.evaluate.compare_cli", "evaluate", "compare reports of `evaluate`, image by image"),
     "classify": Subcommand(
         "vitscope.client.commands.classify", "client", "classify images on a server, with attention overlays"
     ),

@@ -17,3 +17,10 @@ def test_softmax_and_sigmoid() -> None:
 
 def test_without_an_activation_there_are_none() -> None:
     assert probabilities(LOGITS, "none") is None
+
+
+def test_a_temperature_divides_the_logits() -> None:
+    given = torch.from_numpy(LOGITS).double() / 2
+    assert probabilities(LOGITS, "softmax", 2) == pytest.approx(given.softmax(-1).numpy())
+    assert probabilities(LOGITS, "sigmoid", 2) == pytest.approx(given.sigmoid().numpy())
+    assert probabilities(LOGITS, "none", 2) is None

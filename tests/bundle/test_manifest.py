@@ -80,3 +80,24 @@ def test_a_wrong_field_is_the_only_one_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as error:
         open_bundle(bundle)
     assert str(error.value) == f"{bundle / 'manifest.json'}: layers: Input should be greater than 0"
+
+
+def test_a_temperature_of_1_is_not_written_so_that_an_older_server_reads_the_bundle() -> None:
+    assert "temperature" not in MANIFEST.model_dump_json() and MANIFEST.temperature == 1
+    calibrated = MANIFEST.model_copy(update={"temperature": 2.5})
+    assert Manifest.model_validate_json(calibrated.model_dump_json()).temperature == 2.5
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "NaN", "Infinity", '"2"', '"NaN"', "null", "true", "1e-9"])
+def test_a_wrong_temperature_is_named(tmp_path: Path, value: str) -> None:
+    bundle = write_sample(tmp_path)
+    text = MANIFEST.model_dump_json().replace('"activation"', f'"temperature":{value},"activation"')
+    (bundle / "manifest.json").write_text(text)
+    (bundle / CHECKSUM).write_bytes(checksum_line(bundle / "manifest.json"))
+    with pytest.raises(BundleError, match=r"manifest\.json: temperature: Input should be "):
+        open_bundle(bundle)
+
+
+def test_plain_values_have_no_temperature() -> None:
+    with pytest.raises(ValidationError, match="temperature is 2, but with activation none there are no probabilities"):
+        manifest(LOGITS, activation="none", temperature=2.0)

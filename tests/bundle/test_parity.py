@@ -95,3 +95,19 @@ def test_values_without_probabilities_are_held_to_their_differences() -> None:
     assert "on average" in message and parity.agreement == 1 and parity.probability is None
     shuffled = expected[::-1]
     assert len(list(compared(expected, shuffled, "none", bars).shortfalls())) == 2
+
+
+def test_a_temperature_counts_for_probabilities_alone() -> None:
+    expected = np.random.default_rng(0).normal(0, 3, (50, 4)).astype(np.float32)
+    found = expected + np.float32(0.01)
+    found[:, 0] -= np.float32(0.02)
+    parities = []
+    for temperature in (1.0, 4.0):
+        parity = Parity(Scale.of(expected, "softmax", temperature), F32)
+        parity.add(found, expected)
+        parities.append(parity)
+    cold, warm = parities
+    assert (cold.worst, cold.mean, cold.agreement) == (warm.worst, warm.mean, warm.agreement)
+    assert cold.probability is not None and warm.probability is not None
+    theirs, ours = (np.exp(logits / 4) / np.exp(logits / 4).sum(-1, keepdims=True) for logits in (expected, found))
+    assert warm.probability == pytest.approx(np.abs(theirs - ours).max(), rel=1e-3) != cold.probability

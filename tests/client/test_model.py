@@ -54,3 +54,10 @@ def test_the_shortest_edge_has_one_size() -> None:
     message = model_pb2.InputContract(resize_mode=image_pb2.RESIZE_MODE_SHORTEST_EDGE, resize_to=[256])
     contract = InputContract.of(message)
     assert (contract.resize_mode, contract.resize_to) == ("shortest_edge", (256,))
+
+
+def test_a_temperature_and_a_server_that_is_older_than_it() -> None:
+    message = fashion()
+    assert Model.of(message).temperature == 1
+    message.temperature = 1.7
+    assert Model.of(message).temperature == 1.7

@@ -41,3 +41,11 @@ def test_shortfalls_and_missing_measurements_are_printed(bundles: dict[str, Bund
     assert "below the bar" in text and "bf16, logits differ. The server will not use it." in text
     assert "Not measured: openvino/f32, no such processor." in text
     assert "No certificate" in printed(bundle, None)
+
+
+def test_a_calibrated_head_is_told(bundles: dict[str, Bundle], photos: Path) -> None:
+    bundle = bundles["vit"]
+    assert "calibrated" not in printed(bundle, photos)
+    calibrated = bundle.manifest.model_copy(update={"temperature": 1.6543})
+    text = printed(Bundle(bundle.path, calibrated, bundle.certificate), photos, width=200)
+    assert "5 labels (softmax of logits / 1.654, its calibrated temperature), input" in text

@@ -143,6 +143,7 @@ class Model(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     ACTIVATION_FIELD_NUMBER: _builtins.int
     DECODING_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -155,6 +156,10 @@ class Model(_message.Message):
     """Whether this bundle can answer with attention maps."""
     activation: Global___Activation.ValueType
     """What turns the logits into the scores of an answer."""
+    temperature: _builtins.float
+    """What the logits are divided by before the activation, so that probabilities are as large as they are right; the logits of
+    an answer are not divided. 1 where nothing was calibrated; 0: the server is older than this field, and divides nothing.
+    """
     @_builtins.property
     def summary(self) -> Global___ModelSummary:
         """Name, version, state and engine."""
@@ -211,10 +216,11 @@ class Model(_message.Message):
         methods: _abc.Iterable[_builtins.str] | None = ...,
         activation: Global___Activation.ValueType = ...,
         decoding: Global___ImageDecoding | None = ...,
+        temperature: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decoding", b"decoding", "engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "temperature", b"temperature", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

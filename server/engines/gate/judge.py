@@ -58,15 +58,17 @@ def judge(
     identity: Identity,
     bars: Bars,
     activation: Activation = "softmax",
+    temperature: float = 1.0,
 ) -> CertificateEntry:
     """Compare `run` with `reference` on uint8 `images` [M, H, W, 3], in batches of each of these sizes.
 
-    The reference runs every image once. activation: of the model's head. The entry's shortfalls name the batch size.
+    The reference runs every image once. activation, temperature: of the model's head. The entry's
+    shortfalls name the batch size.
     """
     expected = _joined(run_in_batches(reference, images, max(batches)))
     # Nothing can be held against a reference that is not finite: its scale is of no use, and it counts as a finding.
     unusable = _non_finite(expected)
-    scale = Scale.of(np.nan_to_num(expected["logits"]), activation)
+    scale = Scale.of(np.nan_to_num(expected["logits"]), activation, temperature)
     findings = [
         _Finding(None, {}, unusable)
         if unusable

@@ -73,6 +73,7 @@ def compare(engine: Engine, slot: Slot, bundle: Bundle, graph: GraphName, images
             engine.identity,
             bars_of(engine.identity.precision),
             bundle.manifest.activation,
+            bundle.manifest.temperature,
         )
     finally:
         reference.close()
@@ -90,9 +91,9 @@ def _recalled(engine: Engine, bundle: Bundle, graph: GraphName, cache: EngineCac
 
 
 def _key(engine: Engine, bundle: Bundle, graph: GraphName, images: str) -> Key:
-    identity = engine.identity
+    identity, temperature = engine.identity, bundle.manifest.temperature
     return {
-        "kind": "gate 3",
+        "kind": "gate 3" if temperature == 1 else f"gate 3 at temperature {temperature}",
         "graph": graph,
         "files": bundle.manifest.files,
         "engine": [identity.name, identity.version, identity.precision, identity.device],

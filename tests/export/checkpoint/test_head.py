@@ -1,5 +1,6 @@
 """The activation of a head is the one that transformers' own pipeline applies."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from transformers.pipelines.image_classification import ImageClassificationPipel
 
 from tests.export.checkpoints import vit
 from vitscope.bundle import probabilities
-from vitscope.export.checkpoint.head import activation_of, check_head
+from vitscope.calibration import CALIBRATION, Calibration
+from vitscope.export.checkpoint.head import activation_of, check_head, temperature_of
 from vitscope.export.errors import ExportError
 
 PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
@@ -44,3 +46,22 @@ def test_a_softmax_over_one_label_is_refused() -> None:
         check_head("softmax", 1)
     check_head("softmax", 2)
     check_head("sigmoid", 1)
+
+
+def test_the_temperature_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+    assert temperature_of(tmp_path, "softmax") == 1
+    Calibration(2.5, 100).write(tmp_path)
+    assert temperature_of(tmp_path, "softmax") == temperature_of(tmp_path, "sigmoid") == 2.5
+    with pytest.raises(ExportError, match=r"has temperature 2.5, but this head's outputs are plain values"):
+        temperature_of(tmp_path, "none")
+    Calibration(1).write(tmp_path)
+    assert temperature_of(tmp_path, "none") == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "NaN", "Infinity", '"2"'])
+def test_a_wrong_temperature_is_named(tmp_path: Path, value: str) -> None:
+    (tmp_path / CALIBRATION).write_text(f'{{"temperature": {value}}}')
+    with pytest.raises(
+        ExportError, match=r"^CHECKPOINT: calibration\.json: temperature is .*; accepted: a number from"
+    ):
+        temperature_of(tmp_path, "softmax")

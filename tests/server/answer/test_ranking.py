@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from vitscope.bundle import Activation, probabilities
 from vitscope.server.answer.ranking import rank
 
 LABELS = tuple(f"label {index}" for index in range(40))
@@ -57,3 +58,20 @@ def test_the_order_is_exact_for_any_number_of_classes_and_of_ties(
     assert [one.index for one in ranking.classes] == plain(logits, top_k)
     exponents = np.exp(logits.astype(np.float64) - logits.max())
     assert ranking.confidence == pytest.approx(float(exponents.max() / exponents.sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("temperature", [0.001, 0.5, 1.0, 2.0, 1000.0])
+def test_a_temperature_changes_the_probabilities_and_nothing_else(activation: Activation, temperature: float) -> None:
+    logits = np.random.default_rng(0).normal(0, 4, 40).astype(np.float32)
+    found, as_they_are = (rank(logits, LABELS, 40, 0, activation, t) for t in (temperature, 1.0))
+    expected = probabilities(logits[None], activation, temperature)
+    assert expected is not None
+    for one, other in zip(found.classes, as_they_are.classes, strict=True):
+        assert (one.index, one.logit) == (other.index, other.logit)
+        assert one.probability == pytest.approx(expected[0, one.index], abs=1e-6)
+    largest = expected.max() if activation == "softmax" else np.maximum(expected, 1 - expected).min()
+    assert found.confidence == pytest.approx(largest, abs=1e-6)
+    least = float(np.median(expected))
+    kept = rank(logits, LABELS, 40, least, activation, temperature).classes
+    assert [one.index for one in kept] == [one.index for one in found.classes if one.probability >= least]
