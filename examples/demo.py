@@ -54,7 +54,9 @@ def fashion(models: Path) -> Example:
     alone = DEMO / "fashion"  # MODELS may have others
     alone.mkdir(parents=True, exist_ok=True)
     exported = models / "fashion"
-    if not exported.exists() and (code := vitscope(["export", str(FASHION), "--name", "fashion", "--out", str(models)])):
+    if not exported.exists() and (
+        code := vitscope(["export", str(FASHION), "--name", "fashion", "--out", str(models)])
+    ):
         raise SystemExit(code)
     if not (alone / "fashion").exists():
         (alone / "fashion").symlink_to(exported.resolve())

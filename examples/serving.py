@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-OPTIONS = ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--drain-seconds", "0", "--log-format", "json"]
+OPTIONS = [
+    "--host",
+    "127.0.0.1",
+    "--grpc-port",
+    "0",
+    "--http-port",
+    "0",
+    "--drain-seconds",
+    "0",
+    "--log-format",
+    "json",
+]
 
 
 @contextmanager

@@ -12,11 +12,11 @@ VALIDATION = 10  # and at most so many to validate on
 TEST = 1000
 
 
-def draw(seed: int, count: int) -> dict[str, np.ndarray]:
+def draw(seed: int, count: int, test: int = TEST) -> dict[str, np.ndarray]:
     """Return the numbers of the images of a draw: `train` and `val` of the training images, `test` of the test images.
 
     `train` has `count` of each class, and a larger draw of the same seed has them too; `val` as many, at most 10; none
-    is in both. `test` is the first 1,000, whatever the seed.
+    is in both. `test` is the first images of the test split, whatever the seed.
     """
     random = np.random.default_rng(seed)
     _, labels = read_split("train")
@@ -24,7 +24,7 @@ def draw(seed: int, count: int) -> dict[str, np.ndarray]:
     return {
         "train": np.concatenate([order[:count] for order in orders]),
         "val": np.concatenate([order[MOST : MOST + min(count, VALIDATION)] for order in orders]),
-        "test": np.arange(TEST),
+        "test": np.arange(test),
     }
 
 

