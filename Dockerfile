@@ -20,8 +20,9 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY bundle bundle
 COPY client client
-COPY export export
 COPY dataset dataset
+COPY evaluate evaluate
+COPY export export
 COPY finetune finetune
 COPY loadtest loadtest
 COPY protos protos

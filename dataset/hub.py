@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from vitscope.dataset.errors import DatasetError
+from vitscope.dataset.layout import NAMES
 from vitscope.image_files import is_image_name
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")
@@ -33,29 +34,45 @@ def fetch(source: str) -> Path:
     Raises DatasetError where there is no such data set, or none of labelled images.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError
 
     name, _, configuration = source.partition(":")
+    unpacked = cache_folder() / source.replace("/", "--").replace(":", "--")
     api = HfApi()
     try:
         info = api.dataset_info(name)
-        folder = cache_folder() / f"{source.replace('/', '--').replace(':', '--')}-{(info.sha or 'main')[:12]}"
+        folder = unpacked / (info.sha or "main")
         if folder.is_dir():
             return folder
         files = [sibling.rfilename for sibling in info.siblings or ()]
-        if any(is_image_name(Path(file)) for file in files):
-            patterns = [file for file in files if is_image_name(Path(file))]
-            return Path(snapshot_download(name, repo_type="dataset", revision=info.sha, allow_patterns=patterns))
+        if images := [file for file in files if is_image_name(Path(file))]:
+            fetched = snapshot_download(name, repo_type="dataset", revision=info.sha, allow_patterns=images)
+            return _inner(Path(fetched))
         revision = info.sha
         if not any(file.endswith(".parquet") for file in files):
             revision = _CONVERTED
             files = api.list_repo_files(name, repo_type="dataset", revision=revision)
         chosen = _of_configuration(source, [file for file in files if file.endswith(".parquet")], configuration)
         fetched = snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=chosen)
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+    except DatasetError:
+        raise
+    except Exception as error:  # its errors, and those of whatever it speaks HTTP with
+        # Without a network, what was fetched before does.
+        if not isinstance(error, HfHubHTTPError) and (before := sorted(unpacked.glob("[!.]*"), key=_age)):
+            return before[-1]
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DatasetError(f"{source}: no such folder, and no data set that the hub gives: {reason}") from error
     return _unpacked(source, [Path(fetched) / file for file in chosen], folder)
+
+
+def _age(folder: Path) -> float:
+    return folder.stat().st_mtime
+
+
+def _inner(folder: Path) -> Path:
+    """Return the folder in which splits or classes lie: many data sets have all of it in `data/`."""
+    inner = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return _inner(inner[0]) if len(inner) == 1 and inner[0].name.lower() not in NAMES else folder
 
 
 def _of_configuration(source: str, files: list[str], wanted: str) -> list[str]:

@@ -10,7 +10,7 @@ from vitscope.dataset.duplicates import contradictions, without_duplicates
 from vitscope.dataset.errors import DatasetError, counted, listed
 from vitscope.dataset.layout import split_folders
 from vitscope.dataset.model import SPLITS, TEST, TRAIN, VALIDATION, Dataset, LabelledImage
-from vitscope.dataset.splitting import SHARE, hold_out
+from vitscope.dataset.splitting import hold_out
 
 UNDIVIDED = ""
 
@@ -26,7 +26,7 @@ def open_dataset(
 ) -> Dataset:
     """Return the labelled images of a folder, or of a hub data set `owner/name`, after checking all of them.
 
-    Without train/, val/ and test/, 15 % of each class are held out for validation and 15 % for the test, drawn by
+    Without train/, val/ and test/, 15 % of each class are held out for validation and for the test each, drawn by
     `seed`; with train/ alone or beside test/, 15 % of train/ for validation. With `split` false nothing is held out,
     and images that are not divided are all in `test`. Every image is decoded once; `track` wraps their list, for a
     progress bar.
@@ -110,11 +110,17 @@ def _divide(
     notes: list[str] = []
     if UNDIVIDED in found:
         divided[TRAIN], divided[TEST] = hold_out(divided.pop(UNDIVIDED), root, digests, seed, least=3)
-        notes.append(f"test: {SHARE:.0%} of each class held out, drawn by seed {seed}")
+        notes.append(f"test: {_share(divided, TEST)} of each class held out, drawn by seed {seed}")
     if VALIDATION not in found:
         divided[TRAIN], divided[VALIDATION] = hold_out(divided[TRAIN], root, digests, seed + 1)
-        notes.append(f"validation: {SHARE:.0%} of each class held out of the training images, drawn by seed {seed}")
+        share = _share(divided, VALIDATION)
+        notes.append(f"validation: {share} of each class held out of the training images, drawn by seed {seed}")
     return {name: divided[name] for name in SPLITS if any(divided.get(name, {}).values())}, notes
+
+
+def _share(divided: Mapping[str, Classes], split: str) -> str:
+    held, kept = (sum(map(len, divided[name].values())) for name in (split, TRAIN))
+    return f"{held / (held + kept):.0%}"
 
 
 def _joined(found: Mapping[str, Classes]) -> dict[str, tuple[Path, ...]]:

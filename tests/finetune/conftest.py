@@ -38,8 +38,12 @@ Finetune = Callable[..., Path]
 
 
 @pytest.fixture
-def finetune(data: Path, tmp_path: Path) -> Finetune:
-    """Run the command on the two colours; return the folder of the checkpoint."""
+def finetune(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finetune:
+    """Run the command on the two colours; return the folder of the checkpoint.
+
+    As where matplotlib is not installed: drawing takes longer than training. `base` has pictures.
+    """
+    monkeypatch.setattr("vitscope.evaluate.report.find_spec", lambda _: None)
 
     def run(*options: str, out: str = "out", source: Path = data) -> Path:
         folder = tmp_path / out

@@ -65,12 +65,13 @@ def test_bad_data_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "no such folder; accepted are" in refused(tmp_path / "nowhere", out, capsys)
 
 
+@pytest.mark.parametrize("offline", [True, False])
 def test_a_data_set_that_no_hub_has(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, offline: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
     assert main(["me/nothing", "--out", "out"]) == 2
     assert "me/nothing: no such folder, and no data set that the hub gives: " in capsys.readouterr().err
 
@@ -97,7 +98,7 @@ def test_a_folder_that_cannot_be_written(
     assert "cannot be written (Read-only file system)" in refused(data, tmp_path / "out", capsys, *SMALL)
 
 
-def test_a_base_without_a_linear_head_or_of_grey_images(
+def test_a_damaged_base(
     base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = shutil.copytree(base, tmp_path / "base")
