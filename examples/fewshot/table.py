@@ -21,12 +21,10 @@ class Cell:
 
 
 def table(cells: Sequence[Cell]) -> str:
-    """Return Markdown: the mean accuracy in per cent, ± half of its 95 % interval over the draws, by images and mode."""
+    """Return Markdown: mean accuracy in per cent ± half of its 95 % interval over the draws, by images and mode."""
     modes = [mode for mode in _NAMES if any(cell.mode == mode for cell in cells)]
-    lines = [
-        "| images of each class | " + " | ".join(_NAMES[mode] for mode in modes) + " |",
-        "|---" * (len(modes) + 1) + "|",
-    ]
+    head = ["images of each class", *(_NAMES[mode] for mode in modes)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for count in sorted({cell.images for cell in cells}):
         found = [[100 * cell.accuracy for cell in cells if (cell.mode, cell.images) == (mode, count)] for mode in modes]
         lines.append(f"| {count} | " + " | ".join(map(_text, found)) + " |")

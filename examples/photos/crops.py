@@ -1,7 +1,8 @@
 """Crops of the public-domain photos that scikit-image ships, as labelled image folders.
 
-`write` makes train/<label>/ and test/<label>/, which `vitscope finetune` takes, and keeps the whole photos. Training crops come from the left (or upper) part of a photo and test crops from the rest: none shares a
-pixel with one of the other kind.
+`write` makes train/<label>/ and test/<label>/, which `vitscope finetune` takes, and keeps the whole photos. Training
+crops come from the left (or upper) part of a photo and test crops from the rest: none shares a pixel with one of the
+other kind.
 """
 
 import io

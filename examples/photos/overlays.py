@@ -6,8 +6,8 @@ from examples.sheet import contact_sheet
 from vitscope import Client, Result
 from vitscope.client.request import Options, RenderingOptions
 
-# Of DINOv2's twelve layers the last but one lies on the subject most clearly: the last attends to the background too, in
-# some of its heads, since what the subject is has been settled by then.
+# Of DINOv2's twelve layers the last but one lies on the subject most clearly; in the last, some heads attend to the
+# background.
 SETTING: Options = {
     "attention": [-2],
     "rendering": RenderingOptions(color_map="inferno", opacity=0.6, size=640, format="jpeg"),
