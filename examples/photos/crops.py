@@ -46,7 +46,9 @@ def part(size: tuple[int, int], axis: str, split: str) -> tuple[int, int, int, i
     return (border, 0, width, height) if axis == "x" else (0, border, width, height)
 
 
-def rectangles(within: tuple[int, int, int, int], count: int, random: np.random.Generator) -> list[tuple[int, ...]]:
+def rectangles(
+    within: tuple[int, int, int, int], count: int, random: np.random.Generator
+) -> list[tuple[int, int, int, int]]:
     """Return `count` random crops within a part, each (left, top, right, bottom)."""
     left, top, right, bottom = within
     made = []

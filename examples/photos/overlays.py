@@ -9,6 +9,7 @@ from vitscope.client.request import Options, RenderingOptions
 # Of DINOv2's twelve layers the last but one lies on the subject most clearly; in the last, some heads attend to the
 # background.
 SETTING: Options = {
+    "top_k": 3,
     "attention": [-2],
     "rendering": RenderingOptions(color_map="inferno", opacity=0.6, size=640, format="jpeg"),
 }
@@ -20,7 +21,7 @@ def draw(address: str, photos: Path, out: Path) -> list[tuple[Path, Result]]:
     paths = sorted(photos.glob("*.jpg"))
     out.mkdir(parents=True, exist_ok=True)
     with Client(address) as client:
-        results = [(path, client.classify(path, top_k=3, **SETTING)) for path in paths]
+        results = [(path, client.classify(path, **SETTING)) for path in paths]
     for path, result in results:
         picture = result.maps[0].picture
         assert picture is not None
