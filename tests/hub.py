@@ -1,26 +1,36 @@
-"""A stand-in for the Hugging Face hub: folders served over HTTP, as the hub lays models out, for the real client."""
+"""A stand-in for the Hugging Face hub: folders served over HTTP, as the hub lays models and data sets out.
+
+For the real client.
+"""
 
 import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-COMMIT = "0" * 39 + "1"
+COMMIT = "0" * 39 + "1"  # of every repository
+CONVERTED = "0" * 39 + "2"  # of a revision after "@"
 
 
+@dataclass
 class Hub:
-    """The models that a stand-in has. requests: the paths that were asked for, in order. closed: ids that need a token.
+    """What a stand-in has, by ids such as `team/vit`.
 
-    url: where it listens, for HF_ENDPOINT.
+    A data set `team/images@refs/convert/parquet` is that revision of `team/images`. closed: ids that need a token.
+    url: where it listens, for HF_ENDPOINT. requests: the paths that were asked for, in order.
     """
 
-    def __init__(self, models: Mapping[str, Path], url: str, closed: frozenset[str] = frozenset()) -> None:
-        self.models, self.url, self.closed = dict(models), url, closed
-        self.requests: list[str] = []
+    models: dict[str, Path]
+    datasets: dict[str, Path]
+    closed: frozenset[str] = frozenset()
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
 
     def fetched(self) -> set[str]:
         """Return the names of the files that were downloaded."""
@@ -28,9 +38,11 @@ class Hub:
 
 
 @contextmanager
-def serve(models: Mapping[str, Path], closed: frozenset[str] = frozenset()) -> Iterator[Hub]:
-    """Serve folders as models on 127.0.0.1, by their ids such as `team/vit`."""
-    hub = Hub(models, "", closed)
+def serve(
+    models: Mapping[str, Path], closed: frozenset[str] = frozenset(), datasets: Mapping[str, Path] | None = None
+) -> Iterator[Hub]:
+    """Serve folders as models and data sets on 127.0.0.1."""
+    hub = Hub(dict(models), dict(datasets or {}), closed)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -42,7 +54,7 @@ def serve(models: Mapping[str, Path], closed: frozenset[str] = frozenset()) -> I
             self.answer(body=True)
 
         def answer(self, body: bool) -> None:
-            path = self.path.split("?")[0]
+            path = unquote(self.path.split("?")[0])
             if body:
                 hub.requests.append(path)
             status, content, headers = _answer(hub, path)
@@ -79,23 +91,36 @@ def client_of(hub: Hub, cache: Path, monkeypatch: Any) -> Iterator[Hub]:
 
 
 def _answer(hub: Hub, path: str) -> tuple[int, bytes, dict[str, str]]:
-    for name, folder in hub.models.items():
-        files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-        if name in hub.closed and path.startswith((f"/api/models/{name}", f"/{name}/resolve/")):
-            return 403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted."}
-        if path == f"/api/models/{name}" or path.startswith(f"/api/models/{name}/revision/"):
-            listing = [{"rfilename": file} for file in files]
-            return 200, json.dumps({"id": name, "sha": COMMIT, "siblings": listing}).encode(), {}
-        if path.startswith(f"/api/models/{name}/tree/"):
-            tree = [
-                {"type": "file", "path": file, "size": (folder / file).stat().st_size, "oid": "0" * 40}
-                for file in files
-            ]
-            return 200, json.dumps(tree).encode(), {}
-        if path.startswith(f"/{name}/resolve/"):
-            file = path.removeprefix(f"/{name}/resolve/").split("/", 1)[1]
-            if file not in files:
-                return 404, b"", {"X-Error-Code": "EntryNotFound"}
-            content = (folder / file).read_bytes()
-            return 200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
+    for kind, files_at, repositories in (("models", "", hub.models), ("datasets", "/datasets", hub.datasets)):
+        for name in (key for key in repositories if "@" not in key):
+            api, files = f"/api/{kind}/{name}", f"{files_at}/{name}/resolve/"
+            if path != api and not path.startswith((f"{api}/", files)):
+                continue
+            if name in hub.closed:
+                return 403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to {name} is restricted."}
+            return _of_repository(name, repositories, path.removeprefix(api), path.removeprefix(files))
     return 404, b"", {"X-Error-Code": "RepoNotFound"}
+
+
+def _of_repository(
+    name: str, repositories: Mapping[str, Path], asked: str, file: str
+) -> tuple[int, bytes, dict[str, str]]:
+    """Answer `asked` of the API (which begins with a slash), or give a file (which does not)."""
+    commit = COMMIT
+    for key in (key for key in repositories if key.startswith(f"{name}@")):
+        revision = key.partition("@")[2]
+        if any(text in asked or file.startswith(f"{text}/") for text in (revision, CONVERTED)):
+            name, file, commit = key, file.replace(revision, CONVERTED, 1), CONVERTED
+    folder = repositories[name]
+    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    if asked == "" or asked.startswith("/revision/"):
+        listing = [{"rfilename": file} for file in files]
+        return 200, json.dumps({"id": name.partition("@")[0], "sha": commit, "siblings": listing}).encode(), {}
+    if asked.startswith("/tree/"):
+        tree = [{"type": "file", "path": f, "size": (folder / f).stat().st_size, "oid": "0" * 40} for f in files]
+        return 200, json.dumps(tree).encode(), {}
+    file = file.split("/", 1)[1]
+    if file not in files:
+        return 404, b"", {"X-Error-Code": "EntryNotFound"}
+    content = (folder / file).read_bytes()
+    return 200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": commit}
