@@ -121,7 +121,7 @@ class Transit:
         most = max(of_callers.values(), key=len)
         for reading in most[len(most) // 2 :]:
             error = Overloaded("memory is scarce, and this stream has no whole request", 0.0, _RETRY, "bytes")
-            self._admission.refuse_again(error)
+            self._admission.refused_again(error, 1)
             reading.end(error)
         self._give_back()
 
