@@ -11,7 +11,7 @@ class DatasetError(Exception):
 
 def listed(items: Iterable[object], most: int = MOST) -> str:
     """Return the first `most` items separated by commas, and how many more there are."""
-    texts = [str(item) for item in items]
+    texts = [text if (text := str(item)).isprintable() else ascii(text) for item in items]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 

@@ -1,5 +1,6 @@
 """The labelled images that a model is measured on, with the model's own numbers of their labels."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ def select(data: Dataset, split: str | None) -> Selection:
         raise EvaluateError(f"--split {split}: not in this data set; accepted: {', '.join(data.splits)}")
     images = data.splits[split]
     return Selection(data, split, tuple(one.path for one in images), tuple(one.label for one in images))
+
+
+def root_of(data: str, paths: Sequence[Path]) -> Path:
+    """Return the folder that reports name images relative to: of a hub data set, where its images lie."""
+    return Path(data) if Path(data).is_dir() else Path(os.path.commonpath(paths))
 
 
 def numbers(labels: Sequence[str], model: Sequence[str], name: str) -> tuple[int, ...]:

@@ -42,5 +42,8 @@ def _document(metrics: Metrics, card: Card) -> dict[str, Any]:
         },
         "intervals": METHOD,
         "classes": [asdict(one) for one in metrics.classes],
-        "confusion": {"rows": "true class", "columns": "predicted class", "images": metrics.confusion.tolist()},
+        "confusion": [
+            {"label": metrics.labels[truth], "predicted": metrics.labels[said], "images": images}
+            for (truth, said), images in metrics.confusion.items()
+        ],
     }

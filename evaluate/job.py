@@ -1,7 +1,6 @@
 """One run of `vitscope evaluate`."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from vitscope.evaluate.asking import Asked, ask, shown_path
 from vitscope.evaluate.card import Card
 from vitscope.evaluate.compare_report import verdict, write_comparison
 from vitscope.evaluate.comparison import compare
-from vitscope.evaluate.data import Selection, select
+from vitscope.evaluate.data import Selection, root_of, select
 from vitscope.evaluate.errors import EvaluateError
 from vitscope.evaluate.predictions import Unreadable
 from vitscope.evaluate.progress import counter, tracker
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> bool:
     if len(folders) > 1:
         first, second = (read_records(folder) for folder in folders)
         comparison = compare(first, second)
-        write_comparison(comparison, summaries, arguments.out, _root(arguments.data, selection))
+        write_comparison(comparison, summaries, arguments.out, root_of(arguments.data, selection.paths))
         print(verdict(comparison, summaries[0].title, summaries[1].title))
     console.print(f"wrote {arguments.out / 'README.md'}", soft_wrap=True)
     return left_out
@@ -84,8 +83,12 @@ def check_out(out: Path, overwrite: bool) -> None:
 def _source(arguments: argparse.Namespace, version: int) -> Iterator[Source]:
     if arguments.checkpoint:
         # Here, since only this needs torch.
-        from vitscope.evaluate.sources.checkpoint import CheckpointSource
-
+        try:
+            from vitscope.evaluate.sources.checkpoint import CheckpointSource
+        except ModuleNotFoundError as error:
+            raise EvaluateError(
+                f"--checkpoint needs {error.name}, which is not installed: pip install 'vitscope[export]'"
+            ) from error
         yield CheckpointSource(arguments.checkpoint)
     elif arguments.bundle:
         from vitscope.evaluate.sources.bundle import served_bundle
@@ -104,7 +107,7 @@ def _source(arguments: argparse.Namespace, version: int) -> Iterator[Source]:
 
 
 def _report(arguments: argparse.Namespace, source: Source, selection: Selection, asked: Asked, folder: Path) -> None:
-    root = _root(arguments.data, selection)
+    root = root_of(arguments.data, selection.paths)
     card = Card(
         name=source.name,
         data=root.resolve().name,
@@ -125,8 +128,3 @@ def _say(console: Console, asked: Asked) -> bool:
         total = len(asked.predictions) + len(asked.unreadable)
         console.print(f"{len(asked.unreadable):,} of {total:,} images were not answered, and are in no figure")
     return bool(asked.unreadable)
-
-
-def _root(data: str, selection: Selection) -> Path:
-    """Return the folder that reports name images relative to: of a hub data set, where its images lie."""
-    return Path(data) if Path(data).is_dir() else Path(os.path.commonpath(selection.paths))

@@ -1,5 +1,6 @@
 """The figures of a report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,8 @@ class Metrics:
     accuracy: share of images whose most probable class is the true one. top5: share whose true class is among the five
     most probable ones; None below 10 classes. macro_*: means over the classes that have images, each counting the
     same; a class that was never predicted has a precision of 0 there. before: with the logits as they are. after:
-    divided by the temperature. confusion: int64 [C, C], true classes by predicted ones.
+    divided by the temperature. confusion: how many images of each pair of true and predicted class; pairs without any
+    are not there, so that its size does not grow with the square of the classes.
     """
 
     images: int
@@ -45,15 +47,21 @@ class Metrics:
     temperature: float
     before: Reliability
     after: Reliability
-    confusion: np.ndarray
+    confusion: Mapping[tuple[int, int], int]
 
 
 def measure(predictions: Predictions, temperature: float = 1.0) -> Metrics:
     """Compute all figures."""
-    labels, truth = predictions.labels, predictions.truth
+    labels, truth, said = predictions.labels, predictions.truth, predictions.predicted
     count = len(labels)
-    confusion = np.bincount(truth * count + predictions.predicted, minlength=count * count).reshape(count, count)
-    classes = tuple(_of_class(label, index, confusion) for index, label in enumerate(labels))
+    numbers = zip(
+        labels,
+        *(np.bincount(which, minlength=count).tolist() for which in (truth[truth == said], truth, said)),
+        strict=True,
+    )
+    classes = tuple(_of_class(*one) for one in numbers)
+    pairs, images = np.unique(truth * count + said, return_counts=True)
+    confusion = {divmod(pair, count): number for pair, number in zip(pairs.tolist(), images.tolist(), strict=True)}
     with_images = [one for one in classes if one.images]
     return Metrics(
         images=len(predictions),
@@ -71,10 +79,7 @@ def measure(predictions: Predictions, temperature: float = 1.0) -> Metrics:
     )
 
 
-def _of_class(label: str, index: int, confusion: np.ndarray) -> ClassMetrics:
-    right, images, predicted = (
-        int(found) for found in (confusion[index, index], confusion[index].sum(), confusion[:, index].sum())
-    )
+def _of_class(label: str, right: int, images: int, predicted: int) -> ClassMetrics:
     return ClassMetrics(
         label=label,
         images=images,

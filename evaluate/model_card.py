@@ -10,7 +10,14 @@ from vitscope.evaluate.history import Epoch
 from vitscope.evaluate.intervals import METHOD
 from vitscope.evaluate.metadata import metadata
 from vitscope.evaluate.metrics import Metrics
-from vitscope.evaluate.tables import calibration_table, class_table, confusion_table, result_table, settings_table
+from vitscope.evaluate.tables import (
+    MOST_CLASSES,
+    calibration_table,
+    class_table,
+    confusion_table,
+    result_table,
+    settings_table,
+)
 
 CARD = "README.md"
 
@@ -30,7 +37,11 @@ def model_card(metrics: Metrics, card: Card, history: Sequence[Epoch], pictures:
         parts += [f"    {card.command}"] if card.command else []
         parts += [settings_table(card.settings)] if card.settings else []
         parts += _picture(pictures, "learning", "Learning curves")
-    parts += ["## Classes", class_table(metrics), f"Intervals: {METHOD}."]
+    if len(metrics.labels) > MOST_CLASSES:
+        parts += ["## The classes with the lowest F1", "All are in `metrics.json`."]
+    else:
+        parts.append("## Classes")
+    parts += [class_table(metrics), f"Intervals: {METHOD}."]
     parts += ["## Limits", "\n".join(f"- {limit}" for limit in (*card.limits, *_limits(metrics)))]
     if card.notes:
         parts += ["## Notes on the data", "\n".join(f"- {_plain(note)}" for note in card.notes)]

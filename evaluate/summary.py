@@ -61,7 +61,7 @@ def read_summary(report: Path) -> Summary:
 
 def summary_table(summaries: Sequence[Summary]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return headings and rows."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             one.name,
             one.measured,

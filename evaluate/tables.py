@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from vitscope.evaluate.calibration_error import Reliability
 from vitscope.evaluate.card import Card
 from vitscope.evaluate.metrics import TOP, Metrics
 from vitscope.tables import markdown_table
 
 _CONFUSIONS = 10
+MOST_CLASSES, _WORST = 100, 50
 
 
 def result_table(metrics: Metrics, card: Card) -> str:
@@ -45,28 +44,26 @@ def _figures(found: Reliability) -> list[tuple[str, str]]:
 
 
 def class_table(metrics: Metrics) -> str:
-    """Return a row for each class."""
-    rows = [
-        (cell(one.label), f"{one.images:,}", str(one.precision), str(one.recall), str(one.f1))
-        for one in metrics.classes
-    ]
+    """Return a row for each class; of very many, for those with the lowest F1."""
+    shown = metrics.classes
+    if len(shown) > MOST_CLASSES:
+        measured = [one for one in shown if one.f1.value is not None]
+        shown = tuple(sorted(measured, key=lambda one: one.f1.value or 0.0)[:_WORST])
+    rows = [(cell(one.label), f"{one.images:,}", str(one.precision), str(one.recall), str(one.f1)) for one in shown]
     return markdown_table(("class", "images", "precision", "recall", "F1"), rows)
 
 
 def confusion_table(metrics: Metrics) -> str:
     """Return the pairs of classes that are taken for one another most often; empty without a mistake."""
-    wrong = metrics.confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
-    pairs = [divmod(int(place), len(metrics.labels)) for place in order]
+    wrong = {pair: images for pair, images in metrics.confusion.items() if pair[0] != pair[1]}
+    most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:_CONFUSIONS]
     rows = [
         (
             cell(metrics.labels[truth]),
             cell(metrics.labels[said]),
             f"{wrong[truth, said]:,} of {metrics.classes[truth].images:,}",
         )
-        for truth, said in pairs
-        if wrong[truth, said]
+        for truth, said in most
     ]
     return markdown_table(("this class", "was taken for", "images"), rows) if rows else ""
 

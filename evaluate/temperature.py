@@ -9,7 +9,7 @@ from vitscope.evaluate.calibration_error import reliability
 from vitscope.evaluate.predictions import Predictions
 
 LEAST, MOST = 0.05, 20.0
-_GRID, _STEPS = 61, 24
+_GRID, _STEPS = 25, 20
 _GOLDEN = (5**0.5 - 1) / 2
 # How far from 1 a temperature may be expected to lie, before any image is seen: by a factor of e, either way.
 _WIDTH = 1.0

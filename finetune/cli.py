@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument(
         "--skip-duplicates", action="store_true", help="leave out of training what validation or test images repeat"
     )
-    scratch = parser.add_argument_group("shape of a ViT from random weights")
+    scratch = parser.add_argument_group("shape of a ViT from random weights (sizes: also with --base)")
     scratch.add_argument("--from-scratch", action="store_true", help="say that random weights are meant")
     add_options(scratch, SCRATCH, Scratch())
     add_options(parser.add_argument_group("recipe"), RECIPE, Recipe())

@@ -14,7 +14,7 @@ from vitscope.finetune.errors import FinetuneError
 from vitscope.finetune.output import Output
 from vitscope.finetune.prepare import Prepared, prepare
 from vitscope.finetune.progress import Display
-from vitscope.finetune.results import write_results
+from vitscope.finetune.results import RECORD, write_results
 from vitscope.finetune.settings import options_of, taken_up
 from vitscope.finetune.stages import run_stages
 
@@ -28,7 +28,12 @@ def run(arguments: argparse.Namespace) -> None:
         dry_run(prepare(arguments.data, out, options, display, None), out, display)
         return
     began = time.monotonic()
+    if arguments.out.resolve().is_relative_to(Path(arguments.data).resolve()):
+        raise FinetuneError(f"--out {arguments.out}: lies in DATA, where it would be taken for a class; choose another")
     output = Output(arguments.out)
+    if arguments.resume and not output.unfinished() and (arguments.out / RECORD).exists():
+        display.say(f"{arguments.out}: finished; there is nothing to go on with")
+        return
     stored = output.begin(arguments.overwrite, arguments.resume)
     if stored:
         options = taken_up(stored, options)
@@ -42,14 +47,18 @@ def run(arguments: argparse.Namespace) -> None:
         )
     try:
         history = run_stages(prepared, output, display)
+        split, metrics = write_results(arguments.data, prepared, output, history, time.monotonic() - began, display)
     except torch.OutOfMemoryError as error:
         raise FinetuneError(
             f"--batch-size {prepared.recipe.batch_size}: too much for the GPU; halve it, and give --accumulate 2"
         ) from error
+    except Exception as error:  # safetensors and torch have errors of their own for a full disk
+        if "No space left" not in str(error):
+            raise
+        raise FinetuneError(f"--out {arguments.out}: no space left on its disk; make room, then --resume") from error
     except KeyboardInterrupt:
         display.say(f"interrupted; the same command with --resume goes on with {arguments.out}")
         raise
-    split, metrics = write_results(arguments.data, prepared, output, history, time.monotonic() - began, display)
     _conclude(arguments.out, split, metrics, display)
 
 
@@ -66,4 +75,9 @@ def _conclude(out: Path, split: str, metrics: Any, display: Display) -> None:
     if split != TEST:
         display.say("  measured on the images that chose the weights: expect a little less on others")
     display.say(f"report: {out / 'README.md'}")
-    display.console.print(f"next: vitscope export {out} --name {out.resolve().name} --out models/", soft_wrap=True)
+    display.console.print(
+        f"next: vitscope export {out} --name {out.resolve().name} --out models/",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )

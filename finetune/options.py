@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 SCRATCH = {
-    "image_size": "input side in pixels",
-    "patch_size": "patch side in pixels",
+    "image_size": "input side in pixels; with --base, the model is resized",
+    "patch_size": "patch side in pixels; likewise",
     "width": "token dimension",
     "depth": "encoder blocks; deeper models need more images",
     "heads": "attention heads",

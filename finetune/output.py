@@ -42,6 +42,10 @@ class Output:
             raise FinetuneError(f"--overwrite: {self.folder} holds other things than a checkpoint; choose a new folder")
         return None
 
+    def unfinished(self) -> bool:
+        """Return whether a run can go on here."""
+        return self._stored() is not None
+
     def create(self, settings: dict[str, Any]) -> None:
         """Begin a new run, from nothing. Raises FinetuneError where the folder cannot be written."""
         try:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from vitscope.cgroup import memory_limit
 from vitscope.dataset import LabelledImage
+from vitscope.finetune.errors import FinetuneError
 
 # Of the memory of this process: what decoded images may take. More are decoded again in every epoch.
 _SHARE = 0.25
@@ -52,8 +53,11 @@ class Images:
 
 def read(image: LabelledImage, processor: Any) -> np.ndarray:
     """Return one image, upright, as uint8 [H, W, 3] of the model's input size."""
-    with Image.open(image.path) as file:
-        upright = ImageOps.exif_transpose(file).convert("RGB")
+    try:
+        with Image.open(image.path) as file:
+            upright = ImageOps.exif_transpose(file).convert("RGB")
+    except OSError as error:  # it could be read when the data were checked
+        raise FinetuneError(f"{image.path}: cannot be read any more ({error})") from error
     size, crops = processor.size, getattr(processor, "do_center_crop", False)
     if not crops and upright.size == (size.get("width"), size.get("height")):
         # The processor would not change it. Skipping it makes the time for 60,000 small files bearable.

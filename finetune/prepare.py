@@ -17,6 +17,7 @@ from vitscope.finetune.model import from_pretrained, from_scratch, quiet, width_
 from vitscope.finetune.pixels import Images, Normaliser
 from vitscope.finetune.progress import Display
 from vitscope.finetune.recipe import Recipe
+from vitscope.finetune.resize import resized
 from vitscope.finetune.settings import mode_of, recipe_of, scratch_of
 from vitscope.finetune.space import check_space
 from vitscope.finetune.stochastic_depth import add_stochastic_depth
@@ -76,6 +77,8 @@ def prepare(source: str, out: Path, options: dict[str, Any], display: Display, t
     torch.manual_seed(seed)  # before the model, whose random weights depend on it
     if options["base"]:
         model, processor = from_pretrained(options["base"], data.labels)
+        if options["image_size"] or options["patch_size"]:
+            model, processor = resized(model, processor, options["image_size"], options["patch_size"])
     else:
         model, processor = from_scratch(shape, data.labels)
     stages = _stages(mode, model)
@@ -91,7 +94,7 @@ def prepare(source: str, out: Path, options: dict[str, Any], display: Display, t
         model.set_attn_implementation("eager")  # short sequences train 1.7-2.5x faster than with sdpa (measured)
     normalise = Normaliser(processor)
     step = operations(model, normalise(images[TRAIN][0][None]).to(place.device)) * recipe.batch_size
-    plan = plan_threads(step, threads or options["threads"] or 0)
+    plan = plan_threads(step, threads, "as before") if threads else plan_threads(step, options["threads"] or 0)
     torch.set_num_threads(plan.threads)
     if recipe.drop_path:
         add_stochastic_depth(encoder, recipe.drop_path)

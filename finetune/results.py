@@ -13,6 +13,7 @@ from transformers import AutoModelForImageClassification
 
 from vitscope.dataset import TEST, TRAIN, VALIDATION
 from vitscope.evaluate import Card, Epoch, Metrics, Predictions, calibrate, write_report
+from vitscope.evaluate.data import root_of
 from vitscope.finetune.output import Output
 from vitscope.finetune.predict import predict
 from vitscope.finetune.prepare import Prepared
@@ -42,7 +43,14 @@ def write_results(
     calibration.write(result)
     split = TEST if TEST in found else VALIDATION
     card = _card(source, prepared, output, split)
-    metrics = write_report(found[split], result, calibration.temperature, card=card, history=history)
+    metrics = write_report(
+        found[split],
+        result,
+        calibration.temperature,
+        card=card,
+        history=history,
+        root=root_of(source, found[split].paths),
+    )
     record = _record(prepared, output, history, found, seconds)
     (result / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     if not (output.folder / SAMPLES).exists():
@@ -67,13 +75,17 @@ def _card(source: str, prepared: Prepared, output: Output, split: str) -> Card:
         split=split,
         counts={name: len(images) for name, images in prepared.images.items()},
         base=name_of(prepared.options["base"]) if prepared.options["base"] else None,
-        settings={
-            "mode": " + ".join(prepared.stages),
-            **asdict(prepared.recipe),
-            "seed": prepared.options["seed"] or 0,
-        },
+        settings=_settings(prepared),
         command=_command(source, prepared.options, output),
     )
+
+
+def _settings(prepared: Prepared) -> dict[str, object]:
+    """Return what the card lists: no recipe of a probe, which has none, and no rank without adapters."""
+    recipe = asdict(prepared.recipe) if prepared.stages != ("probe",) else {}
+    if "lora" not in prepared.stages:
+        recipe.pop("lora_rank", None)
+    return {"mode": " then ".join(prepared.stages), **recipe, "seed": prepared.options["seed"] or 0}
 
 
 def _record(

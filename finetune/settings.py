@@ -33,10 +33,11 @@ def taken_up(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 
 def scratch_of(options: Mapping[str, Any]) -> Scratch:
-    """Return the shape of a model from random weights. Raises FinetuneError beside --base."""
+    """Return the shape of a model from random weights. Raises FinetuneError for all but its sizes beside --base."""
     given = {field.name: options[field.name] for field in fields(Scratch) if options.get(field.name) is not None}
-    if options["base"] and (given or options["from_scratch"]):
-        name = next(iter(given), "from_scratch")
+    other = [name for name in given if name not in ("image_size", "patch_size")]
+    if options["base"] and (other or options["from_scratch"]):
+        name = next(iter(other), "from_scratch")
         raise FinetuneError(f"{_flag(name)} is for a model from random weights; leave it or --base out")
     return replace(Scratch(), **given)
 
@@ -47,6 +48,9 @@ def recipe_of(options: Mapping[str, Any], default: Recipe) -> Recipe:
     recipe = replace(default, **given)
     if "epochs" in given and "patience" not in given:
         recipe = replace(recipe, patience=max(5, recipe.epochs // 4))
+    for name, largest in {"seed": 2**32 - 1, "threads": 1024, "workers": 1024}.items():
+        if not 0 <= (options[name] or 0) <= largest:
+            raise FinetuneError(f"{_flag(name)} is {options[name]}; accepted: 0 to {largest}")
     for name in _LEAST_ONE:
         if getattr(recipe, name) < 1:
             raise FinetuneError(f"{_flag(name)} is {getattr(recipe, name)}; accepted: 1 or more")

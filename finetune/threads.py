@@ -28,10 +28,10 @@ class Plan:
         return f"{self.threads} {'thread' if self.threads == 1 else 'threads'} ({self.reason})"
 
 
-def plan_threads(step: float, wanted: int = 0) -> Plan:
-    """Return how many threads to use. step: operations of one training step. wanted: what the user said, or 0."""
+def plan_threads(step: float, wanted: int = 0, reason: str = "as --threads says") -> Plan:
+    """Return how many threads to use. step: operations of one training step. wanted: a fixed number, or 0; and why."""
     if wanted:
-        return Plan(wanted, "as --threads says")
+        return Plan(wanted, reason)
     share, _ = cpu_share()
     free = (os.cpu_count() or 1) - _load()
     most = max(1, min(math.floor(share), round(free)))

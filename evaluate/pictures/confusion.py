@@ -14,7 +14,7 @@ _LABEL = 24  # characters
 
 def draw_confusion(metrics: Metrics, path: Path) -> None:
     """Draw true classes as rows and predicted ones as columns, coloured by the share of the row."""
-    labels, matrix = _shown(metrics)
+    labels, matrix = shown(metrics)
     count = len(labels)
     shares = matrix / np.maximum(matrix.sum(-1, keepdims=True), 1)
     side = max(min(count * 44 + 260, WIDTH), 420)
@@ -47,15 +47,17 @@ def draw_confusion(metrics: Metrics, path: Path) -> None:
         bar.outline.set_visible(False)
 
 
-def _shown(metrics: Metrics) -> tuple[list[str], np.ndarray]:
+def shown(metrics: Metrics) -> tuple[list[str], np.ndarray]:
     """Return the labels and the int64 matrix to draw: of too many, the worst and the sums of all others."""
-    labels, matrix = list(metrics.labels), metrics.confusion
-    if len(labels) <= MOST:
-        return labels, matrix
-    mistakes = matrix.sum(0) + matrix.sum(1) - 2 * matrix.diagonal()
-    worst = np.sort(np.argsort(-mistakes, kind="stable")[:MOST])
-    rest = np.setdiff1d(np.arange(len(labels)), worst)
-    groups = np.zeros((MOST + 1, len(labels)), np.int64)
-    groups[np.arange(MOST), worst] = 1
-    groups[MOST, rest] = 1
-    return [*(labels[index] for index in worst), "all others"], groups @ matrix @ groups.T
+    labels = list(metrics.labels)
+    place = {index: index for index in range(len(labels))}
+    if len(labels) > MOST:
+        right = {truth: images for (truth, said), images in metrics.confusion.items() if truth == said}
+        mistakes = [one.images + one.predicted - 2 * right.get(at, 0) for at, one in enumerate(metrics.classes)]
+        worst = sorted(sorted(place, key=lambda index: -mistakes[index])[:MOST])
+        place = {index: at for at, index in enumerate(worst)}
+        labels = [*(labels[index] for index in worst), "all others"]
+    matrix = np.zeros((len(labels), len(labels)), np.int64)
+    for (truth, said), images in metrics.confusion.items():
+        matrix[place.get(truth, MOST), place.get(said, MOST)] += images
+    return labels, matrix

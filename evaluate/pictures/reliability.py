@@ -36,7 +36,7 @@ def _column(axes: Any, probabilities: np.ndarray, truth: np.ndarray, title: str)
     upper.vlines(sure, np.minimum(sure, right), np.maximum(sure, right), color=ORANGE, linewidth=5, alpha=0.5)
     upper.errorbar(sure, right, (np.maximum(below, 0), np.maximum(above, 0)), fmt="o", color=BLUE, markersize=5,
                    elinewidth=1, capsize=2)  # fmt: skip
-    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    upper.set(xlim=(0, 1.02), ylim=(-0.02, 1.03), ylabel="accuracy")  # so that no mark is cut
     error = expected_calibration_error(found)
     upper.set_title(f"{title}: calibration error {error:.1%}", loc="left", color=INK)
     lower.bar([one.low for one in found], [one.images for one in found], width * 0.94, align="edge", color=BLUE)

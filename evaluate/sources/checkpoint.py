@@ -1,5 +1,6 @@
 """A checkpoint, in PyTorch float32 with its own image processor, as `vitscope export` loads it."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ import transformers
 from PIL import Image, ImageOps
 
 from vitscope.calibration import CalibrationError, read_calibration
+from vitscope.cpus import cpu_share
 from vitscope.evaluate.errors import EvaluateError
 from vitscope.evaluate.sources.source import Answer, require_softmax
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.head import activation_of
+from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.errors import ExportError
 
 BATCH = 32
@@ -34,6 +37,8 @@ class CheckpointSource:
         except CalibrationError as error:
             raise EvaluateError(f"--checkpoint: {error}") from error
         require_softmax(activation_of(self._checkpoint.model.config), f"--checkpoint {checkpoint}: this head")
+        # torch takes all cores that it sees, also where a quota allows fewer.
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), math.floor(cpu_share()[0]))))
         self.name, self.labels = self._checkpoint.source, self._checkpoint.labels
         self.temperature = found.temperature if found else 1.0
 
@@ -57,10 +62,22 @@ class CheckpointSource:
                     yield index, found
                 else:
                     prepared.append((index, found))
-            if prepared:
-                with torch.inference_mode():
-                    logits = self._checkpoint.model(torch.stack([tensor for _, tensor in prepared])).logits
-                yield from ((index, row) for (index, _), row in zip(prepared, _rows(logits), strict=True))
+            # Nearly always one shape: a processor that crops nothing may make several.
+            for shape in dict.fromkeys(tensor.shape for _, tensor in prepared):
+                same = [(index, tensor) for index, tensor in prepared if tensor.shape == shape]
+                rows = self._logits(torch.stack([tensor for _, tensor in same]))
+                yield from ((index, row) for (index, _), row in zip(same, rows, strict=True))
+
+    @torch.inference_mode()
+    def _logits(self, pixels: torch.Tensor) -> np.ndarray:
+        """Run the model on float32 [N, 3, H, W]. Raises EvaluateError for a size that it does not take."""
+        model, family = self._checkpoint.model, self._checkpoint.family
+        size = Size(*pixels.shape[-2:])
+        try:
+            logits: np.ndarray = family.logits(model, pixels, family.options(model, size)).float().numpy()
+        except (ValueError, RuntimeError) as error:
+            raise EvaluateError(f"--checkpoint {self.name}: does not take {size} pixels ({error})") from error
+        return logits
 
     def _prepare(self, path: Path) -> torch.Tensor | str:
         try:
@@ -70,8 +87,3 @@ class CheckpointSource:
         except _UNREADABLE as error:
             return " ".join(str(error).split()) or type(error).__name__
         return tensor
-
-
-def _rows(logits: torch.Tensor) -> np.ndarray:
-    rows: np.ndarray = logits.float().numpy()
-    return rows

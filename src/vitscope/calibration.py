@@ -65,7 +65,7 @@ def read_calibration(checkpoint: Path) -> Calibration | None:
         raise CalibrationError(f"{path}: {reason}; accepted: a JSON object with temperature") from error
     if not isinstance(found, dict) or "temperature" not in found:
         raise CalibrationError(f"{path}: no temperature; accepted: a JSON object with temperature")
-    known = {field.name: found.get(field.name) for field in fields(Calibration)}
+    known: dict[str, Any] = {field.name: found.get(field.name) for field in fields(Calibration)}
     try:
         return Calibration(**{**known, "temperature": check_temperature(found["temperature"], "temperature")})
     except CalibrationError as error:

@@ -1,6 +1,7 @@
 """The report: a model card that the hub reads, pictures of any labels, and predictions that can be read again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from tests.evaluate.samples import predictions
 from vitscope.evaluate import Card, Epoch, EvaluateError, Predictions, Unreadable, write_report
 from vitscope.evaluate.comparison import compare
 from vitscope.evaluate.pictures.canvas import middle_cut, shortened
+from vitscope.evaluate.pictures.confusion import shown
 from vitscope.evaluate.pictures.sheet import thumbnail
-from vitscope.evaluate.records import read_records
+from vitscope.evaluate.records import read_records, records_of
 
 ODD = (
     "$x_1$ | *bold*",
@@ -80,28 +82,34 @@ def test_a_perfect_model_has_no_sheet_of_mistakes(tmp_path: Path) -> None:
 
 def test_many_classes_some_without_images(tmp_path: Path) -> None:
     sample = predictions(120, 90)
+    wrong = int((~sample.correct).sum())
     found = write_report(sample, tmp_path)
     assert found.top5 is not None and sum(not one.images for one in found.classes) > 10
     with Image.open(tmp_path / "pictures/confusion.png") as picture:
         assert max(picture.size) < 2200
-    assert "but for those without images here: " in (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text()
+    assert "but for those without images here: " in text and "## The classes with the lowest F1" in text
+    assert text.count("| class ") < 100
+    labels, matrix = shown(found)
+    assert (len(labels), labels[-1], matrix.sum()) == (31, "all others", 90)
+    assert matrix.sum() - matrix.trace() <= wrong
 
 
 def test_reports_of_other_data_are_not_compared(tmp_path: Path) -> None:
     sample = predictions(3, 20)
-    other = Predictions(sample.labels, tuple(Path("x") / path.name for path in sample.paths), *_arrays(sample))
-    turned = Predictions(sample.labels, sample.paths, (sample.truth + 1) % 3, sample.logits)
-    for name, one in {"a": sample, "b": other, "c": turned}.items():
-        write_report(one, tmp_path / name)
-    first, second, third = (read_records(tmp_path / name) for name in "abc")
-    with pytest.raises(EvaluateError, match="no image in common: 'data/0000.png' is in the first, 'x/0000.png'"):
+    first = records_of(sample, 1.0, None)
+    second = tuple(replace(record, image=f"x/{record.image}") for record in first)
+    third = tuple(replace(record, label="another") for record in first)
+    with pytest.raises(EvaluateError, match=r"no image in common: 'data/0000.png' is in the first, 'x/data/0000.png'"):
         compare(first, second)
-    with pytest.raises(EvaluateError, match=r"data/0000.png: is 'class .' in the first report and 'class .' in the"):
+    with pytest.raises(EvaluateError, match=r"data/0000.png: is 'class .' in the first report and 'another' in the"):
         compare(first, third)
-
-
-def _arrays(sample: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    return sample.truth, sample.logits
+    (tmp_path / "predictions.csv").write_text("image,label\n")
+    with pytest.raises(EvaluateError, match=r"predictions\.csv: no image"):
+        read_records(tmp_path)
+    (tmp_path / "predictions.csv").write_text("image,label\na,b\n")
+    with pytest.raises(EvaluateError, match=r"predictions\.csv: not as `vitscope evaluate` writes it"):
+        read_records(tmp_path)
 
 
 def test_labels_are_cut_where_they_tell_least() -> None:

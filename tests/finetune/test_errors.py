@@ -41,6 +41,8 @@ def refused(data: Path, out: Path, capsys: pytest.CaptureFixture[str], *options:
         (["--device", "cuda"], "--device cuda: torch finds no GPU here; accepted are cpu and auto"),
         (["--base", "no/such/checkpoint-anywhere"], "--base no/such/checkpoint-anywhere: not a loadable"),
         (["--resume"], "holds no unfinished run"),
+        (["--seed", "-1"], "--seed is -1; accepted: 0 to 4294967295"),
+        (["--threads", "-1"], "--threads is -1; accepted: 0 to 1024"),
     ],
 )
 def test_a_bad_option_is_named(
@@ -98,9 +100,30 @@ def test_a_folder_that_cannot_be_written(
     assert "cannot be written (Read-only file system)" in refused(data, tmp_path / "out", capsys, *SMALL)
 
 
-def test_a_damaged_base(
-    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_disk_that_is_full_in_the_middle(
+    data: Path, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As safetensors says it. What is there can be gone on with."""
+    from safetensors import SafetensorError
+
+    from vitscope.finetune import trainer
+
+    def fail(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    command = [str(data), "--out", str(tmp_path / "out"), "--base", str(base), "--mode", "full", "--epochs", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "save_weights", fail)
+        assert main(command) == 2
+    assert "no space left on its disk; make room, then --resume" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+
+
+def test_a_result_among_the_images(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "lies in DATA, where it would be taken for a class" in refused(data, data / "out", capsys)
+
+
+def test_a_damaged_base(base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = shutil.copytree(base, tmp_path / "base")
     (broken / "model.safetensors").write_bytes(b"no weights")
     assert f"--base {broken}: not a loadable" in refused(data, tmp_path / "out", capsys, "--base", str(broken))

@@ -43,8 +43,8 @@ def test_after_kill_9_resume_gives_the_same_weights(
     one, two = (json.loads((folder / "finetune.json").read_text()) for folder in (whole, out))
     assert one["epochs"] == two["epochs"] and one["best"] == two["best"]
     assert not (out / ".training").exists()
-    assert main([str(data), "--out", str(out), "--resume"]) == 2
-    assert "holds no unfinished run" in capsys.readouterr().err
+    assert main([str(data), "--out", str(out), "--resume"]) == 0
+    assert "there is nothing to go on with" in capsys.readouterr().err
 
 
 def test_resume_of_adapters_and_of_a_probe_before_them(
