@@ -19,7 +19,15 @@ import vitscope
 
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
-    "Start": ["client", "finetune", "evaluate", "export", "models", "../examples/fashion/README", "../examples/photos/README"],
+    "Start": [
+        "client",
+        "finetune",
+        "evaluate",
+        "export",
+        "models",
+        "../examples/fashion/README",
+        "../examples/photos/README",
+    ],
     "Operate": ["operate", "serve", "images", "gpu", "envoy", "dashboard", "loadtest"],
     "Reference": ["python", "protos", "metrics", "bundle", "benchmarks", "compare", "../CHANGELOG"],
     "Internals": ["architecture", "../CONTRIBUTING"],
