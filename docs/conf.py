@@ -20,8 +20,13 @@ import vitscope
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
     "Start": [
-        *("client", "finetune", "evaluate", "export", "models"),
-        *("../examples/fashion/README", "../examples/photos/README"),
+        "client",
+        "finetune",
+        "evaluate",
+        "export",
+        "models",
+        "../examples/fashion/README",
+        "../examples/photos/README",
     ],
     "Operate": ["operate", "serve", "images", "gpu", "envoy", "dashboard", "loadtest"],
     "Reference": ["python", "protos", "metrics", "bundle", "benchmarks", "compare", "../CHANGELOG"],

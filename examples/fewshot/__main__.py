@@ -64,14 +64,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def trained(out: Path, mode: str, seed: int, count: int, base: Path) -> float:
-    """Return the test accuracy (0..1) of `vitscope finetune` on one draw."""
+    """Return the test accuracy (0..1) of `vitscope finetune` on one draw. Raises SystemExit with what it says."""
     data, checkpoint = out / "data", out / "checkpoint"
     shutil.rmtree(data, ignore_errors=True)
     write(data, seed, count)
     command = [sys.executable, "-m", "vitscope", "finetune", str(data), "--out", str(checkpoint), "--overwrite"]
     command += ["--seed", str(seed), "--skip-duplicates", *ARGUMENTS[mode]]
     command += [] if mode == "scratch" else ["--base", str(base)]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     metrics = json.loads((checkpoint / "metrics.json").read_text())
     shutil.rmtree(checkpoint)
     return float(metrics["accuracy"]["value"])
