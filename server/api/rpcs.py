@@ -174,6 +174,7 @@ async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: D
         rpcs.finish(began, code.name)
     elif isinstance(error, aio.AbortError):
         rpcs.finish(began, (context.code() or grpc.StatusCode.UNKNOWN).name)
+        _let_go(error)
     elif isinstance(error, Exception):
         status = status_of(error)
         rpcs.finish(began, status.code.name)
@@ -181,3 +182,19 @@ async def _end(error: BaseException, rpcs: MethodRpcs, began: float, deadline: D
             await context.abort(status.code, status.message, status.trailers)
         except aio.InternalError:  # the call has ended meanwhile, and nobody waits for its status
             raise asyncio.CancelledError from None
+        except aio.AbortError as aborted:
+            _let_go(aborted)
+            raise
+
+
+def _let_go(aborted: aio.AbortError) -> None:
+    """Have the error of an aborted call hold nothing when gRPC has seen it.
+
+    gRPC keeps it with the call. It holds the frames that it went through, these the call, and the message. Such cycles
+    are collected late; never, if gRPC asked for the call before the server froze what it had made at its start.
+    """
+
+    def let_go() -> None:
+        aborted.__traceback__ = aborted.__context__ = aborted.__cause__ = None
+
+    asyncio.get_running_loop().call_soon(let_go)
