@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS ?= models
 
-.PHONY: help demo serve test test-rtx bench lint types unit coverage docs protos dashboards hooks release clean
+.PHONY: help demo serve test test-rtx test-whole bench lint types unit coverage docs protos dashboards hooks release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,9 @@ unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
+
+test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server
+	$(BIN)/pytest -m whole tests/e2e
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase

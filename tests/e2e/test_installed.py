@@ -34,7 +34,9 @@ class Installation:
     def install(self, extra: str, *requirements: str) -> None:
         pins = [f"--constraint={ROOT / 'requirements/common.txt'}"]
         pins += [f"--requirement={ROOT / 'requirements' / name}" for name in requirements]
-        command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
+        pip = [sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check"]
+        # Most of what is installed is never imported here, and what is gets compiled then.
+        command = [*pip, "install", "--quiet", "--no-compile", *pins]
         subprocess.run([*command, f"{self.wheel}[{extra}]"], check=True)
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -57,7 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*build, "--wheel-dir", folder / "wheel", folder / "source"], check=True)
     (wheel,) = (folder / "wheel").iterdir()
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     for name, content in OWN.items():
         (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "project" / name).write_text(content or 'raise ImportError("the module of the project")\n')

@@ -128,9 +128,7 @@ def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_pat
     assert not {"attention", "attention_prefix"} & outputs.keys() and outputs["logits"].shape == (3, 5)
 
 
-def test_a_version_is_never_overwritten(
-    bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path
-) -> None:
+def test_a_version_is_never_overwritten(bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path) -> None:
     models = bundles["vit"].path.parents[1]
     before = (bundles["vit"].path / "manifest.json").read_bytes()
     with pytest.raises(BundleError, match="exists already"):

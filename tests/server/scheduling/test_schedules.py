@@ -77,15 +77,21 @@ def _explore(new: Callable[[], World], arrivals: list[int]) -> int:
         world = new()
         for step in prefix:
             _take(world, step)
-        state = _state(world)
-        if state in known:
-            continue
-        known.add(state)
-        ran += 1
-        steps = list(_steps(world, arrivals))
-        if not any(name in ("arrive", "start", "finish") for name, _ in steps):
-            _check_ended(world, prefix)
-        frontier += [[*prefix, step] for step in steps]
+        while True:  # as deep as this world goes; the other ways on are run from the start again
+            world.check()  # what comes before the last step has been checked when it was the last
+            state = _state(world)
+            if state in known:
+                break
+            known.add(state)
+            ran += 1
+            steps = list(_steps(world, arrivals))
+            if not any(name in ("arrive", "start", "finish") for name, _ in steps):
+                _check_ended(world, prefix)
+            if not steps:
+                break
+            frontier += [[*prefix, step] for step in steps[:-1]]
+            prefix = [*prefix, steps[-1]]
+            _take(world, steps[-1])
     return ran
 
 
