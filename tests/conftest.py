@@ -27,9 +27,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
-# torch.onnx.export parses the source of all operators each time, which never changes: a sixth of the export of a tiny model.
-_parsed = functools.cache(TracedOnnxFunction.function_ir.fget)
-TracedOnnxFunction.function_ir = property(_parsed)  # type: ignore[method-assign, assignment]
+# torch.onnx.export parses the source of its 500 operators again for each model: a sixth of a tiny one's export.
+TracedOnnxFunction.function_ir = property(functools.cache(TracedOnnxFunction.function_ir.fget))
 
 FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 
