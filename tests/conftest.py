@@ -30,6 +30,8 @@ settings.load_profile("no-deadline")
 # torch.onnx.export parses the source of its 500 operators again for each model: a sixth of a tiny one's export.
 TracedOnnxFunction.function_ir = property(functools.cache(TracedOnnxFunction.function_ir.fget))
 
+FASHION = Path(__file__).parents[1] / "examples" / "fashion"
+
 # Files that take longest (by processor time), which workers get first, so that none is left alone with one at the end.
 LONG = (
     "export/families/test_export", "export/test_pipeline", "export/test_cli", "server/engines/tensorrt/test_builder",
@@ -45,8 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {here / f"{name}.py": number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
-
-FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 
 Once = Callable[[str, Callable[[Path], object]], Path]
 
