@@ -34,7 +34,7 @@ types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	PYTHONPATH=$(VENV)/timm $(BIN)/pytest --numprocesses auto --maxprocesses 2 -p tests.timm.operators tests/timm
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
@@ -45,7 +45,7 @@ test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: t
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -32,6 +32,22 @@ TracedOnnxFunction.function_ir = property(functools.cache(TracedOnnxFunction.fun
 
 FASHION = Path(__file__).parents[1] / "examples" / "fashion"
 
+# Files that take longest (by processor time), which workers get first, so that none is left alone with one at the end.
+LONG = (
+    "export/families/test_export", "export/test_pipeline", "export/test_cli", "server/engines/tensorrt/test_builder",
+    "e2e/test_service", "e2e/test_installed", "test_docs", "test_connections", "deploy/test_envoy",
+    "loadtest/test_runs", "export/variants/test_fp8_export", "server/engines/onnx/test_precision", "e2e/test_heads",
+    "server/scheduling/test_schedules", "export/methods/test_methods", "e2e/test_overload",
+    "deploy/test_dashboard_live", "e2e/test_families", "e2e/test_lifecycle", "e2e/test_answers",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / f"{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
+
+
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 

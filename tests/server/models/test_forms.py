@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from tests.bundle.sample import MANIFEST, write_sample
 from tests.server.engines import vits
@@ -70,9 +71,13 @@ def test_both_forms_are_measured_and_the_faster_one_serves(
 
 
 def test_a_graph_without_the_exported_attention_is_served_as_it_is(tmp_path: Path) -> None:
-    loader = loaded(open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path)))
+    with structlog.testing.capture_logs() as logs:
+        loader = loaded(open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path)))
     assert loader.lane(CLASSIFY).engine.identity.name == NAME
-    assert re.search(rf"{FUSED}/f32 .×1 cannot be used", loader.choice.reason)  # the log says why
+    # Callers can read the reason: what the engine says, and why, is in the log alone, under the same id.
+    (why,) = [event for event in logs if event["event"] == "engine cannot be used"]
+    assert re.search(rf"{FUSED}/f32 .×1 cannot be used.*{why['error_id']}", loader.choice.reason)
+    assert "0 of 2 layers have the attention" in why["reason"] and "0 of 2" not in loader.choice.reason
 
 
 def test_if_one_form_fails_the_gate_the_other_serves(vit: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
