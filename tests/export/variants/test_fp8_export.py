@@ -129,7 +129,7 @@ def test_fp8_below_the_bar_is_left_out_with_the_reason(
     assert entry is not None and "mean attention cosine" in "".join(entry.shortfalls) and not entry.float_layers
     assert f"--fp8: refused, the bundle is published without fp8 graphs: {'; '.join(entry.shortfalls)}" in warnings
     assert not bundle.manifest.variants and not bundle.manifest.files.keys() & FILES
-    assert "below the bar" in printed(bundle, photos)
+    assert "Uncertified: onnxruntime fp8, " in printed(bundle, photos)
 
 
 @pytest.mark.skipif(bool(int8_candidate(True).missing), reason="this processor has no 8-bit dot products")
