@@ -1,6 +1,7 @@
 """Room for calls: which are turned away by their header alone, and what gRPC may hold of the others' messages."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,9 +25,13 @@ _REMEMBERED = 0.05
 
 @dataclass(slots=True)
 class _Refused:
-    """A refusal that holds for a caller until a time, in monotonic seconds, and how often it was given again."""
+    """A refusal that holds for a caller until a time, in monotonic seconds, and how often it was given again.
+
+    left: seconds; it holds for calls that have no more until their deadline.
+    """
 
     until: float
+    left: float
     error: Overloaded
     status: Status
     again: int = 0
@@ -45,9 +50,9 @@ class Room:
         def turn_away(context: Any) -> Status | None:
             if not self._admission.refusing:
                 return None
-            now, peer = time.monotonic(), context.peer()
+            now, peer, left = time.monotonic(), context.peer(), context.time_remaining()
             refused = remembered.get(peer)
-            if refused is not None and now < refused.until:
+            if refused is not None and now < refused.until and (math.inf if left is None else left) <= refused.left:
                 refused.again += 1  # counted later, with all that follow: counting would cost as much as refusing
                 return refused.status
             error = self._refusal(
@@ -57,10 +62,11 @@ class Room:
                 return None
             status = status_of(error)
             rpcs.refused(status.code.name, 1)
-            # The queue cannot be short enough for this caller before. A deadline is that of one call alone.
-            if isinstance(error, Overloaded) and error.kind != "deadline":
+            if isinstance(error, Overloaded):
+                # The queue cannot be short enough for this caller before; of a deadline, for who has no more time.
                 holds = min(error.retry_after, _REMEMBERED)
-                remembered[peer] = made = _Refused(now + holds, error, status)
+                most = math.inf if error.kind != "deadline" or left is None else left
+                remembered[peer] = made = _Refused(now + holds, most, error, status)
                 asyncio.get_running_loop().call_later(holds, forget, peer, made)
             return status
 

@@ -117,3 +117,16 @@ async def test_a_refusal_holds_nothing_of_its_call(door: Door) -> None:
         assert [call() for call in calls] == [None] * 12
     finally:
         gc.enable()
+
+
+async def test_who_has_more_time_left_is_not_refused_for_the_deadline_of_another(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(door).__exit__(None, None, None)
+    monkeypatch.setattr(Scheduler, "shortest_wait", lambda *_: 0.5)
+    first = door.turn_away(Call(seconds=0.4))
+    assert first is not None
+    assert "longer than the 400 ms left" in first.message
+    assert door.turn_away(Call(seconds=0.3)) is first
+    assert door.turn_away(Call(seconds=0.7)) is None
+    assert door.turn_away(Call()) is None
