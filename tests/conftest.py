@@ -14,6 +14,7 @@ from hypothesis import settings
 from onnxscript.values import TracedOnnxFunction
 from PIL import Image
 
+from tests import failures
 from tests.export.checkpoints import dinov2, save, vit
 from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.pipeline import ExportJob, export_checkpoint
@@ -40,6 +41,10 @@ LONG = (
     "server/scheduling/test_schedules", "export/methods/test_methods", "e2e/test_overload",
     "deploy/test_dashboard_live", "e2e/test_families", "e2e/test_lifecycle", "e2e/test_answers",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    failures.tell(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,40 @@
+"""Failures are told as they happen: a run that never ends, or is ended from outside, shows no summary."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+
+class Told:
+    """Writes the name and the error of each failure, and how a worker ended that was lost."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def _write(self, line: str) -> None:
+        if terminal := self._config.pluginmanager.get_plugin("terminalreporter"):
+            terminal.ensure_newline()
+            terminal.write_line(line)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self._write(f"FAILED in {report.when}: {report.nodeid}: {crash.message if crash else report.longrepr}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        if error is None:
+            return
+        process = node.gateway._io.popen
+        try:
+            code = process.wait(5)
+        except subprocess.TimeoutExpired:
+            code = None
+        self._write(f"worker {node.gateway.id} was lost: {error}; exit code {code} (minus the signal)")
+
+
+def tell(config: pytest.Config) -> None:
+    """Let the process that reports tell of failures; workers only run tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Told(config), "told")
