@@ -20,11 +20,11 @@ def predict_file(job: DecodeJob) -> Cost:
     return _with_fit(cost, (cost.width, cost.height), job.contract, job.limits.max_pixels)
 
 
-def predict_raw(width: int, height: int, contract: InputContract, max_pixels: int) -> Cost:
-    """Predict the cost of pixels that are sent as they are."""
+def predict_raw(width: int, height: int, preprocessed: bool, contract: InputContract, max_pixels: int) -> Cost:
+    """Predict the cost of pixels that are sent as they are: the least where they have the model's size already."""
     pixels = min(max(0, width * height), max_pixels)
     cost = Cost(_LEAST + pixels * _RAW_SECONDS, pixels * _RAW_BYTES, certain=True)
-    return _with_fit(cost, (width, height), contract, max_pixels)
+    return cost if preprocessed else _with_fit(cost, (width, height), contract, max_pixels)
 
 
 def _with_fit(cost: Cost, size: tuple[int, int], contract: InputContract, max_pixels: int) -> Cost:

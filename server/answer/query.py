@@ -74,7 +74,7 @@ def to_query(
         cost = partial(predict_file, job)
     else:
         shape, at_once = (image.width, image.height, image.preprocessed), image.preprocessed
-        cost = partial(predict_raw, image.width, image.height, manifest.input, limits.max_pixels)
+        cost = partial(predict_raw, *shape, manifest.input, limits.max_pixels)
         form = (*shape, keep_photo)
         prepare = partial(prepare_raw, data, *shape, manifest.input, manifest.tokens, limits, keep_photo)
     return Query(
