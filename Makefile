@@ -8,6 +8,9 @@ MODELS ?= models
 # Tests wait for servers about a third of the time: one worker more than there are processors.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 
+# A run that hangs is interrupted, and then killed.
+TIMED  := timeout --foreground --signal INT --kill-after 30 20m
+
 .PHONY: help demo serve test test-rtx test-whole bench lint types unit coverage docs protos dashboards hooks release clean
 
 help:  ## show this list
@@ -36,8 +39,8 @@ types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-	PYTHONPATH=$(VENV)/timm $(BIN)/pytest --numprocesses auto --maxprocesses 2 -p tests.timm.operators tests/timm
+	$(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 -p tests.timm.operators tests/timm
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
@@ -47,7 +50,7 @@ test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: t
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,5 +1,6 @@
 """Small Vision Transformers with random weights, exported by the real export."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -24,6 +25,16 @@ FamilyName = Literal["vit", "deit", "deit-distilled", "dinov2", "dinov2-with-reg
 FAMILY_NAMES: tuple[FamilyName, ...] = ("vit", "deit", "deit-distilled", "dinov2", "dinov2-with-registers")
 
 
+Once = Callable[[str, Callable[[Path], None]], Path]
+_once: Once | None = None
+
+
+def share(once: Once) -> None:
+    """Trace each model in one of the processes that run tests, for all of them: `once` has a folder filled."""
+    global _once
+    _once = once
+
+
 class Shape(TypedDict, total=False):
     """The size of a model; missing keys are as in DEFAULTS.
 
@@ -43,7 +54,7 @@ DEFAULTS: Shape = {"layers": 2, "width": 192, "heads": 3, "image": 64, "classes"
 
 
 def traced(family: FamilyName = "vit", graph: GraphName = CLASSIFY, **shape: Unpack[Shape]) -> onnx.ModelProto:
-    """Return a copy of an exported float32 graph, weights inside. The export runs once per session."""
+    """Return a copy of an exported float32 graph, weights inside. The export runs once per session, see `share`."""
     copy = onnx.ModelProto()
     copy.CopyFrom(_proto(family, graph, **{**DEFAULTS, **shape}))
     return copy
@@ -104,10 +115,17 @@ def _exported(family: FamilyName, **shape: Unpack[Shape]) -> tuple[dict[GraphNam
     methods = (Attention(),) if attention else ()
     known.freeze(model, Size(image, image))
     graphs = describe_graphs(known.sizes(model), shape["classes"], tokens, methods)
-    parts = cut(trace(PixelClassifier(model, known, contract, tokens, methods), contract, graphs), graphs)
-    for part in parts.values():
-        ClearMetadataAndDocStringPass()(part)
-    return graphs, parts
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        traced = trace(PixelClassifier(model, known, contract, tokens, methods), contract, graphs)
+        for name, part in cut(traced, graphs).items():
+            ClearMetadataAndDocStringPass()(part)
+            ir.save(part, folder / f"{name}.onnx")
+
+    assert _once, "share() is called by a fixture of tests/server/conftest.py"
+    folder = _once("-".join(["traced", family, *map(str, shape.values())]), fill)
+    return graphs, {name: ir.load(folder / f"{name}.onnx") for name in graphs}
 
 
 def _model(family: FamilyName, **shape: Unpack[Shape]) -> Any:
