@@ -1,5 +1,6 @@
 """Encoder blocks of transformers as layers with written-out derivatives, for the tokens that a head reads."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 
 from vitscope.export.tail import Layer, Reader
 from vitscope.export.tail.activations import Activated, Glu, both_of
-from vitscope.export.tail.layers import Parallel, Residual, Scale, Shift, linear_of, norm_of
+from vitscope.export.tail.layers import Linear, Parallel, Residual, Scale, Shift, linear_of, norm_of
 
 # Where transformers' blocks keep their parts. Of each, the first that is there.
 _VALUES = ("attention.v_proj", "attention.attention.value", "self_attn.v_proj")
@@ -37,13 +38,18 @@ def reader(block: Any, layer: int, token: int, norm: Any) -> Reader | str:
         layer=layer,
         token=token,
         attended=values,
-        parts=1,
-        value_bias=values.bias,
+        values=linear_of(values),
         output=(linear_of(output), *first_scale),
         source=block,
         tail=tail,
         rest=rest_of(norm, output.weight),
     )
+
+
+def split_linear(steps: Sequence[Layer]) -> tuple[tuple[Layer, ...], list[Layer]]:
+    """Divide steps into those that are linear, up to the first other one, and the rest."""
+    count = next((i for i, step in enumerate(steps) if not isinstance(step, Linear | Scale)), len(steps))
+    return tuple(steps[:count]), list(steps[count:])
 
 
 def rest_of(norm: Any, like: torch.Tensor) -> torch.Tensor:

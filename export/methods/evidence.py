@@ -106,8 +106,8 @@ def read(forward: Forward, attended: Sequence[Attended | None]) -> tuple[Head, l
         rows, values = of_layer.rows[reader.token], of_layer.values
         width = values.shape[-1]
         base = values.new_zeros(values.shape[1] * width)
-        if reader.value_bias is not None:
-            base = reader.value_bias
+        if reader.values.bias is not None:
+            base = reader.values.bias
             values = values - base.view(-1, 1, width)
         added = (rows.unsqueeze(-1) * values).transpose(1, 2).flatten(2)
         carried = forward.seen[reader.source].given[:, reader.token, None] if reader.source else None

@@ -14,8 +14,8 @@ class Reader:
     """One token whose last attention is explained: a class token, or the query of an attention-pooling head.
 
     layer: number of that attention, as they are called: an encoder block, or the number of blocks for a pooling head.
-    token: its row among the queries. attended: module that computes the values; the last of `parts` equal parts of its
-    output, [N, T, parts * H * d], are the values with their heads joined. value_bias: [H * d] of these, or None.
+    token: its row among the queries. attended: module that is given the tokens [N, T, D] whose values are read. values:
+    what computes these, with their heads joined, [N, T, H * d].
     output: the layers behind the heads' joined results, as long as they are linear: an output projection, then a layer
     scale. source: module whose input [N, T, D] the token comes from; None where nothing is carried past the attention.
     tail: from what was carried, [N, 1, D] or None, to the layers from there to the features that the head reads.
@@ -25,8 +25,7 @@ class Reader:
     layer: int
     token: int
     attended: torch.nn.Module
-    parts: int
-    value_bias: torch.Tensor | None
+    values: Linear
     output: tuple[Layer, ...]
     source: torch.nn.Module | None
     tail: Callable[[torch.Tensor | None], Sequence[Layer]]

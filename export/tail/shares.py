@@ -61,8 +61,8 @@ def shares_of(
     Reads of fewer tokens are of the last ones. nodes: of the Gauss-Legendre rule.
     """
     places, weights = np.polynomial.legendre.leggauss(nodes)
-    points = torch.tensor([*(places + 1) / 2, 1, 0], dtype=torch.float32)[:, None]
-    measure = torch.tensor([*weights / 2, 0, 0], dtype=torch.float32)[:, None]
+    points = logits.new_tensor([*(places + 1) / 2, 1, 0])[:, None]
+    measure = logits.new_tensor([*weights / 2, 0, 0])[:, None]
     features, outputs, tails = [], [], []
     for read in reads:
         found, back = read.output.run(read.base + points * read.added.sum(dim=1, keepdim=True))
@@ -73,7 +73,7 @@ def shares_of(
     widths = [feature.shape[-1] for feature in features]
     scores = gauge.scores(head.run(features))
     slopes = gauge.slopes(head, scores, classes, widths)
-    total = torch.zeros(())
+    total = logits.new_zeros(())
     for read, back, further_back, slope in zip(reads, outputs, tails, slopes, strict=True):
         curved, straight = further_back(slope, False), further_back(slope, True)
         three = torch.stack([(curved * measure).sum(dim=2), _at(curved, nodes), _at(straight, nodes)], dim=2)
