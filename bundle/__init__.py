@@ -10,16 +10,25 @@
 """
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.certificate import (
+    Certificate,
+    CertificateEntry,
+    Cosines,
+    EvidenceFigures,
+    EvidenceSanity,
+    PixelEntry,
+)
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    EVIDENCE,
     FP8,
     INT8,
     AttentionFrom,
     Graph,
     GraphName,
+    Input,
     InputContract,
     Manifest,
     Output,
@@ -38,6 +47,7 @@ __all__ = [
     "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
+    "EVIDENCE",
     "F32_SHARE",
     "FP8",
     "INT8",
@@ -49,8 +59,11 @@ __all__ = [
     "Certificate",
     "CertificateEntry",
     "Cosines",
+    "EvidenceFigures",
+    "EvidenceSanity",
     "Graph",
     "GraphName",
+    "Input",
     "InputContract",
     "LogitBars",
     "Manifest",
