@@ -28,6 +28,57 @@ def write_graph(path: Path) -> np.ndarray:
     return matrix
 
 
+def write_explaining_graph(path: Path) -> np.ndarray:
+    """Write the graph with the second input, `target_class` [N, K], and two more outputs: `evidence` [N, K, HEIGHT], the
+    mean of each row of pixels times the class's mean weight, plus the class; and `evidence_class` [N, K]. Returns the
+    matrix.
+    """
+    matrix = write_graph(path)
+    graph = onnx.load(path)
+    constants = {
+        "zero": np.zeros(1, np.int64), "one": np.ones(1, np.int64), "all": np.array([CLASSES]), "last": np.array([-1]),
+        "sides": np.array([2, 3]), "weights": matrix.mean(0),
+    }  # fmt: skip
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    node = helper.make_node
+    graph.graph.node.extend(
+        [
+            node("TopK", ["logits", "all"], ["sorted", "order"], axis=1),
+            node("Neg", ["target_class"], ["minus"]),
+            node("Sub", ["minus", "one"], ["rank_or_less"]),
+            node("Max", ["rank_or_less", "zero"], ["rank"]),
+            node("GatherElements", ["order", "rank"], ["ranked"], axis=1),
+            node("Less", ["target_class", "zero"], ["by_rank"]),
+            node("Where", ["by_rank", "ranked", "target_class"], ["evidence_class"]),
+            node("Gather", ["weights", "evidence_class"], ["weight"]),
+            node("Cast", ["evidence_class"], ["class"], to=TensorProto.FLOAT),
+            node("ReduceMean", ["floats", "sides"], ["rows"], keepdims=0),
+            node("Unsqueeze", ["rows", "one"], ["rows_1"]),
+            node("Unsqueeze", ["weight", "last"], ["weight_1"]),
+            node("Unsqueeze", ["class", "last"], ["class_1"]),
+            node("Mul", ["rows_1", "weight_1"], ["share"]),
+            node("Add", ["share", "class_1"], ["evidence"]),
+        ]
+    )
+    graph.graph.input.append(helper.make_tensor_value_info("target_class", TensorProto.INT64, ["N", "K"]))
+    graph.graph.output.extend(
+        [
+            helper.make_tensor_value_info("evidence", TensorProto.FLOAT, ["N", "K", HEIGHT]),
+            helper.make_tensor_value_info("evidence_class", TensorProto.INT64, ["N", "K"]),
+        ]
+    )
+    onnx.save(graph, path)
+    return matrix
+
+
+def explained(images: np.ndarray, classes: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what that graph's `evidence` and `evidence_class` have to be."""
+    order = np.argsort(-(images.mean((1, 2)) @ matrix), axis=1, kind="stable")
+    chosen = np.where(classes < 0, np.take_along_axis(order, np.maximum(-classes - 1, 0), 1), classes)
+    shares = images.mean((2, 3))[:, None] * matrix.mean(0)[chosen][..., None] + chosen[..., None]
+    return shares, chosen
+
+
 NOT_A_NUMBER, OUT_OF_RANGE = 240, 255
 
 
