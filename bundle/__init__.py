@@ -15,6 +15,7 @@ from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    EVIDENCE,
     FP8,
     INT8,
     AttentionFrom,
@@ -38,6 +39,7 @@ __all__ = [
     "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
+    "EVIDENCE",
     "F32_SHARE",
     "FP8",
     "INT8",

@@ -29,10 +29,12 @@ Three = tuple[float, float, float]
 Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
-# The two graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last.
-GraphName = Literal["classify", "attention"]
+# The graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last, EVIDENCE if one asks
+# why a class.
+GraphName = Literal["classify", "attention", "evidence"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
+EVIDENCE: GraphName = "evidence"
 
 # Other forms of a graph, with the same inputs and outputs.
 Variant = Literal["int8", "fp8"]
@@ -162,11 +164,11 @@ class TokenGeometry(Strict):
 
 
 class Output(Strict):
-    """One output of a graph. `shape` uses N for the batch."""
+    """One output of a graph. `shape` uses N for the batch, and K for the classes that are explained."""
 
     name: Identifier
-    shape: tuple[Literal["N"] | Positive, ...]
-    dtype: Literal["float32"] = "float32"
+    shape: tuple[Literal["N", "K"] | Positive, ...]
+    dtype: Literal["float32", "int64"] = "float32"
 
 
 class Graph(Strict):
