@@ -32,7 +32,9 @@ from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmax
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
+from vitscope.export.methods import Subject
 from vitscope.export.progress import Reporter, Silent
+from vitscope.export.tail import Gauge
 from vitscope.export.variants import Source, add_variants
 
 __all__ = ["ExportJob", "export_checkpoint"]
@@ -81,7 +83,9 @@ class Export:
         check_head(self.activation, len(checkpoint.labels))
         self.temperature = temperature_of(checkpoint.folder, self.activation)
         self.sizes = family.sizes(model)
-        self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
+        self.subject = Subject(model, family, self.tokens, Gauge(self.activation, self.temperature))
+        self.not_offered = {method.name: why for method in job.methods if (why := method.why_not(self.subject))}
+        self.methods = tuple(method for method in job.methods if method.name not in self.not_offered)
         self.graphs = describe_graphs(self.sizes, len(checkpoint.labels), self.tokens, self.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
@@ -137,7 +141,9 @@ class Export:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
             model, family = self.checkpoint.model, self.checkpoint.family
-            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods)
+            module = PixelClassifier(
+                model, family, self.contract, self.tokens, self.methods, self.subject.gauge
+            )
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)
@@ -182,6 +188,7 @@ class Export:
             width=self.sizes.width,
             graphs=self.graphs,
             methods=tuple(method.name for method in self.methods),
+            not_offered=self.not_offered,
             activation=self.activation,
             temperature=self.temperature,
             provenance=Provenance(

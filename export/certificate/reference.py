@@ -15,7 +15,7 @@ from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import output_size
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import Kept, Method, Place, observe
+from vitscope.export.methods import Kept, Method, Place, Subject, observe
 from vitscope.export.progress import Reporter
 
 _SCORES = 2**25  # elements of one layer's attention matrices that a batch may take (128 MiB in float32)
@@ -66,6 +66,7 @@ def run_reference(
     batch = max(1, min(32, _SCORES // (family.sizes(model).heads * (tokens.prefix + tokens.patches) ** 2)))
     pixels, logits, rows = [], [], []
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
+    methods = [method for method in methods if method.name != "evidence"]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
         pixels.append(np.stack(images))
@@ -108,5 +109,5 @@ def _run(
         kept.append({method.name: method.keep(matrix, place) for method in methods})
 
     with family.watch(model, see):
-        forward = observe(model, family, tokens, images, kept, options)
+        forward = observe(Subject(model, family, tokens), images, kept, options)
     return forward.logits.numpy(), {method: method.reference(forward).numpy() for method in methods}
