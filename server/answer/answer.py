@@ -32,8 +32,8 @@ class Classification:
     """The result for one image.
 
     origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
-    activation: of the model's head, which says what the probabilities of the classes are. decision: whether the condition
-    of the maps was met; None without one.
+    activation: of the model's head, which says what the probabilities of the classes are. decision: whether the
+    condition of the maps was met; None without one.
     """
 
     classes: list[Ranked]

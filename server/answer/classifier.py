@@ -80,8 +80,9 @@ class Classifier:
         return classification, quality_of(ranking, inference, [item.map for item in maps])
 
     async def _explain(self, model: ServedModel, spec: MapSpec, query: Query, answered: Inference) -> Inference:
-        """Run the graph that the maps need on an image that has been answered. It is not decoded again; only for an answer
-        that was kept from an earlier request is it decoded, for the first time in this one.
+        """Run the graph that the maps need on an image that has been answered.
+
+        It is not decoded again; only if the answer was kept from an earlier request is it decoded, once for this one.
 
         What is asked for by rank is the rank in that answer: graphs differ in the last digits.
         """

@@ -30,8 +30,8 @@ class Query:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
-    cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is asked
-    for (engines/classes.py).
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is
+    asked for (engines/classes.py).
     """
 
     caller: Caller
@@ -100,7 +100,7 @@ def to_query(
 
 
 def of_prepared(query: Query, prepared: Prepared | None, classes: tuple[int, ...]) -> Query:
-    """Return the query of another graph for an image that is `prepared` already; without that, for it from the start."""
+    """Return the query of another graph for an image that is `prepared` already; without that, from the start."""
     again = replace(query, classes=classes, timeline=Timeline())
     if prepared is None:
         return again

@@ -23,8 +23,8 @@ _LISTED, _QUOTED = 12, 60
 class ClassOptions:
     """The classes that a caller asks for; nothing has been checked yet.
 
-    class_indices, class_labels: the classes to explain. top_classes: how many of the most probable ones instead. At most
-    one versus_*: the class to contrast them with, by index, label, or rank from 1. mode: empty for the default.
+    class_indices, class_labels: the classes to explain. top_classes: how many of the most probable ones instead. At
+    most one versus_*: the class to contrast them with, by index, label, or rank from 1. mode: empty for the default.
     """
 
     class_indices: Sequence[int] = ()

@@ -25,7 +25,7 @@ class ExplainedClass:
 class Ledger:
     """What the target is made of, in its unit. base + patches + cls_self + registers + completeness_error = target.
 
-    Where a mode does not account for all of it, what it does not know is None, and patches + completeness_error = target.
+    Where a mode does not account for all of it, what it does not know is None; patches + completeness_error = target.
     """
 
     target: float

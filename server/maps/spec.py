@@ -15,8 +15,8 @@ class MapSpec:
     """The maps to make of one image, for one model.
 
     method: name in the registry. graph: the cheapest graph with the outputs that the method needs. layers: ascending,
-    each once. heads: likewise; None for one map per layer, the mean over all heads. targets: the classes to explain, of a
-    graph that explains classes, in a mode. when: the condition under which the maps are made.
+    each once. heads: likewise; None for one map per layer, the mean over all heads. targets: the classes to explain, of
+    a graph that explains classes, in a mode. when: the condition under which the maps are made.
     """
 
     method: str

@@ -14,8 +14,10 @@ _PIXELS = tuple(4**k for k in range(4, 14))  # 256 to 67 million
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLies:
-    """Where the evidence for a class lies, as shares 0..1: on border patches, of what was read from prefix tokens, and on
-    outliers; None where that is not known."""
+    """Where the evidence for a class lies, as shares 0..1: on border patches, on prefix tokens, and on outliers.
+
+    None where that is not known.
+    """
 
     border: float
     prefix: float | None

@@ -164,7 +164,7 @@ class _EvidenceTargetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Eviden
     EVIDENCE_TARGET_UNSPECIFIED: _EvidenceTarget.ValueType  # 0
     """Not set."""
     EVIDENCE_TARGET_LOG_PROBABILITY: _EvidenceTarget.ValueType  # 1
-    """The natural logarithm of the class's probability, at temperature 1; in a contrast, of the ratio of two. For
+    """The natural logarithm of the class's probability, as in Class.probability; in a contrast, of the ratio of two. For
     ACTIVATION_SOFTMAX.
     """
     EVIDENCE_TARGET_LOGIT: _EvidenceTarget.ValueType  # 2
@@ -176,7 +176,7 @@ class EvidenceTarget(_EvidenceTarget, metaclass=_EvidenceTargetEnumTypeWrapper):
 EVIDENCE_TARGET_UNSPECIFIED: EvidenceTarget.ValueType  # 0
 """Not set."""
 EVIDENCE_TARGET_LOG_PROBABILITY: EvidenceTarget.ValueType  # 1
-"""The natural logarithm of the class's probability, at temperature 1; in a contrast, of the ratio of two. For
+"""The natural logarithm of the class's probability, as in Class.probability; in a contrast, of the ratio of two. For
 ACTIVATION_SOFTMAX.
 """
 EVIDENCE_TARGET_LOGIT: EvidenceTarget.ValueType  # 2
@@ -622,8 +622,8 @@ class Ledger(_message.Message):
     completeness_error: _builtins.float
     """What the other terms leave over: in the mode integrated the error of the integration."""
     last_block_share: _builtins.float
-    """How much of the target the last block read, as the model's graph defines it; where it is small, the map is not the story.
-    Absent in a contrast as well.
+    """What the last block read (target - base), as a share of what the target gained on a head without any features. Not
+    bounded: it may be negative, or above 1. Where it is small, the map is not the story. Absent in a contrast as well.
     """
     def __init__(
         self,

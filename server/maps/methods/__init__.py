@@ -25,6 +25,8 @@ def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
         raise InvalidRequest("method", method, ", ".join(served or METHODS))
     if method not in manifest.methods:
         instead = f"one of: {', '.join(served)}" if served else "a request without maps"
+        if method == evidence.NAME and method not in manifest.not_offered:
+            instead += "; exported again by this version of vitscope, it has evidence"
         raise InvalidRequest("maps", _why_not(method, manifest), instead)
     spec = METHODS[method].plan(options, manifest)
     options.when.check(manifest.activation)
@@ -37,8 +39,8 @@ def _why_not(method: str, manifest: Manifest) -> str:
         return f"{model} attends within windows of patches, so it has no map of attention over the image"
     if method == cam.NAME and manifest.tokens.pooling != "mean":
         return f"the head of {model} reads {manifest.tokens.pooling}, so its logits are no sums over patches"
-    if method == evidence.NAME:
-        return f"{model} was exported without evidence"
+    if method in manifest.not_offered:
+        return f"{model} has no {method}: {manifest.not_offered[method]}"
     return f"{model} was exported without {method}"
 
 

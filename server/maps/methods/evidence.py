@@ -1,6 +1,6 @@
 """Evidence: the share of each patch in a class, of what the head read in the last block; signed, for any class.
 
-The values add up with the ledger to the class's log-probability, or to its logit where labels or outputs do not compete.
+The values add up with the ledger to the class's log-probability, or to its logit where classes do not compete.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ VALUES: dict[Mode, str] = {
 }  # fmt: skip
 """Outputs by mode: the shares, float32 [classes, patches]."""
 LEDGER, CLASSES, NORMS = "evidence_ledger", "evidence_class", "evidence_norms"
-"""Outputs: float32 [classes, 5], see `_Terms`; the classes explained, int64 [classes]; norms of the patches' tokens, float32
-[patches], in graphs that have them."""
+"""Outputs: float32 [classes, 5], read by `_ledger`; the classes explained, int64 [classes]; the norms of the patches'
+tokens, float32 [patches], in graphs that have them."""
 
 
 class EvidenceMethod:
@@ -31,7 +31,7 @@ class EvidenceMethod:
     of_best_class = True
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
-        """Return the spec. Raises InvalidRequest for other layers than the last, heads, and classes that there are not."""
+        """Return the spec. Raises InvalidRequest for other layers than the last, for heads, and for unknown classes."""
         last = manifest.layers - 1
         layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
         if layers != (last,):
@@ -45,7 +45,10 @@ class EvidenceMethod:
         return MapSpec(self.name, EVIDENCE, layers, None, options.dtype, rendering, targets, mode)
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:
-        """Return the maps in the order of the classes. Raises InvalidRequest where only the class to contrast with is left."""
+        """Return the maps in the order of the classes.
+
+        Raises InvalidRequest for a class that turns out to be the one to contrast it with.
+        """
         targets = spec.targets
         assert targets is not None
         found = [int(index) for index in outputs[CLASSES][: len(targets.columns)]]

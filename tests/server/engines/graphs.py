@@ -41,8 +41,8 @@ def write_explaining_graph(path: Path) -> np.ndarray:
     constants = {
         "zero": np.zeros(1, np.int64), "one": np.ones(1, np.int64), "all": np.array([CLASSES]), "last": np.array([-1]),
         "cells": np.array([-1, ROWS, HEIGHT // ROWS, COLS, WIDTH // COLS * 3]), "within": np.array([2, 4]),
-        "flat": np.array([-1, 1, ROWS * COLS]), "weights": matrix.mean(0), "two": np.float32(2), "quarter": np.float32(0.25),
-        "nothing": np.float32(0), "per_patch": np.array([-1, ROWS * COLS]),
+        "flat": np.array([-1, 1, ROWS * COLS]), "weights": matrix.mean(0), "two": np.float32(2),
+        "quarter": np.float32(0.25), "nothing": np.float32(0), "per_patch": np.array([-1, ROWS * COLS]),
     }  # fmt: skip
     graph.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
