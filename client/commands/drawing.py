@@ -36,8 +36,9 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how maps are made: attention, the shares in the logit of the most probable class (cam), or why any "
-        "class (evidence), whose ledger is printed; `vitscope models NAME` lists those of a model (default: attention where it has it)",
+        help="how maps are made: attention, the shares in the logit of the most probable class (cam), or why any class "
+        "(evidence), whose ledger is printed; `vitscope models NAME` lists those of a model (default: attention where "
+        "it has it)",
     )
     maps.add_argument(
         "--layer",

@@ -6,7 +6,7 @@ import pytest
 from vitscope.client.evidence import Evidence, ExplainedClass, Ledger, When
 from vitscope.client.request import classify_request
 from vitscope.client.result import AttentionMap, Result
-from vitscope.v1 import classifier_pb2, maps_pb2
+from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 VALUES = np.array([[0.5, -0.25], [0.0, 1.0]], np.float32)
 
@@ -24,6 +24,11 @@ def message(**fields: object) -> maps_pb2.Map:
     return maps_pb2.Map(
         method=maps_pb2.MAP_METHOD_EVIDENCE, layer=5, head=-1, rows=2, cols=2, values=values, evidence=evidence
     )
+
+
+def replied(**fields: object) -> classifier_pb2.ClassifyResponse:
+    geometry = image_pb2.Geometry(grid_to_image=[1, 0, 0, 0, 1, 0])
+    return classifier_pb2.ClassifyResponse(geometry=geometry, **fields)  # type: ignore[arg-type]
 
 
 def evidence_of(**fields: object) -> Evidence:
@@ -58,12 +63,12 @@ def test_what_a_mode_does_not_know_is_none() -> None:
 
 def test_other_maps_and_replies_have_none() -> None:
     assert AttentionMap.of(maps_pb2.Map(rows=2, cols=2, values=VALUES.tobytes())).evidence is None
-    assert Result.of(classifier_pb2.ClassifyResponse()).maps_decision is None
+    assert Result.of(replied()).maps_decision is None
 
 
 def test_a_decision_is_read() -> None:
     decision = maps_pb2.MapsDecision(when=maps_pb2.MAP_CONDITION_MARGIN_BELOW, below=0.2, value=0.7)
-    found = Result.of(classifier_pb2.ClassifyResponse(maps_decision=decision)).maps_decision
+    found = Result.of(replied(maps_decision=decision)).maps_decision
     assert found is not None
     assert (found.made, found.when, found.value) == (False, When.margin_below(0.2), 0.7)
 
