@@ -10,7 +10,14 @@
 """
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.certificate import (
+    Certificate,
+    CertificateEntry,
+    Cosines,
+    EvidenceFigures,
+    EvidenceSanity,
+    PixelEntry,
+)
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -52,6 +59,8 @@ __all__ = [
     "Certificate",
     "CertificateEntry",
     "Cosines",
+    "EvidenceFigures",
+    "EvidenceSanity",
     "Graph",
     "GraphName",
     "Input",

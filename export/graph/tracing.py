@@ -115,7 +115,12 @@ def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
             value.name = name
         else:
             model.graph.outputs.remove(value)
+    remove_unused(model)
+    return model
+
+
+def remove_unused(model: ir.Model) -> None:
+    """Remove nodes, weights and further inputs that no output needs, in place."""
     RemoveUnusedNodesPass()(model)
     for value in [value for value in model.graph.inputs if value.name != INPUT and not value.uses()]:
         model.graph.inputs.remove(value)
-    return model

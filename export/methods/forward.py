@@ -49,6 +49,14 @@ class Forward:
     seen: Mapping[torch.nn.Module, Seen] = field(default_factory=dict)
     inputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
+    def __getitem__(self, images: Any) -> "Forward":
+        """Select images, by their numbers."""
+        attention = [{name: _select(kept, images) for name, kept in layer.items()} for layer in self.attention]
+        seen = {module: Seen(one.given[images], one.returned[images]) for module, one in self.seen.items()}
+        inputs = {name: tensor[images] for name, tensor in self.inputs.items()}
+        pixels, logits, tokens = (tensor[images] for tensor in (self.pixels, self.logits, self.tokens))
+        return Forward(self.subject, pixels, logits, tokens, attention, seen, inputs)
+
     @property
     def model(self) -> Any:
         """The model that was run."""
@@ -136,3 +144,10 @@ def _first(out: Any) -> torch.Tensor:
     """Return the tokens of a module that may return more than them."""
     found: torch.Tensor = out[0] if isinstance(out, tuple) else out
     return found
+
+
+def _select(kept: Any, images: Any) -> Any:
+    """Select images of what a method kept: a tensor, several or nothing."""
+    if isinstance(kept, tuple):
+        return tuple(tensor[images] for tensor in kept)
+    return None if kept is None else kept[images]

@@ -7,6 +7,7 @@ through one MLP, forwards and back, and can be part of an exported graph, which 
 from vitscope.export.tail.gauge import Gauge, chosen
 from vitscope.export.tail.layer import Chain, Layer
 from vitscope.export.tail.reading import Head, Reader, Reading
+from vitscope.export.tail.rule import Rule
 from vitscope.export.tail.shares import Read, Shares, shares_of
 
-__all__ = ["Chain", "Gauge", "Head", "Layer", "Read", "Reader", "Reading", "Shares", "chosen", "shares_of"]
+__all__ = ["Chain", "Gauge", "Head", "Layer", "Read", "Reader", "Reading", "Rule", "Shares", "chosen", "shares_of"]

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from vitscope.export.tail.gauge import Gauge
 from vitscope.export.tail.reading import Head
+from vitscope.export.tail.rule import Rule
 from vitscope.export.tail.shares import Read
-
-NODES = 32
 
 
 @dataclass(frozen=True)
@@ -23,16 +21,16 @@ class Differentiated:
 
 
 def differentiate(
-    reads: Sequence[Read], head: Head, gauge: Gauge, classes: torch.Tensor, tokens: int, nodes: int = NODES
+    reads: Sequence[Read], head: Head, gauge: Gauge, classes: torch.Tensor, tokens: int, rule: Rule
 ) -> Differentiated:
     """Compute integrated and gradient shares of `tokens` tokens by torch.autograd: see `shares_of`.
 
     Each token has a factor, which is 1; its share is the derivative by the factor, at 1 or over the path. Nothing of
     `reads` may be an inference tensor.
     """
-    places, weights = np.polynomial.legendre.leggauss(nodes)
-    points = torch.tensor([*(places + 1) / 2, 1], dtype=reads[0].added.dtype)
-    measure = torch.tensor(weights / 2, dtype=points.dtype)
+    nodes = rule.nodes
+    points = torch.tensor([*rule.points, 1], dtype=reads[0].added.dtype)
+    measure = torch.tensor(rule.weights, dtype=points.dtype)
     with torch.enable_grad():
         factors = points[None, :, None].repeat(len(classes), 1, tokens).requires_grad_()
         features = []

@@ -7,14 +7,12 @@ x(a) = base + a * (sum of what each token adds). The integrated shares of a clas
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from vitscope.export.tail.gauge import Gauge
 from vitscope.export.tail.layer import Chain
 from vitscope.export.tail.reading import Head
-
-NODES = 4
+from vitscope.export.tail.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,15 @@ def shares_of(
     logits: torch.Tensor,
     classes: torch.Tensor,
     tokens: int,
-    nodes: int = NODES,
+    rule: Rule,
 ) -> Shares:
     """Compute the shares of `tokens` tokens, in the targets of `classes` [N, K]. logits: [N, C], of the model.
 
-    Reads of fewer tokens are of the last ones. nodes: of the Gauss-Legendre rule.
+    Reads of fewer tokens are of the last ones.
     """
-    places, weights = np.polynomial.legendre.leggauss(nodes)
-    points = logits.new_tensor([*(places + 1) / 2, 1, 0])[:, None]
-    measure = logits.new_tensor([*weights / 2, 0, 0])[:, None]
+    nodes = rule.nodes
+    points = logits.new_tensor([*rule.points, 1, 0])[:, None]
+    measure = logits.new_tensor([*rule.weights, 0, 0])[:, None]
     features, outputs, tails = [], [], []
     for read in reads:
         found, back = read.output.run(read.base + points * read.added.sum(dim=1, keepdim=True))
