@@ -16,15 +16,16 @@ PROTOS = ROOT / "protos"
 ALLOWED = {
     "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),
-    "client": {"v1"},
+    "client": {"drawing", "v1"},
     "dataset": set(),
     "deploy": set(),
     "docs": set(),
-    "evaluate": {"bundle", "client", "dataset", "export"},
+    "drawing": set(),
+    "evaluate": {"bundle", "client", "dataset", "drawing", "export"},
     "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
-    "server": {"bundle", "v1"},
+    "server": {"bundle", "drawing", "v1"},
     "src/vitscope": {"bundle", "client"},
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
@@ -79,7 +80,7 @@ def test_imports_go_one_way(folder: str) -> None:
     for path in files:
         assert parts(path) <= ALLOWED[folder] | SHARED | own, path
         assert not libraries(path) & (STAGES | {"bench", "deploy", "docs", "tests"}) - {folder}, path
-        if folder in ("bundle", "client", "dataset", "server"):
+        if folder in ("bundle", "client", "dataset", "drawing", "server"):
             allowed = {"onnx"} if str(path.relative_to(ROOT)) in MAKES_GRAPHS else set()
             assert not libraries(path) & HEAVY - allowed, path
 
