@@ -11,6 +11,7 @@
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
 from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -25,6 +26,7 @@ from vitscope.bundle.manifest import (
     Output,
     Padding,
     Pooling,
+    PositionKind,
     Provenance,
     Resize,
     TokenGeometry,
@@ -57,8 +59,10 @@ __all__ = [
     "Output",
     "Padding",
     "Parity",
+    "PatchEmbedding",
     "PixelEntry",
     "Pooling",
+    "PositionKind",
     "Provenance",
     "Resize",
     "Scale",
