@@ -53,13 +53,11 @@ def overlay(
 ) -> Drawing:
     """Draw a map [rows, cols] over the upright photo, each value where its patch was cut from.
 
-    Below signed colours the photo is grey, so that no colour is its own.
+    Below it the photo is grey, so that no colour is its own.
     """
     canvas = _Canvas(place, width)
     heat = Image.fromarray(scale.colour(canvas.stretched(values, smooth)))
-    background = canvas.resized(image)
-    if scale.colours == "signed":
-        background = background.convert("L").convert("RGB")
+    background = canvas.resized(image).convert("L").convert("RGB")
     mixed = Image.composite(Image.blend(background, heat, opacity), canvas.greyed(image), canvas.covered)
     return canvas.drawing(mixed, marks, False)
 
@@ -114,8 +112,10 @@ class _Canvas:
             (left, top, right, bottom), (self.width, self.height) * 2, strict=True)]  # fmt: skip
         across = [self._at(column, 0)[0] for column in range(columns + 1)]
         down = [self._at(0, row)[1] for row in range(rows + 1)]
-        lines = [Line(x, clip[1], x, clip[3], "#ffffff", 0.7) for x in across if 0 <= x <= self.width]
-        return [*lines, *(Line(clip[0], y, clip[2], y, "#ffffff", 0.7) for y in down if 0 <= y <= self.height)]
+        edges = [(x, clip[1], x, clip[3]) for x in across if 0 <= x <= self.width]
+        edges += [(clip[0], y, clip[2], y) for y in down if 0 <= y <= self.height]
+        # Dark on white, to be seen on bright and on dark photos.
+        return [Line(*edge, *look) for look in (("#ffffff", 1.5), ("#475569", 0.5)) for edge in edges]
 
     def _at(self, column: float, row: float) -> tuple[float, float]:
         x, y = self.place.at(column, row)

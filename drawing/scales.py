@@ -40,7 +40,7 @@ class Scale:
 
     def text(self, value: float) -> str:
         """Format a value with about three digits."""
-        return number(100 * value) + " %" if self.percent else number(value)
+        return number(100 * value) + "%" if self.percent else number(value)
 
 
 def sequential(

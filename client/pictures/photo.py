@@ -10,17 +10,15 @@ from PIL import Image, ImageOps
 
 from vitscope.client.errors import InvalidImage
 from vitscope.client.request import ImageLike
-from vitscope.client.result import Geometry
-from vitscope.drawing import Place
 
 _SIDE = 2048  # pixels of the longer side that are kept: more than any picture shows
 
 
-def read_photo(image: ImageLike, geometry: Geometry | None = None) -> Image.Image:
+def read_photo(image: ImageLike, size: tuple[int, int] | None = None) -> Image.Image:
     """Return an image as RGB pixels, upright, at most 2048 pixels on its longer side.
 
     Transparency is dropped and deep grey reduced, as on the server. Raises InvalidImage for an image that cannot be
-    read here, and with `geometry` for one of another shape than the image that was classified.
+    read here, and for one of another shape than `size` (width, height), that of the image which was classified.
     """
     try:
         with warnings.catch_warnings():
@@ -33,24 +31,11 @@ def read_photo(image: ImageLike, geometry: Geometry | None = None) -> Image.Imag
     except Exception as error:  # of whichever library reads the format, or of the caller's own object
         raise InvalidImage(f"image: cannot be read here, to be drawn on: {type(error).__name__}: {error}") from error
     found.thumbnail((_SIDE, _SIDE), reducing_gap=3.0)
-    if geometry is not None and not _same_shape(found.size, geometry.image_size):
-        size, other = geometry.image_size, found.size
+    if size is not None and not _same_shape(found.size, size):
         raise InvalidImage(
-            f"image: its shape is {other[0]}x{other[1]}; accepted: the image of this result, {size[0]}x{size[1]}"
+            f"image: {found.width}x{found.height} pixels; accepted: the image of this result, of {size[0]}x{size[1]}"
         )
     return found
-
-
-def place_of(geometry: Geometry, grid: tuple[int, int]) -> Place:
-    """Return where a grid of (rows, columns) lies on the photo."""
-    return Place(geometry.image_size, geometry.grid_to_image, grid, geometry.seen)
-
-
-def seen_share(geometry: Geometry) -> float:
-    """Return the share of the photo's area that the model saw, 0 to 1."""
-    left, top, right, bottom = geometry.seen
-    width, height = geometry.image_size
-    return (right - left) * (bottom - top) / (width * height)
 
 
 def _opened(image: ImageLike) -> Image.Image:

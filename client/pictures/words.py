@@ -27,6 +27,8 @@ def regions(values: NDArray[np.float32]) -> list[tuple[str, float]]:
 
 
 def where(values: NDArray[np.float32], most: int = 2) -> str:
-    """Name the parts that hold most of what is positive: "bottom left (41 %) and centre (22 %)"."""
+    """Say where most of what is positive lies: "at the bottom left (41%) and the centre (22%); 11% each is even"."""
     largest = [(name, share) for name, share in regions(values)[:most] if share > 0]
-    return " and ".join(f"{name} ({share:.0%})" for name, share in largest) or "nowhere"
+    if not largest:
+        return "nowhere"
+    return f"at the {' and the '.join(f'{name} ({share:.0%})' for name, share in largest)}; even would be 11% each"

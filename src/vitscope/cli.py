@@ -41,6 +41,10 @@ SUBCOMMANDS = {
     "classify": Subcommand(
         "vitscope.client.commands.classify", "client", "classify images on a server, with attention overlays"
     ),
+    "explain": Subcommand(
+        "vitscope.client.commands.explain", "client", "draw why a model answered as it did, on the photo itself"
+    ),
+    "patches": Subcommand("vitscope.client.commands.patches", "client", "draw a photo cut into the patches of a model"),
     "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
     "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
     "positions": Subcommand(

@@ -27,7 +27,7 @@ def test_amounts_begin_at_zero_and_signed_values_are_symmetric() -> None:
     assert (scale.low, scale.high) == (-3, 3)
     assert tuple(scale.colour(np.array(0.0))) == tuple(COLOURS["signed"][128])
     assert [scale.text(tick) for tick in scale.ticks()] == ["−3", "0", "3"]
-    assert sequential(values, "", percent=True).text(0.8) == "80 %"
+    assert sequential(values, "", percent=True).text(0.8) == "80%"
 
 
 def test_a_value_beyond_the_scale_has_its_last_colour_and_what_is_no_number_a_grey() -> None:
