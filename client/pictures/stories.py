@@ -58,8 +58,8 @@ def shared_scale(maps: list[AttentionMap], stories: list[Story]) -> Scale:
 
 def _attention(one: AttentionMap, model: Model) -> Story:
     whose, tokens = _WHOSE.get(model.tokens.attention_from, "the model"), model.tokens
-    heads = "mean of all heads" if one.head is None else f"head {one.head}"
-    last = " (the last)" if one.layer == model.layers - 1 else ""
+    heads = "mean of heads" if one.head is None else f"head {one.head}"
+    layer = "last layer" if one.layer == model.layers - 1 else f"layer {one.layer}"
     named = one.method.replace("_", " ").capitalize()
     masses = [
         ("patches", float(one.values.sum()), True),
@@ -69,7 +69,7 @@ def _attention(one: AttentionMap, model: Model) -> Story:
     ]
     parts = tuple((name, share) for name, share, there in masses if there)
     return Story(
-        title=f"Attention in layer {one.layer}{last}, {heads}" if one.method == "attention" else named,
+        title=f"Attention, {layer}, {heads}" if one.method == "attention" else named,
         scale=sequential(one.values, f"share of the attention of {whose}", percent=True),
         sentence=f"Of what {whose} attends to in the image, most is {where(one.values)}.",
         parts=parts,
