@@ -36,9 +36,11 @@ def _draw(arguments: argparse.Namespace, client: Client, source: Source) -> Draw
 
 def request_options(arguments: argparse.Namespace, model: Model) -> Options:
     """Return the options of the request. Raises ValueError for a model without maps."""
-    if not model.methods:
+    # A server of before there were others does not list the only method.
+    methods = model.methods or (("attention",) if model.has_attention else ())
+    if not methods:
         raise ValueError(f"--model {model.name}: has no explanation method; accepted: a model that has one")
-    method = arguments.method or model.methods[0]
+    method = arguments.method or methods[0]
     options = Options(model=model.name, version=model.version, method=method)
     if method == "attention" or arguments.layer or arguments.head:
         options["attention"] = layers_of(arguments.layer)
