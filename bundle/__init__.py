@@ -10,17 +10,26 @@
 """
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.certificate import (
+    Certificate,
+    CertificateEntry,
+    Cosines,
+    EvidenceFigures,
+    EvidenceSanity,
+    PixelEntry,
+)
 from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    EVIDENCE,
     FP8,
     INT8,
     AttentionFrom,
     Graph,
     GraphName,
+    Input,
     InputContract,
     Manifest,
     Output,
@@ -40,6 +49,7 @@ __all__ = [
     "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
+    "EVIDENCE",
     "F32_SHARE",
     "FP8",
     "INT8",
@@ -51,8 +61,11 @@ __all__ = [
     "Certificate",
     "CertificateEntry",
     "Cosines",
+    "EvidenceFigures",
+    "EvidenceSanity",
     "Graph",
     "GraphName",
+    "Input",
     "InputContract",
     "LogitBars",
     "Manifest",

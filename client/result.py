@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vitscope.client.evidence import Evidence, MapsDecision
 from vitscope.client.fields import activation_name, enum_name
 from vitscope.client.pictures.view import MapView, View
 from vitscope.drawing import Place
@@ -67,7 +68,7 @@ class AttentionMap:
     `tokens.attention_from` names: softmax(q_cls k^T) of one head, or the mean over all heads.
 
     Of attention, `values`, `cls`, `distillation` and `registers` sum to 1; of "cam", `values` and `rest` sum to the
-    logit of the class `class_index`.
+    logit of the class `class_index`; of "evidence", `values` and the ledger of `evidence` sum to its target.
     """
 
     layer: int
@@ -89,7 +90,9 @@ class AttentionMap:
     class_index: int | None = None
     """Index of the class that the map is about; None for attention."""
     rest: float | None = None
-    """What of that class's logit belongs to no patch; None for attention."""
+    """What of that class's logit belongs to no patch; None for attention and evidence."""
+    evidence: Evidence | None = None
+    """What a map of evidence explains, and how it adds up; None for other methods."""
 
     @property
     def name(self) -> str:
@@ -102,6 +105,8 @@ class AttentionMap:
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
         """Convert a received message."""
         drawn, prefix = message.rendering, message.prefix
+        evidence = Evidence.of(message) if message.HasField("evidence") else None
+        about = message.about.index if message.HasField("about") else None
         return cls(
             layer=message.layer,
             head=None if message.head < 0 else message.head,
@@ -113,8 +118,9 @@ class AttentionMap:
             if message.HasField("rendering")
             else None,
             method=enum_name(maps_pb2.MapMethod, "MAP_METHOD", message.method),
-            class_index=message.about.index if message.HasField("about") else None,
+            class_index=evidence.explained.index if evidence else about,
             rest=message.about.rest if message.HasField("about") else None,
+            evidence=evidence,
         )
 
 
@@ -193,7 +199,8 @@ class Result:
     classes: tuple[Class, ...]
     """The classes with the highest scores, in falling order: of probability, with `activation` "none" of the logit."""
     maps: tuple[AttentionMap, ...]
-    """One map for each layer and head that was asked for, ordered by layer, then head; empty without `attention`."""
+    """One map for each layer and head that was asked for, ordered by layer, then head; of evidence one for each class,
+    in the order asked for. Empty without maps, and where `maps_decision` says so."""
     geometry: Geometry
     """Position of the grid of patches on the image."""
     timing: Timing
@@ -207,6 +214,8 @@ class Result:
     activation: str = "softmax"
     """What the probabilities are: "softmax" (the classes exclude one another), "sigmoid" (independent labels, which
     apply from 0.5) or "none" (plain values, as in regression). A server that does not report it knows only softmax."""
+    maps_decision: MapsDecision | None = None
+    """Whether the condition of `when` was met; None without one."""
 
     @classmethod
     def of(cls, message: classifier_pb2.ClassifyResponse) -> "Result":
@@ -220,6 +229,7 @@ class Result:
             version=message.version,
             raw=message,
             activation=activation_name(message.activation),
+            maps_decision=MapsDecision.of(message.maps_decision) if message.HasField("maps_decision") else None,
         )
 
     def plot(self, photo: "ImageLike | None" = None) -> "Figure":

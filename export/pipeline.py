@@ -20,6 +20,7 @@ from vitscope.bundle import (
     open_bundle,
 )
 from vitscope.export.certificate.certify import certify, require
+from vitscope.export.certificate.evidence import EvidenceReference
 from vitscope.export.certificate.images import ImageSet, check_images, find_images, read_image
 from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
@@ -29,11 +30,14 @@ from vitscope.export.checkpoint.head import activation_of, check_head, temperatu
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
+from vitscope.export.errors import ExportError
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
+from vitscope.export.methods import Evidence, Method, Subject
 from vitscope.export.progress import Reporter, Silent
+from vitscope.export.tail import Gauge
 from vitscope.export.variants import Source, add_variants
 
 __all__ = ["ExportJob", "export_checkpoint"]
@@ -82,8 +86,24 @@ class Export:
         check_head(self.activation, len(checkpoint.labels))
         self.temperature = temperature_of(checkpoint.folder, self.activation)
         self.sizes = family.sizes(model)
-        self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
-        self.graphs = describe_graphs(self.sizes, len(checkpoint.labels), self.tokens, self.methods)
+        self.subject = Subject(model, family, self.tokens, Gauge(self.activation, self.temperature))
+        self.not_offered = {method.name: why for method in job.methods if (why := method.why_not(self.subject))}
+        self._offer(job.methods)
+
+    def _offer(self, methods: Iterable[Method]) -> None:
+        """Set the methods, and describe the graphs with them."""
+        self.methods = tuple(method for method in methods if method.name not in self.not_offered)
+        self.graphs = describe_graphs(self.sizes, len(self.checkpoint.labels), self.tokens, self.methods)
+
+    def _fit_evidence(self, found: EvidenceReference) -> None:
+        """Have the evidence graph integrate as finely as the reference needs, or leave it out."""
+        if found.sanity.shortfalls:
+            raise ExportError(f"{'; '.join(found.sanity.shortfalls)} (accepted: --no-evidence)")
+        if found.why_not:
+            self.reporter.warn(f"evidence is left out: {found.why_not}")
+            self.not_offered[Evidence.name] = found.why_not
+        fitted = Evidence(found.nodes)
+        self._offer([fitted if isinstance(method, Evidence) else method for method in self.methods])
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
@@ -97,6 +117,8 @@ class Export:
         images = self._images() if self.job.certificate else None
         # The reference runs before the positions are frozen, while the model is still the original.
         reference = self._reference(images) if images else None
+        if reference and reference.evidence:
+            self._fit_evidence(reference.evidence)
         family.freeze(model, self.size)
         traced = self._write_graphs()
         certificate = Certificate()
@@ -131,15 +153,16 @@ class Export:
             images.files,
             self.methods,
             self.reporter,
-            self.activation,
-            self.temperature,
+            self.subject.gauge,
         )
 
     def _write_graphs(self) -> ir.Model:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
             model, family = self.checkpoint.model, self.checkpoint.family
-            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods)
+            module = PixelClassifier(
+                model, family, self.contract, self.tokens, self.methods, self.subject.gauge
+            )
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)
@@ -158,6 +181,8 @@ class Export:
         """Certify the graphs, and add the variants that pass to `graphs`. Raises ExportError for graphs below a bar."""
         paths = {name: self.writer.path / graph.file for name, graph in self.graphs.items()}
         certificate = certify(paths, reference, images.sha256, self.reporter)
+        if reference.evidence and Evidence.name not in self.not_offered:
+            certificate = certificate.model_copy(update={"evidence_sanity": reference.evidence.sanity})
         require(certificate, self.job.allow_uncertified)
         certificate = certify_pixels(
             certificate, paths[CLASSIFY], self.contract, self.tokens, reference, images.files, self.reporter
@@ -185,6 +210,7 @@ class Export:
             width=self.sizes.width,
             graphs=self.graphs,
             methods=tuple(method.name for method in self.methods),
+            not_offered=self.not_offered,
             activation=self.activation,
             temperature=self.temperature,
             provenance=Provenance(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from vitscope.bundle import Certificate, CertificateEntry, GraphName
+from vitscope.bundle import EVIDENCE, Certificate, CertificateEntry, GraphName
 from vitscope.export.certificate.differences import Differences
-from vitscope.export.certificate.engines import Candidate, candidates, processor_name
+from vitscope.export.certificate.engines import Candidate, Run, candidates, processor_name
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.errors import ExportError
 from vitscope.export.progress import Reporter
@@ -32,12 +32,14 @@ def measure(
     candidate: Candidate, graphs: Mapping[GraphName, Path], reference: Reference, reporter: Reporter
 ) -> CertificateEntry:
     """Compare all graphs with the reference, on one engine and precision."""
-    differences, images = Differences(candidate, reference.scale), len(reference.pixels)
-    steps = [(name, start) for name in graphs for start in range(0, images, BATCH)]
-    runs = {}
+    differences, images, runs = Differences(candidate, reference.scale), len(reference.pixels), dict[str, Run]()
+    steps = [(name, start) for name in graphs for start in range(0, images if name != EVIDENCE else 1, BATCH)]
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
         if name not in runs:
             runs = {name: candidate.load(graphs[name])}  # one at a time: a large model is in memory once
+        if name == EVIDENCE:
+            differences.add_evidence(runs[name], reference)
+            continue
         batch = reference[start : start + BATCH]
         differences.add(name, runs[name](batch.pixels), batch)
     return differences.entry(images)

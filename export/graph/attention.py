@@ -33,6 +33,6 @@ class FusedAttention:
         if bias is not None:
             scores = scores + bias
         place = Place(len(self.kept), self._layers, self._geometry)
-        of_layer = Scores(query, transposed, bias)
+        of_layer = Scores(query, transposed, bias, value)
         self.kept.append({method.name: method.side_branch(of_layer, place) for method in self._methods})
         return torch.softmax(scores, dim=-1) @ value

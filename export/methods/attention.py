@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward, Place, Scores
+from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
 PATCHES, PREFIX = "attention", "attention_prefix"
@@ -27,8 +27,8 @@ class Attention(Method):
     # 0.975 in PyTorch's own bfloat16 too. The floor only catches a broken head.
     bar = Bar(cosine=0.999, floor=0.95)
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        return tokens.attention_from is not None
+    def why_not(self, subject: Subject) -> str:
+        return "" if subject.geometry.attention_from else "it attends within windows of patches"
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
         tokens = dimensions.tokens
@@ -79,7 +79,7 @@ class Attention(Method):
         return _mean(matrix, place.geometry)
 
     def softmaxes(self, graph: GraphName, dimensions: Dimensions) -> int:
-        return dimensions.layers if graph == ATTENTION else 1
+        return {CLASSIFY: 1, ATTENTION: dimensions.layers}.get(graph, 0)
 
     def _layers(self, forward: Forward) -> list[torch.Tensor]:
         """Return the rows [N, H, T] of each layer that has them."""

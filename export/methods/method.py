@@ -1,14 +1,15 @@
 """What the export has to know about an explanation method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from vitscope.bundle import GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward, Place, Scores
+from vitscope.bundle import GraphName, Input, Output, TokenGeometry
+from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,19 @@ class Method(ABC):
         """Select the rows of the reference that a graph computes. By default all."""
         return reference
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        """Return whether models with this token sequence can be explained so. By default all."""
-        return True
+    def why_not(self, subject: Subject) -> str:
+        """Return why this model cannot be explained so, as the end of a sentence; empty, as by default, if it can."""
+        return ""
 
-    def side_branch(self, scores: Scores, place: Place) -> torch.Tensor | None:
+    def inputs(self) -> Mapping[GraphName, tuple[Input, ...]]:
+        """Describe the inputs that it adds to each graph. They are in `Forward.inputs`. By default none."""
+        return {}
+
+    def observed(self, subject: Subject) -> Iterable[torch.nn.Module]:
+        """List the modules whose input and output it needs in `Forward.seen`. By default none."""
+        return ()
+
+    def side_branch(self, scores: Scores, place: Place) -> Any:
         """Compute, beside the fused kernel of a layer, what `trace` needs of its attention. By default nothing.
 
         The exporter merges equal expressions: a branch that computes softmax(query @ key) as the kernel does would
@@ -80,7 +89,7 @@ class Method(ABC):
         """
         return None
 
-    def keep(self, matrix: torch.Tensor, place: Place) -> torch.Tensor | None:
+    def keep(self, matrix: torch.Tensor, place: Place) -> Any:
         """Copy what `reference` needs of a layer's attention matrix [N, H, T, T]. By default nothing."""
         return None
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from vitscope.bundle import GraphName
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import Mode, Targets
+from vitscope.server.maps.condition import ALWAYS, When
 from vitscope.server.maps.options import Chosen, Dtype
 from vitscope.server.maps.rendering import RenderingSpec
 
@@ -13,7 +15,8 @@ class MapSpec:
     """The maps to make of one image, for one model.
 
     method: name in the registry. graph: the cheapest graph with the outputs that the method needs. layers: ascending,
-    each once. heads: likewise; None for one map per layer, the mean over all heads.
+    each once. heads: likewise; None for one map per layer, the mean over all heads. targets: the classes to explain, of
+    a graph that explains classes, in a mode. when: the condition under which the maps are made.
     """
 
     method: str
@@ -22,6 +25,9 @@ class MapSpec:
     heads: tuple[int, ...] | None
     dtype: Dtype
     rendering: RenderingSpec | None
+    targets: Targets | None = None
+    mode: Mode = "integrated"
+    when: When = ALWAYS
 
 
 def choose(field: str, wanted: Chosen, count: int, lowest: int = 0) -> tuple[int, ...]:

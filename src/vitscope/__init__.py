@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Overloaded,
         Unavailable,
     )
+    from vitscope.client.evidence import When
     from vitscope.client.model import Model, ModelSummary
     from vitscope.client.request import RenderingOptions
     from vitscope.client.result import Result
@@ -51,6 +52,7 @@ __all__ = [
     "RenderingOptions",
     "Result",
     "Unavailable",
+    "When",
     "open_bundle",
 ]
 
@@ -64,6 +66,7 @@ _MODULES = {
     "ModelSummary": "vitscope.client.model",
     "RenderingOptions": "vitscope.client.request",
     "Result": "vitscope.client.result",
+    "When": "vitscope.client.evidence",
     "open_bundle": "vitscope.bundle",
 }
 

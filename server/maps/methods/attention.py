@@ -10,6 +10,7 @@ import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, Manifest, TokenGeometry
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import refuse_classes
 from vitscope.server.maps.map import MEAN, Map, Outputs, PrefixShares
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec, choose
@@ -41,6 +42,7 @@ class Attention:
         graph = CLASSIFY if layers == (last,) else ATTENTION
         if graph not in manifest.graphs:
             raise InvalidRequest("layers", str(list(layers)), f"{last}; this model has only its last layer")
+        refuse_classes(options.classes, "attention is of no class")
         rendering = options.rendering and options.rendering.shared_by(len(layers) * len(heads or (MEAN,)))
         return MapSpec(self.name, graph, layers, heads, options.dtype, rendering)
 
