@@ -2,6 +2,7 @@
 
 from PIL import Image
 
+from vitscope.client.evidence import ExplainedClass
 from vitscope.client.model import Model
 from vitscope.client.pictures.stories import Story, label_of, shared_scale, story_of
 from vitscope.client.result import AttentionMap, Class, Result
@@ -59,7 +60,13 @@ def draw_explanation(
 
 
 def headline(result: Result, model: Model) -> str:
-    """Say what the model answered, and what the maps are about where that is another class."""
+    """Say what the model answered, and what the maps are about where that is another class, or two classes."""
+    if (contrast := next((one.evidence for one in result.maps if one.evidence and one.evidence.versus), None)) and (
+        len(result.maps) == 1
+    ):
+        assert contrast.versus is not None
+        one, other = (_with_certainty(found, result) for found in (contrast.explained, contrast.versus))
+        return f"Why {one} rather than {other}"
     best = result.classes[0] if result.classes else None
     said = f"The model says: {best.label}, {_certainty(best, result)}" if best else "No class is probable enough"
     about = {one.class_index for one in result.maps} - {None, best.index if best else None}
@@ -112,7 +119,10 @@ class _Panels:
         )
 
     def answer(self, result: Result) -> Drawing:
-        classes = result.classes[:_CLASSES]
+        asked = {one.class_index for one in result.maps} | {
+            one.evidence.versus.index for one in result.maps if one.evidence and one.evidence.versus
+        }
+        classes = [one for rank, one in enumerate(result.classes) if rank < _CLASSES or one.index in asked]
         if result.activation == "none":
             lines = [caption(f"{one.label}: {number(one.logit)}", _WIDTH, BODY, colour=INK) for one in classes]
             return titled("The answer", column(*lines, gap=4))
@@ -124,7 +134,8 @@ class _Panels:
 
     def ledger(self, story: Story, width: float) -> Drawing:
         text = story.scale.text if story.scale.percent else signed
-        return titled("What it adds up to", ledger(story.parts, story.total, max(width, 320.0), story.unit, text))
+        bar = ledger(story.parts, story.total, max(width, 320.0), story.unit, text)
+        return titled("What it adds up to", bar, story.note)
 
     def _heat(self, one: AttentionMap, scale: Scale, width: float) -> Drawing:
         patch = self._model.tokens.patch_width / self._model.tokens.patch_height
@@ -133,6 +144,11 @@ class _Panels:
 
     def _overlay(self, one: AttentionMap, scale: Scale, width: float) -> Drawing:
         return overlay(self._image, one.values, self._place, scale, width, self._smooth, self._opacity)
+
+
+def _with_certainty(one: ExplainedClass, result: Result) -> str:
+    found = next((known for known in result.classes if known.index == one.index), None)
+    return f"{one.label} ({_certainty(found, result)})" if found else one.label
 
 
 def _certainty(best: Class, result: Result) -> str:
