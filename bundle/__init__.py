@@ -18,6 +18,7 @@ from vitscope.bundle.certificate import (
     EvidenceSanity,
     PixelEntry,
 )
+from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -34,6 +35,7 @@ from vitscope.bundle.manifest import (
     Output,
     Padding,
     Pooling,
+    PositionKind,
     Provenance,
     Resize,
     TokenGeometry,
@@ -70,8 +72,10 @@ __all__ = [
     "Output",
     "Padding",
     "Parity",
+    "PatchEmbedding",
     "PixelEntry",
     "Pooling",
+    "PositionKind",
     "Provenance",
     "Resize",
     "Scale",

@@ -1,13 +1,21 @@
 """The result of a classification in plain Python and numpy."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitscope.client.evidence import Evidence, MapsDecision
 from vitscope.client.fields import activation_name, enum_name
+from vitscope.client.pictures.view import MapView, View
+from vitscope.drawing import Place
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vitscope.client.request import ImageLike
 
 _DTYPES = {
     maps_pb2.DATA_TYPE_UNSPECIFIED: "<f4",
@@ -86,6 +94,13 @@ class AttentionMap:
     evidence: Evidence | None = None
     """What a map of evidence explains, and how it adds up; None for other methods."""
 
+    @property
+    def name(self) -> str:
+        """What the map is of, in a few words: "attention, layer 5, head 2"."""
+        if self.method not in ("attention", "unspecified"):  # servers of before there were others do not say
+            return self.method.replace("_", " ")
+        return f"attention, layer {self.layer}, {'mean of heads' if self.head is None else f'head {self.head}'}"
+
     @classmethod
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
         """Convert a received message."""
@@ -127,6 +142,16 @@ class Geometry:
     """The part of the image that the model saw, as left, top, right, bottom; the rest was cropped away."""
     exif_orientation: int
     """EXIF orientation of the file, 1 to 8; 1 when it has none."""
+
+    @property
+    def seen_share(self) -> float:
+        """The share of the image's area that the model saw, 0 to 1."""
+        left, top, right, bottom = self.seen
+        return (right - left) * (bottom - top) / (self.image_size[0] * self.image_size[1])
+
+    def place(self, rows: int, cols: int) -> Place:
+        """Return where a grid of patches lies on the image, for `vitscope.drawing`."""
+        return Place(self.image_size, self.grid_to_image, (rows, cols), self.seen)
 
     @classmethod
     def of(cls, message: image_pb2.Geometry) -> "Geometry":
@@ -206,3 +231,42 @@ class Result:
             activation=activation_name(message.activation),
             maps_decision=MapsDecision.of(message.maps_decision) if message.HasField("maps_decision") else None,
         )
+
+    def plot(self, photo: "ImageLike | None" = None) -> "Figure":
+        """Return a figure of matplotlib with the classes and the maps, drawn over `photo` if that is given.
+
+        `photo` is the image that was classified. Raises ModuleNotFoundError without matplotlib (the extra `plot`), and
+        InvalidImage for an image that cannot be read here or has another shape.
+        """
+        return self._figure(photo, interactive=False)
+
+    def show(self, photo: "ImageLike | None" = None) -> None:
+        """Open the figure of `plot` in a window, or below the cell of a notebook. Raises as `plot` does."""
+        self._figure(photo, interactive=True)
+        from matplotlib import pyplot
+
+        pyplot.show()
+
+    def _figure(self, photo: "ImageLike | None", interactive: bool) -> "Figure":
+        # Who only classifies loads none of it.
+        from vitscope.client.pictures.photo import read_photo
+        from vitscope.client.pictures.plot import figure_of
+
+        image = None if photo is None else read_photo(photo, self.geometry.image_size)
+        return figure_of(self._view(), image, interactive)
+
+    def _repr_html_(self) -> str:
+        """Return the classes and the first maps as HTML, which notebooks show."""
+        from vitscope.client.pictures.notebook import html_of
+
+        return html_of(self._view())
+
+    def _view(self) -> View:
+        if self.activation == "none":
+            classes = [(one.label, 0.0, f"{one.logit:.4g}") for one in self.classes]
+        else:
+            classes = [(one.label, one.probability, f"{one.probability:.1%}") for one in self.classes]
+        best = f"{classes[0][0]}, {classes[0][2]}" if classes else "no class"
+        place = self.geometry.place(*self.maps[0].values.shape) if self.maps else None
+        views = tuple(MapView(one.name, one.values, one.class_index is not None) for one in self.maps)
+        return View(f"{self.model} v{self.version}: {best}", tuple(classes), views, place)
