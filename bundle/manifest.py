@@ -29,10 +29,12 @@ Three = tuple[float, float, float]
 Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
-# The two graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last.
-GraphName = Literal["classify", "attention"]
+# CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last; FULL if one asks for what is
+# inside of the encoder, and then only while that goes on.
+GraphName = Literal["classify", "attention", "full"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
+FULL: GraphName = "full"
 
 # Other forms of a graph, with the same inputs and outputs.
 Variant = Literal["int8", "fp8"]
@@ -176,6 +178,9 @@ class Graph(Strict):
     [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
     `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the share of
     each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
+    The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
+    [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
+    and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
@@ -247,7 +252,7 @@ class Manifest(Strict):
             for file in (graph.file, *graph.variants.values()):
                 if file not in self.files:
                     raise ValueError(f"graph {name!r} names {file!r}, which is not among files")
-        if len({frozenset(graph.variants) for graph in self.graphs.values()}) > 1:
+        if len({frozenset(graph.variants) for name, graph in self.graphs.items() if name != FULL}) > 1:
             raise ValueError("a variant is of all graphs or of none")
         grid = (self.tokens.grid_rows * self.tokens.patch_height, self.tokens.grid_cols * self.tokens.patch_width)
         # Strided convolution drops a remainder, so the grid may be smaller than the input by less than a patch.
@@ -286,7 +291,20 @@ class Manifest(Strict):
             return ("N", *layers, self.heads, self.tokens.patches)
         if output.name == "attention_prefix":
             return ("N", *layers, self.heads, self.tokens.prefix)
+        if graph == FULL:
+            return self._full_shape(output)
         return ("N", *output.shape[1:])
+
+    def _full_shape(self, output: Output) -> tuple[str | int, ...]:
+        tokens = self.tokens.prefix + self.tokens.patches
+        each_head, each_state = (self.layers, self.heads, tokens), (self.layers + 1, tokens)
+        shapes = {
+            "matrices": (*each_head, tokens),
+            "token_norms": each_state,
+            "lens": (*each_state, len(self.labels)),
+            **dict.fromkeys(("queries", "keys", "values"), (*each_head, *output.shape[4:5])),
+        }
+        return ("N", *shapes.get(output.name, output.shape[1:]))
 
     @property
     def variants(self) -> frozenset[Variant]:

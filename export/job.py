@@ -9,7 +9,7 @@ from vitscope.bundle import FP8, INT8, Activation, Variant
 from vitscope.bundle.manifest import Name
 from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import METHODS, Attention, Method
+from vitscope.export.methods import METHODS, Attention, Method, Rollout
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ExportJob:
     or hub id of the image processor; None takes the checkpoint's. labels: file of class names, or `imagenet`; None
     takes those of config.json. architecture: of a checkpoint that is a file of weights. calibration: images for the
     certificate; None takes the checkpoint's own samples. size: input size in pixels; None takes the processor's.
-    attention: add attention rows to the graphs. certificate: False publishes without comparing. allow_uncertified:
+    attention: add attention rows to the graphs. full: add the graph `full`, with everything inside of the encoder. certificate: False publishes without comparing. allow_uncertified:
     publish although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
     variants of the graphs. head: activation of the head; None takes the checkpoint's.
     """
@@ -37,6 +37,7 @@ class ExportJob:
     calibration: Path | None = None
     size: Size | None = None
     attention: bool = True
+    full: bool = True
     certificate: bool = True
     allow_uncertified: bool = False
     int8: bool = False
@@ -46,7 +47,8 @@ class ExportJob:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The explanation methods whose outputs the graphs get."""
-        return tuple(method for method in METHODS if self.attention or not isinstance(method, Attention))
+        left_out = (*(() if self.attention else (Attention,)), *(() if self.full else (Rollout,)))
+        return tuple(method for method in METHODS if not isinstance(method, left_out))
 
     @property
     def variants(self) -> tuple[Variant, ...]:

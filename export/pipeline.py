@@ -10,9 +10,12 @@ import onnx_ir as ir
 from vitscope.bundle import (
     CLASSIFY,
     FP8,
+    FULL,
     Bundle,
     BundleWriter,
     Certificate,
+    Graph,
+    GraphName,
     Manifest,
     Provenance,
     Variant,
@@ -28,16 +31,18 @@ from vitscope.export.checkpoint.head import activation_of, check_head, temperatu
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
-from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs, output_bytes, softmaxes, trace, without
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
+from vitscope.export.methods import Rollout
 from vitscope.export.progress import Reporter, Silent
 from vitscope.export.variants import Source, add_variants
 
 __all__ = ["ExportJob", "export_checkpoint"]
 
 WEIGHTS = "weights.bin"
+LARGEST_FULL = 2**30  # bytes of the outputs of the graph `full` for one image
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "openvino", "onnxruntime")
 
 
@@ -82,12 +87,19 @@ class Export:
         self.temperature = temperature_of(checkpoint.folder, self.activation)
         self.sizes = family.sizes(model)
         self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
-        self.graphs = describe_graphs(self.sizes, len(checkpoint.labels), self.tokens, self.methods)
+        self.graphs = self._describe()
+        self.too_large = output_bytes(self.graphs[FULL]) if FULL in self.graphs else 0
+        if self.too_large > LARGEST_FULL:
+            self.methods = tuple(method for method in self.methods if not isinstance(method, Rollout))
+            self.graphs = self._describe()
+
+    def _describe(self) -> dict[GraphName, Graph]:
+        return describe_graphs(self.sizes, len(self.checkpoint.labels), self.tokens, self.methods)
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
         model, family = self.checkpoint.model, self.checkpoint.family
-        for note in (*self.checkpoint.notes, *self._size_note()):
+        for note in (*self.checkpoint.notes, *self._size_note(), *self._full_note()):
             self.reporter.warn(note)
         for label in self.checkpoint.repeated_labels:
             self.reporter.warn(
@@ -114,6 +126,14 @@ class Export:
             yield (
                 f"CHECKPOINT: its image processor makes {self.size}, and config.json says {native}: the position table "
                 f"is interpolated, where transformers would refuse; --size {native} exports at the other size"
+            )
+
+    def _full_note(self) -> Iterable[str]:
+        """Return a warning if the graph `full` is left out because a server could hardly hold its outputs."""
+        if self.too_large > LARGEST_FULL:
+            yield (
+                f"no graph of everything inside of the encoder: for one image it would give "
+                f"{self.too_large / 2**30:.1f} GiB; accepted are up to {LARGEST_FULL // 2**30} GiB, as with a smaller --size"
             )
 
     def _images(self) -> ImageSet:
@@ -162,10 +182,12 @@ class Export:
         )
         if self.job.variants:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
-            source = Source(traced, self.graphs, self.writer.path, pixels)
-            certificate, self.graphs = add_variants(
+            graphs = {name: graph for name, graph in self.graphs.items() if name != FULL}
+            source = Source(without(traced, FULL), graphs, self.writer.path, pixels)
+            certificate, graphs = add_variants(
                 self.job.variants, certificate, source, reference, images, self.reporter
             )
+            self.graphs |= graphs
             self._lint(FP8)
         return certificate
 

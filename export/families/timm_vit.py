@@ -15,7 +15,7 @@ from vitscope.bundle import TokenGeometry
 from vitscope.bundle.manifest import AttentionFrom
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
-from vitscope.export.families.heads import mean_then_norm, norm_then_mean
+from vitscope.export.families.heads import lens, lens_before_norm, mean_then_norm, norm_then_mean
 from vitscope.export.families.timm_forms import POOLING, unsupported
 from vitscope.export.size import Size
 
@@ -37,7 +37,8 @@ class TimmVit(Family):
     def sizes(self, model: Any) -> Sizes:
         timm_model = model.timm_model
         attention = getattr(timm_model.blocks[-1], "attn", None) or timm_model.blocks[-1]
-        return Sizes(len(timm_model.blocks), attention.num_heads, timm_model.embed_dim)
+        heads, width = attention.num_heads, timm_model.embed_dim
+        return Sizes(len(timm_model.blocks), heads, width, getattr(attention, "head_dim", width // heads))
 
     def native_size(self, model: Any) -> Size:
         return Size(*model.timm_model.patch_embed.img_size)
@@ -96,6 +97,17 @@ class TimmVit(Family):
         if isinstance(norm, torch.nn.LayerNorm):
             return mean_then_norm(patches, norm, timm_model.head)
         return norm_then_mean(patches, timm_model.head) if isinstance(norm, torch.nn.Identity) else None
+
+    def blocks(self, model: Any) -> list[torch.nn.Module]:
+        return list(model.timm_model.blocks)
+
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        timm_model = model.timm_model
+        heads = [timm_model.head, *([timm_model.head_dist] if tokens.distillation_tokens else [])]
+        normed, norm = timm_model.norm(states), timm_model.fc_norm
+        if tokens.pooling == "mean" and isinstance(norm, torch.nn.LayerNorm):
+            return lens_before_norm(normed, norm, timm_model.head, tokens)
+        return lens(heads, norm(normed), tokens)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         _call_the_function(model)

@@ -45,7 +45,8 @@ class PixelClassifier(torch.nn.Module):
         normalised = (levels * self.scale + self.offset).permute(0, 3, 1, 2)
         attend = FusedAttention(self.methods, self.family.sizes(self.model).layers, self.geometry)
         with self.family.replace(self.model, attend):
-            forward = observe(self.model, self.family, self.geometry, normalised, attend.kept)
+            states = any(method.reads_states for method in self.methods)
+            forward = observe(self.model, self.family, self.geometry, normalised, attend.kept, states=states)
         added = [method.trace(forward) for method in self.methods]
         return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))
 
@@ -76,14 +77,27 @@ def cut(model: ir.Model, graphs: dict[GraphName, Graph]) -> dict[GraphName, ir.M
     return {name: _cut(model, name) for name in graphs}
 
 
+def without(model: ir.Model, graph: GraphName) -> ir.Model:
+    """Copy a traced model, sharing its tensors, without the outputs of one graph and the nodes that only they need."""
+    model = model.clone()
+    for value in [value for value in model.graph.outputs if _owner(value) == graph]:
+        model.graph.outputs.remove(value)
+    RemoveUnusedNodesPass()(model)
+    return model
+
+
 def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
     """Copy the model, sharing its tensors, and keep only the logits and the outputs of this graph."""
     model = model.clone()
     for value in list(model.graph.outputs):
-        owner, _, name = (value.name or "").rpartition("/")
-        if owner in ("", graph):
-            value.name = name
+        if _owner(value) in ("", graph):
+            value.name = (value.name or "").rpartition("/")[2]
         else:
             model.graph.outputs.remove(value)
     RemoveUnusedNodesPass()(model)
     return model
+
+
+def _owner(value: ir.Value) -> str:
+    """Return the graph that an output of a traced model is for; empty for the logits, which are for all."""
+    return (value.name or "").rpartition("/")[0]

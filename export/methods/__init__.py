@@ -8,6 +8,7 @@ from vitscope.export.methods.attention import Attention
 from vitscope.export.methods.cam import Cam
 from vitscope.export.methods.forward import Forward, Kept, Place, Scores, observe
 from vitscope.export.methods.method import Bar, Dimensions, Method
+from vitscope.export.methods.rollout import Rollout
 
 __all__ = [
     "METHODS",
@@ -19,9 +20,10 @@ __all__ = [
     "Kept",
     "Method",
     "Place",
+    "Rollout",
     "Scores",
     "observe",
 ]
 
-METHODS: tuple[Method, ...] = (Attention(), Cam())
+METHODS: tuple[Method, ...] = (Attention(), Cam(), Rollout())
 """In the order of their outputs in a graph."""

@@ -79,7 +79,7 @@ class Attention(Method):
         return _mean(matrix, place.geometry)
 
     def softmaxes(self, graph: GraphName, dimensions: Dimensions) -> int:
-        return dimensions.layers if graph == ATTENTION else 1
+        return {CLASSIFY: 1, ATTENTION: dimensions.layers}.get(graph, 0)
 
     def _layers(self, forward: Forward) -> list[torch.Tensor]:
         """Return the rows [N, H, T] of each layer that has them."""

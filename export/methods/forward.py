@@ -1,7 +1,8 @@
 """One forward pass of a classifier, in the traced module as in the reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,8 +10,8 @@ import torch
 from vitscope.bundle import TokenGeometry
 from vitscope.export.families import Family
 
-Kept = Mapping[str, torch.Tensor | None]
-"""The part of one layer's attention that each method keeps, by the method's name."""
+Kept = Mapping[str, Any]
+"""The part of one layer's attention that each method keeps, by the method's name: tensors, or None."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Forward:
     """The tensors of a forward pass that a method may read.
 
     pixels: float32 [N, 3, H, W], normalised. logits: [N, C]. tokens: [N, T, D] after the last LayerNorm, or without
-    one after the last block, before pooling. attention: of each layer, the part that each method keeps.
+    one after the last block, before pooling. attention: of each layer, the part that each method keeps. states: [N, T, D],
+    what enters the first block and what leaves each; empty unless a method reads them.
     """
 
     model: Any
@@ -28,6 +30,7 @@ class Forward:
     logits: torch.Tensor
     tokens: torch.Tensor
     attention: list[Kept]
+    states: list[torch.Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,16 @@ class Place:
 class Scores:
     """What one layer's attention is the softmax of, over the last axis: query @ key + bias.
 
-    query: [N, H, T, D], scaled. key: [N, H, D, T]. bias: broadcast to [N, H, T, T]; None for none.
+    query: [N, H, T, D], scaled. key: [N, H, D, T]. bias: broadcast to [N, H, T, T]; None for none. value: [N, H, T, D].
+    kernel: the softmax itself, [N, H, T, T]. A graph in which anything but `value` is multiplied with it has no fused
+    kernel.
     """
 
     query: torch.Tensor
     key: torch.Tensor
     bias: torch.Tensor | None
+    value: torch.Tensor
+    kernel: torch.Tensor
 
     def row(self, token: int) -> torch.Tensor:
         """Compute the row of one token again, [N, H, T], for 1/T of the work of the kernel."""
@@ -75,15 +82,23 @@ def observe(
     pixels: torch.Tensor,
     attention: list[Kept],
     options: Mapping[str, Any] | None = None,
+    states: bool = False,
 ) -> Forward:
-    """Run the model with the keyword arguments `options`. Whoever watches attention fills the list meanwhile."""
-    tokens: list[torch.Tensor] = []
-    hook = family.last(model).register_forward_hook(lambda _module, _inputs, out: tokens.append(_first(out)))
-    try:
+    """Run the model with the keyword arguments `options`. Whoever watches attention fills the list meanwhile.
+
+    states: keep what enters the first block and what leaves each.
+    """
+    tokens, kept = list[torch.Tensor](), list[torch.Tensor]()
+    with ExitStack() as hooks:
+        if states:
+            blocks = family.blocks(model)
+            hooks.callback(blocks[0].register_forward_pre_hook(lambda _module, inputs: kept.append(inputs[0])).remove)
+            for block in blocks:
+                hooks.callback(block.register_forward_hook(lambda _module, _inputs, out: kept.append(_first(out))).remove)
+        last = family.last(model)
+        hooks.callback(last.register_forward_hook(lambda _module, _inputs, out: tokens.append(_first(out))).remove)
         logits = family.logits(model, pixels, options or {})
-    finally:
-        hook.remove()
-    return Forward(model, family, geometry, pixels, logits, tokens[0], attention)
+    return Forward(model, family, geometry, pixels, logits, tokens[0], attention, kept)
 
 
 def _first(out: Any) -> torch.Tensor:
