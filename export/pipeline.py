@@ -132,8 +132,8 @@ class Export:
         """Return a warning if the graph `full` is left out because a server could hardly hold its outputs."""
         if self.too_large > LARGEST_FULL:
             yield (
-                f"no graph of everything inside of the encoder: for one image it would give "
-                f"{self.too_large / 2**30:.1f} GiB; accepted are up to {LARGEST_FULL // 2**30} GiB, as with a smaller --size"
+                "no graph of everything inside of the encoder: for one image it would give "
+                f"{self.too_large / 2**30:.1f} GiB; accepted: up to {LARGEST_FULL // 2**30}, as with a smaller --size"
             )
 
     def _images(self) -> ImageSet:
@@ -184,9 +184,7 @@ class Export:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
             graphs = {name: graph for name, graph in self.graphs.items() if name != FULL}
             source = Source(without(traced, FULL), graphs, self.writer.path, pixels)
-            certificate, graphs = add_variants(
-                self.job.variants, certificate, source, reference, images, self.reporter
-            )
+            certificate, graphs = add_variants(self.job.variants, certificate, source, reference, images, self.reporter)
             self.graphs |= graphs
             self._lint(FP8)
         return certificate

@@ -35,9 +35,8 @@ def measure(
     """Compare all graphs with the reference, on one engine and precision."""
     differences, images = Differences(candidate, reference.scale), len(reference.pixels)
     # The outputs of the graph `full` are large, and its logits are those of the same nodes: some images are enough.
-    steps = [
-        (name, start) for name in graphs for start in range(0, min(images, _FULL_IMAGES) if name == FULL else images, BATCH)
-    ]
+    compared = {name: min(images, _FULL_IMAGES) if name == FULL else images for name in graphs}
+    steps = [(name, start) for name, count in compared.items() for start in range(0, count, BATCH)]
     runs = {}
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
         if name not in runs:

@@ -1,7 +1,6 @@
 """One forward pass of a classifier, in the traced module as in the reference."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +18,8 @@ class Forward:
     """The tensors of a forward pass that a method may read.
 
     pixels: float32 [N, 3, H, W], normalised. logits: [N, C]. tokens: [N, T, D] after the last LayerNorm, or without
-    one after the last block, before pooling. attention: of each layer, the part that each method keeps. states: [N, T, D],
-    what enters the first block and what leaves each; empty unless a method reads them.
+    one after the last block, before pooling. attention: of each layer, the part that each method keeps. states: what
+    enters the first block and what leaves each, [N, T, D]; empty unless a method reads them.
     """
 
     model: Any
@@ -89,15 +88,15 @@ def observe(
     states: keep what enters the first block and what leaves each.
     """
     tokens, kept = list[torch.Tensor](), list[torch.Tensor]()
-    with ExitStack() as hooks:
-        if states:
-            blocks = family.blocks(model)
-            hooks.callback(blocks[0].register_forward_pre_hook(lambda _module, inputs: kept.append(inputs[0])).remove)
-            for block in blocks:
-                hooks.callback(block.register_forward_hook(lambda _module, _inputs, out: kept.append(_first(out))).remove)
-        last = family.last(model)
-        hooks.callback(last.register_forward_hook(lambda _module, _inputs, out: tokens.append(_first(out))).remove)
+    blocks = family.blocks(model) if states else []
+    hooks = [block.register_forward_hook(lambda _module, _inputs, out: kept.append(_first(out))) for block in blocks]
+    hooks += [block.register_forward_pre_hook(lambda _module, given: kept.append(given[0])) for block in blocks[:1]]
+    hooks.append(family.last(model).register_forward_hook(lambda _module, _inputs, out: tokens.append(_first(out))))
+    try:
         logits = family.logits(model, pixels, options or {})
+    finally:
+        for hook in hooks:
+            hook.remove()
     return Forward(model, family, geometry, pixels, logits, tokens[0], attention, kept)
 
 

@@ -9,6 +9,7 @@ from vitscope.server.engines.contract import Identity
 from vitscope.server.errors import Outcome
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.encode import Encoded
+from vitscope.server.maps.internals.blocks import Internals
 from vitscope.server.maps.map import Map
 from vitscope.server.maps.render import Rendered
 from vitscope.server.sharing.calls import Origin
@@ -31,7 +32,8 @@ class Classification:
     """The result for one image.
 
     origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
-    activation: of the model's head, which says what the probabilities of the classes are.
+    activation: of the model's head, which says what the probabilities of the classes are. internals: what of the
+    encoder's inside was asked for.
     """
 
     classes: list[Ranked]
@@ -40,6 +42,7 @@ class Classification:
     engine: Identity
     origin: Origin
     activation: Activation = "softmax"
+    internals: Internals | None = None
 
     def size(self) -> int:
         """Return an upper bound of the size of a reply in bytes."""

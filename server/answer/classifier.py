@@ -5,15 +5,17 @@ from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 
-from vitscope.bundle import CLASSIFY
+from vitscope.bundle import FULL
 from vitscope.server.answer.answer import AnsweredMap, Classification
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.image_task import ImageTask, Inference
 from vitscope.server.answer.quality import quality_of
 from vitscope.server.answer.query import Query
-from vitscope.server.answer.ranking import rank
+from vitscope.server.answer.ranking import Ranking, rank
 from vitscope.server.maps import methods
 from vitscope.server.maps.encode import encode
+from vitscope.server.maps.internals.blocks import Internals, cut
+from vitscope.server.maps.internals.selection import output_bytes
 from vitscope.server.maps.render import Rendered
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.quality import Quality
@@ -27,6 +29,9 @@ from vitscope.server.sharing.content import Content, digest
 
 # From this many bytes, hashing an image would block the event loop for more than about a millisecond.
 _HASHED_ON_THE_LOOP = 2**20
+
+# As a method in the metrics.
+INTERNALS = "explain"
 
 InferenceKey = tuple[str, int, bool, Content | bytes, tuple[Hashable, ...]]
 
@@ -46,11 +51,11 @@ class Classifier:
 
     async def classify(self, model: ServedModel, query: Query) -> tuple[Classification, Quality]:
         """Answer one image. Raises ServerError. Cancelling gives its place back at once."""
-        caller = query.caller
-        graph = query.maps.graph if query.maps else CLASSIFY
+        caller, graph = query.caller, query.graph
+        size = query.size + (output_bytes(model.bundle.manifest, graph) if graph == FULL else 0)
         if caller.bulk:
-            await self._admission.wait_for_place(caller, query.size)
-        with self._admission.place(caller, query.size):
+            await self._admission.wait_for_place(caller, size)
+        with self._admission.place(caller, size):
             # The graph may have to be compiled first; places bound how many requests wait for that.
             lane = model.open_lane(graph) or await model.lane(graph)
             with lane.lease():  # a better engine may take over meanwhile; the lease keeps this one open
@@ -67,12 +72,26 @@ class Classifier:
         logits, activation = inference.outputs["logits"], manifest.activation
         ranking = rank(logits, manifest.labels, query.top_k, query.min_probability, activation, manifest.temperature)
         maps = await self._maps(model, query, inference) if spec else []
+        internals = await self._internals(model, query, inference, ranking)
         timeline.end("maps")
         if spec:
             self._metrics.explained(model.name, model.version, spec.method)
         engine = lane.engine.identity
-        classification = Classification(ranking.classes, maps, inference.geometry, engine, origin, activation)
+        classification = Classification(
+            ranking.classes, maps, inference.geometry, engine, origin, activation, internals
+        )
         return classification, quality_of(ranking, inference)
+
+    async def _internals(
+        self, model: ServedModel, query: Query, inference: Inference, ranking: Ranking
+    ) -> Internals | None:
+        """Copy what was asked for of the encoder's inside, on a thread."""
+        if query.internals is None:
+            return None
+        answered = [ranked.index for ranked in ranking.classes]
+        found = await asyncio.to_thread(cut, query.internals, inference.outputs, answered)
+        self._metrics.explained(model.name, model.version, INTERNALS)
+        return found
 
     async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, Origin]:
         """Decode the image and run the engine, or share that with an equal request."""
@@ -106,7 +125,9 @@ class Classifier:
     async def _maps(self, model: ServedModel, query: Query, inference: Inference) -> list[AnsweredMap]:
         spec = query.maps
         assert spec is not None
-        maps = methods.make(spec, model.bundle.manifest, inference.outputs)
+        making = partial(methods.make, spec, model.bundle.manifest, inference.outputs)
+        # Whole matrices take the processor for long enough that the event loop would be late.
+        maps = await asyncio.to_thread(making) if spec.graph == FULL else making()
         pictures: list[Rendered | None] = [None] * len(maps)
         if spec.rendering is not None:
             geometry, photo = inference.geometry, inference.photo

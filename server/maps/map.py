@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitscope.bundle import TokenGeometry
+
 Outputs = Mapping[str, np.ndarray]
 """Outputs of a graph by name, float32: of one image without the batch axis, or of a batch."""
 
@@ -19,6 +21,16 @@ class PrefixShares:
     cls: float = 0.0
     distillation: float = 0.0
     registers: float = 0.0
+
+    @classmethod
+    def of(cls, prefix: np.ndarray, tokens: TokenGeometry) -> "PrefixShares":
+        """Return the shares, given the values of the tokens before the patches."""
+        registers = tokens.cls_tokens + tokens.distillation_tokens
+        return cls(
+            cls=float(prefix[: tokens.cls_tokens].sum()),
+            distillation=float(prefix[tokens.cls_tokens : registers].sum()),
+            registers=float(prefix[registers:].sum()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.maps.rollout import MEAN_OF_ALL, RolloutOptions
+from vitscope.server.maps.tokens import Token
 
 Dtype = Literal["float32", "float16", "uint8"]
+Direction = Literal["from", "to"]
+"""What a token attends to, or who attends to it."""
+
 Chosen = Sequence[int] | Literal["all"]
 """Indices of layers or heads; empty takes the method's default."""
 
@@ -17,7 +22,8 @@ class MapOptions:
 
     method: a name in the registry (maps/methods), or empty for the first one that the model has. layers: from 0;
     negative ones count from the last. heads: from 0. dtype: of the values in the reply. rendering: how to draw a
-    picture of each map; None for no pictures.
+    picture of each map; None for no pictures. token: whose attention, or who is attended to (direction "to"); None for
+    that of the token or tokens that the head reads. rollout: how rollout is made.
     """
 
     method: str = ""
@@ -25,3 +31,6 @@ class MapOptions:
     heads: Chosen = ()
     dtype: Dtype = "float32"
     rendering: RenderingSpec | None = None
+    token: Token | None = None
+    direction: Direction = "from"
+    rollout: RolloutOptions = MEAN_OF_ALL

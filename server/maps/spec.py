@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from vitscope.bundle import GraphName
 from vitscope.server.errors import InvalidRequest
-from vitscope.server.maps.options import Chosen, Dtype
+from vitscope.server.maps.options import Chosen, Direction, Dtype
 from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.maps.rollout import MEAN_OF_ALL, RolloutOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class MapSpec:
     """The maps to make of one image, for one model.
 
     method: name in the registry. graph: the cheapest graph with the outputs that the method needs. layers: ascending,
-    each once. heads: likewise; None for one map per layer, the mean over all heads.
+    each once. heads: likewise; None for one map per layer, the mean over all heads. token: index of the token that the
+    maps are about; None for that of the token or tokens that the head reads. rollout: how it is made.
     """
 
     method: str
@@ -22,6 +24,9 @@ class MapSpec:
     heads: tuple[int, ...] | None
     dtype: Dtype
     rendering: RenderingSpec | None
+    token: int | None = None
+    direction: Direction = "from"
+    rollout: RolloutOptions = MEAN_OF_ALL
 
 
 def choose(field: str, wanted: Chosen, count: int, lowest: int = 0) -> tuple[int, ...]:

@@ -24,37 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vitscope/v1/maps.proto\x12\x0bvitscope.v1\"\xd2\x01\n\nMapOptions\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\nall_layers\x18\x03 \x01(\x08\x12\r\n\x05heads\x18\x04 \x03(\r\x12\x11\n\tall_heads\x18\x05 \x01(\x08\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x30\n\trendering\x18\x07 \x01(\x0b\x32\x1d.vitscope.v1.RenderingOptions\"\xde\x02\n\x03Map\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0c\n\x04head\x18\x03 \x01(\x05\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x0c\n\x04\x63ols\x18\x05 \x01(\r\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x0e\n\x06values\x18\x07 \x01(\x0c\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12$\n\x05stats\x18\n \x01(\x0b\x32\x15.vitscope.v1.MapStats\x12\'\n\x06prefix\x18\x0b \x01(\x0b\x32\x17.vitscope.v1.PrefixMass\x12)\n\trendering\x18\x0c \x01(\x0b\x32\x16.vitscope.v1.Rendering\x12\'\n\x05\x61\x62out\x18\r \x01(\x0b\x32\x18.vitscope.v1.ClassShares\"*\n\x0b\x43lassShares\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04rest\x18\x02 \x01(\x02\"1\n\x08MapStats\x12\x0b\n\x03min\x18\x01 \x01(\x02\x12\x0b\n\x03max\x18\x02 \x01(\x02\x12\x0b\n\x03sum\x18\x03 \x01(\x02\"B\n\nPrefixMass\x12\x0b\n\x03\x63ls\x18\x01 \x01(\x02\x12\x14\n\x0c\x64istillation\x18\x02 \x01(\x02\x12\x11\n\tregisters\x18\x03 \x01(\x02\"\xde\x01\n\x10RenderingOptions\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.vitscope.v1.RenderingKind\x12(\n\tcolor_map\x18\x02 \x01(\x0e\x32\x15.vitscope.v1.ColorMap\x12\x0f\n\x07opacity\x18\x03 \x01(\x02\x12\x0c\n\x04size\x18\x04 \x01(\r\x12*\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1a.vitscope.v1.PictureFormat\x12+\n\nupsampling\x18\x06 \x01(\x0e\x32\x17.vitscope.v1.Upsampling\"r\n\tRendering\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x11\n\tvalue_min\x18\x05 \x01(\x02\x12\x11\n\tvalue_max\x18\x06 \x01(\x02*U\n\tMapMethod\x12\x1a\n\x16MAP_METHOD_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_METHOD_ATTENTION\x10\x01\x12\x12\n\x0eMAP_METHOD_CAM\x10\x02*h\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x03*h\n\rRenderingKind\x12\x1e\n\x1aRENDERING_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RENDERING_KIND_OVERLAY\x10\x01\x12\x1b\n\x17RENDERING_KIND_HEAT_MAP\x10\x02*~\n\x08\x43olorMap\x12\x19\n\x15\x43OLOR_MAP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OLOR_MAP_VIRIDIS\x10\x01\x12\x15\n\x11\x43OLOR_MAP_INFERNO\x10\x02\x12\x15\n\x11\x43OLOR_MAP_CIVIDIS\x10\x03\x12\x12\n\x0e\x43OLOR_MAP_GREY\x10\x04*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*Y\n\nUpsampling\x12\x1a\n\x16UPSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13UPSAMPLING_BILINEAR\x10\x01\x12\x16\n\x12UPSAMPLING_NEAREST\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vitscope/v1/maps.proto\x12\x0bvitscope.v1\"\xda\x02\n\nMapOptions\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\nall_layers\x18\x03 \x01(\x08\x12\r\n\x05heads\x18\x04 \x03(\r\x12\x11\n\tall_heads\x18\x05 \x01(\x08\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x30\n\trendering\x18\x07 \x01(\x0b\x32\x1d.vitscope.v1.RenderingOptions\x12$\n\x05token\x18\x14 \x01(\x0b\x32\x15.vitscope.v1.TokenRef\x12\x32\n\tdirection\x18\x15 \x01(\x0e\x32\x1f.vitscope.v1.AttentionDirection\x12,\n\x07rollout\x18\x16 \x01(\x0b\x32\x1b.vitscope.v1.RolloutOptions\"I\n\x08TokenRef\x12\x0f\n\x05index\x18\x01 \x01(\rH\x00\x12#\n\x05patch\x18\x02 \x01(\x0b\x32\x12.vitscope.v1.PatchH\x00\x42\x07\n\x05token\"!\n\x05Patch\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\x0b\n\x03\x63ol\x18\x02 \x01(\r\"^\n\x0eRolloutOptions\x12\'\n\x06\x66usion\x18\x01 \x01(\x0e\x32\x17.vitscope.v1.HeadFusion\x12\x0f\n\x07\x64iscard\x18\x02 \x01(\x02\x12\x12\n\nfrom_layer\x18\x03 \x01(\x05\"\xde\x02\n\x03Map\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0c\n\x04head\x18\x03 \x01(\x05\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x0c\n\x04\x63ols\x18\x05 \x01(\r\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x0e\n\x06values\x18\x07 \x01(\x0c\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12$\n\x05stats\x18\n \x01(\x0b\x32\x15.vitscope.v1.MapStats\x12\'\n\x06prefix\x18\x0b \x01(\x0b\x32\x17.vitscope.v1.PrefixMass\x12)\n\trendering\x18\x0c \x01(\x0b\x32\x16.vitscope.v1.Rendering\x12\'\n\x05\x61\x62out\x18\r \x01(\x0b\x32\x18.vitscope.v1.ClassShares\"*\n\x0b\x43lassShares\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04rest\x18\x02 \x01(\x02\"1\n\x08MapStats\x12\x0b\n\x03min\x18\x01 \x01(\x02\x12\x0b\n\x03max\x18\x02 \x01(\x02\x12\x0b\n\x03sum\x18\x03 \x01(\x02\"B\n\nPrefixMass\x12\x0b\n\x03\x63ls\x18\x01 \x01(\x02\x12\x14\n\x0c\x64istillation\x18\x02 \x01(\x02\x12\x11\n\tregisters\x18\x03 \x01(\x02\"\xde\x01\n\x10RenderingOptions\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.vitscope.v1.RenderingKind\x12(\n\tcolor_map\x18\x02 \x01(\x0e\x32\x15.vitscope.v1.ColorMap\x12\x0f\n\x07opacity\x18\x03 \x01(\x02\x12\x0c\n\x04size\x18\x04 \x01(\r\x12*\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1a.vitscope.v1.PictureFormat\x12+\n\nupsampling\x18\x06 \x01(\x0e\x32\x17.vitscope.v1.Upsampling\"r\n\tRendering\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x11\n\tvalue_min\x18\x05 \x01(\x02\x12\x11\n\tvalue_max\x18\x06 \x01(\x02*s\n\x12\x41ttentionDirection\x12#\n\x1f\x41TTENTION_DIRECTION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTENTION_DIRECTION_FROM\x10\x01\x12\x1a\n\x16\x41TTENTION_DIRECTION_TO\x10\x02*i\n\nHeadFusion\x12\x1b\n\x17HEAD_FUSION_UNSPECIFIED\x10\x00\x12\x14\n\x10HEAD_FUSION_MEAN\x10\x01\x12\x13\n\x0fHEAD_FUSION_MAX\x10\x02\x12\x13\n\x0fHEAD_FUSION_MIN\x10\x03*m\n\tMapMethod\x12\x1a\n\x16MAP_METHOD_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_METHOD_ATTENTION\x10\x01\x12\x12\n\x0eMAP_METHOD_CAM\x10\x02\x12\x16\n\x12MAP_METHOD_ROLLOUT\x10\x04*h\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x03*h\n\rRenderingKind\x12\x1e\n\x1aRENDERING_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RENDERING_KIND_OVERLAY\x10\x01\x12\x1b\n\x17RENDERING_KIND_HEAT_MAP\x10\x02*~\n\x08\x43olorMap\x12\x19\n\x15\x43OLOR_MAP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OLOR_MAP_VIRIDIS\x10\x01\x12\x15\n\x11\x43OLOR_MAP_INFERNO\x10\x02\x12\x15\n\x11\x43OLOR_MAP_CIVIDIS\x10\x03\x12\x12\n\x0e\x43OLOR_MAP_GREY\x10\x04*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*Y\n\nUpsampling\x12\x1a\n\x16UPSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13UPSAMPLING_BILINEAR\x10\x01\x12\x16\n\x12UPSAMPLING_NEAREST\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vitscope.v1.maps_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MAPMETHOD']._serialized_start=1109
-  _globals['_MAPMETHOD']._serialized_end=1194
-  _globals['_DATATYPE']._serialized_start=1196
-  _globals['_DATATYPE']._serialized_end=1300
-  _globals['_RENDERINGKIND']._serialized_start=1302
-  _globals['_RENDERINGKIND']._serialized_end=1406
-  _globals['_COLORMAP']._serialized_start=1408
-  _globals['_COLORMAP']._serialized_end=1534
-  _globals['_PICTUREFORMAT']._serialized_start=1536
-  _globals['_PICTUREFORMAT']._serialized_end=1632
-  _globals['_UPSAMPLING']._serialized_start=1634
-  _globals['_UPSAMPLING']._serialized_end=1723
+  _globals['_ATTENTIONDIRECTION']._serialized_start=1451
+  _globals['_ATTENTIONDIRECTION']._serialized_end=1566
+  _globals['_HEADFUSION']._serialized_start=1568
+  _globals['_HEADFUSION']._serialized_end=1673
+  _globals['_MAPMETHOD']._serialized_start=1675
+  _globals['_MAPMETHOD']._serialized_end=1784
+  _globals['_DATATYPE']._serialized_start=1786
+  _globals['_DATATYPE']._serialized_end=1890
+  _globals['_RENDERINGKIND']._serialized_start=1892
+  _globals['_RENDERINGKIND']._serialized_end=1996
+  _globals['_COLORMAP']._serialized_start=1998
+  _globals['_COLORMAP']._serialized_end=2124
+  _globals['_PICTUREFORMAT']._serialized_start=2126
+  _globals['_PICTUREFORMAT']._serialized_end=2222
+  _globals['_UPSAMPLING']._serialized_start=2224
+  _globals['_UPSAMPLING']._serialized_end=2313
   _globals['_MAPOPTIONS']._serialized_start=40
-  _globals['_MAPOPTIONS']._serialized_end=250
-  _globals['_MAP']._serialized_start=253
-  _globals['_MAP']._serialized_end=603
-  _globals['_CLASSSHARES']._serialized_start=605
-  _globals['_CLASSSHARES']._serialized_end=647
-  _globals['_MAPSTATS']._serialized_start=649
-  _globals['_MAPSTATS']._serialized_end=698
-  _globals['_PREFIXMASS']._serialized_start=700
-  _globals['_PREFIXMASS']._serialized_end=766
-  _globals['_RENDERINGOPTIONS']._serialized_start=769
-  _globals['_RENDERINGOPTIONS']._serialized_end=991
-  _globals['_RENDERING']._serialized_start=993
-  _globals['_RENDERING']._serialized_end=1107
+  _globals['_MAPOPTIONS']._serialized_end=386
+  _globals['_TOKENREF']._serialized_start=388
+  _globals['_TOKENREF']._serialized_end=461
+  _globals['_PATCH']._serialized_start=463
+  _globals['_PATCH']._serialized_end=496
+  _globals['_ROLLOUTOPTIONS']._serialized_start=498
+  _globals['_ROLLOUTOPTIONS']._serialized_end=592
+  _globals['_MAP']._serialized_start=595
+  _globals['_MAP']._serialized_end=945
+  _globals['_CLASSSHARES']._serialized_start=947
+  _globals['_CLASSSHARES']._serialized_end=989
+  _globals['_MAPSTATS']._serialized_start=991
+  _globals['_MAPSTATS']._serialized_end=1040
+  _globals['_PREFIXMASS']._serialized_start=1042
+  _globals['_PREFIXMASS']._serialized_end=1108
+  _globals['_RENDERINGOPTIONS']._serialized_start=1111
+  _globals['_RENDERINGOPTIONS']._serialized_end=1333
+  _globals['_RENDERING']._serialized_start=1335
+  _globals['_RENDERING']._serialized_end=1449
 # @@protoc_insertion_point(module_scope)

@@ -3,36 +3,40 @@
 from vitscope.bundle import Manifest
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.map import Map, Outputs
-from vitscope.server.maps.methods import attention, cam
+from vitscope.server.maps.methods import attention, cam, rollout
 from vitscope.server.maps.methods.method import Method
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec
 
-METHODS: dict[str, Method] = {method.name: method for method in (attention.METHOD, cam.METHOD)}
+METHODS: dict[str, Method] = {method.name: method for method in (attention.METHOD, cam.METHOD, rollout.METHOD)}
 
 
 def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
-    """Check the options against the model. Without a method, they mean the first one that the model has.
+    """Check the options against the model. Without a method, they mean the first one that the model has but rollout.
 
     Raises InvalidRequest for a method that does not exist or that this bundle cannot serve, and for options that the
     method refuses.
     """
     served = [name for name in METHODS if name in manifest.methods]
-    method = options.method or next(iter(served), attention.NAME)
+    method = options.method or next((name for name in served if name != rollout.NAME), attention.NAME)
     if method not in METHODS:
         raise InvalidRequest("method", method, ", ".join(served or METHODS))
     if method not in manifest.methods:
         instead = f"one of: {', '.join(served)}" if served else "a request without maps"
         raise InvalidRequest("maps", _why_not(method, manifest), instead)
+    if options.token is not None and method not in (attention.NAME, rollout.NAME):
+        raise InvalidRequest("token", f"set beside method {method}", f"{attention.NAME} or {rollout.NAME} with a token")
     return METHODS[method].plan(options, manifest)
 
 
 def _why_not(method: str, manifest: Manifest) -> str:
     model = f"model {manifest.name!r}"
-    if method == attention.NAME and manifest.tokens.attention_from is None:
+    if method in (attention.NAME, rollout.NAME) and manifest.tokens.attention_from is None:
         return f"{model} attends within windows of patches, so it has no map of attention over the image"
     if method == cam.NAME and manifest.tokens.pooling != "mean":
         return f"the head of {model} reads {manifest.tokens.pooling}, so its logits are no sums over patches"
+    if method == rollout.NAME:
+        return f"{model} was exported without {method}, or before there was such a thing: export it again"
     return f"{model} was exported without {method}"
 
 
