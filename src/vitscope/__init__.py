@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Overloaded,
         Unavailable,
     )
+    from vitscope.client.internals.result import Explained
     from vitscope.client.model import Model, ModelSummary
     from vitscope.client.request import RenderingOptions
     from vitscope.client.result import Result
@@ -42,6 +43,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DeadlineExceeded",
+    "Explained",
     "InvalidImage",
     "InvalidRequest",
     "Model",
@@ -60,6 +62,7 @@ _MODULES = {
     "Bundle": "vitscope.bundle",
     "BundleError": "vitscope.bundle",
     "Client": "vitscope.client.sync",
+    "Explained": "vitscope.client.internals.result",
     "Model": "vitscope.client.model",
     "ModelSummary": "vitscope.client.model",
     "RenderingOptions": "vitscope.client.request",
