@@ -72,8 +72,8 @@ class Options(RolloutOptions, total=False):
     dtype: str
     """Type of map values on the wire: "float32" (default), "float16" or "uint8". The result is always float32."""
     patch: tuple[int, int]
-    """Whose attention (or rollout) the maps show: (row, column) of a patch, from 0 at the top left; by default it is the
-    class token's. Needs the slower graph `full`."""
+    """Whose attention (or rollout) the maps show: (row, column) of a patch, from 0 at the top left. By default it is
+    the class token's. Needs the slower graph `full`."""
     direction: str
     """With `patch`: "from" (default) shows what the patch attends to, "to" who attends to it."""
     rendering: RenderingOptions | None
