@@ -21,6 +21,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bundle bundle
 COPY client client
 COPY dataset dataset
+COPY drawing drawing
 COPY evaluate evaluate
 COPY export export
 COPY finetune finetune

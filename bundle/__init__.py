@@ -11,6 +11,7 @@
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
 from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
@@ -26,6 +27,7 @@ from vitscope.bundle.manifest import (
     Output,
     Padding,
     Pooling,
+    PositionKind,
     Provenance,
     Resize,
     TokenGeometry,
@@ -59,8 +61,10 @@ __all__ = [
     "Output",
     "Padding",
     "Parity",
+    "PatchEmbedding",
     "PixelEntry",
     "Pooling",
+    "PositionKind",
     "Provenance",
     "Resize",
     "Scale",

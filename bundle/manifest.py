@@ -163,6 +163,11 @@ class TokenGeometry(Strict):
         return self.grid_rows * self.grid_cols
 
 
+# What tells patches apart by their place: a table that is added to them, of weights or of sines; rotations of queries
+# and keys; biases that are added to the scores by distance.
+PositionKind = Literal["table", "sine", "rope", "relative"]
+
+
 class Output(Strict):
     """One output of a graph. `shape` uses N for the batch."""
 
@@ -220,7 +225,8 @@ class Manifest(Strict):
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
     another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an
-    older server reads the bundle.
+    older server reads the bundle. positions: none, one or several kinds, whose arrays explain.npz has; None where it is
+    not known, in a manifest that was written before it was.
     """
 
     schema_version: Literal[1] = 1
@@ -230,6 +236,7 @@ class Manifest(Strict):
     labels: tuple[str, ...] = Field(min_length=1)
     input: InputContract
     tokens: TokenGeometry
+    positions: tuple[PositionKind, ...] | None = None
     layers: Positive
     heads: Positive
     width: Positive

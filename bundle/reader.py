@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from vitscope.bundle.certificate import Certificate
+from vitscope.bundle.embedding import PatchEmbedding, patch_embedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.files import read_regular
 from vitscope.bundle.hashing import sha256_of
@@ -48,9 +49,20 @@ class Bundle:
             _verify(self.path, name, expected, proceed)
 
     def explain(self) -> dict[str, np.ndarray]:
-        """Load the arrays of explain.npz."""
+        """Load the arrays of explain.npz. Raises BundleError if the bundle has none."""
+        if EXPLAIN not in self.manifest.files:
+            raise BundleError(f"{self.path}: has no {EXPLAIN}; export the checkpoint again to have one")
         with np.load(self.path / EXPLAIN, allow_pickle=False) as arrays:
             return dict(arrays)
+
+    def embedding(self) -> PatchEmbedding:
+        """Return how patches become tokens. Raises BundleError if explain.npz does not say."""
+        try:
+            return patch_embedding(self.explain(), self.manifest.input, self.manifest.tokens, self.manifest.positions)
+        except KeyError as error:
+            raise BundleError(
+                f"{self.path / EXPLAIN}: has no array {error}; export the checkpoint again to have it"
+            ) from error
 
 
 def open_bundle(path: Path, proceed: Callable[[], None] = _go_on) -> Bundle:

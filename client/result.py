@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitscope.client.fields import activation_name, enum_name
+from vitscope.drawing import Place
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
 
 _DTYPES = {
@@ -121,6 +122,16 @@ class Geometry:
     """The part of the image that the model saw, as left, top, right, bottom; the rest was cropped away."""
     exif_orientation: int
     """EXIF orientation of the file, 1 to 8; 1 when it has none."""
+
+    @property
+    def seen_share(self) -> float:
+        """The share of the image's area that the model saw, 0 to 1."""
+        left, top, right, bottom = self.seen
+        return (right - left) * (bottom - top) / (self.image_size[0] * self.image_size[1])
+
+    def place(self, rows: int, cols: int) -> Place:
+        """Return where a grid of patches lies on the image, for `vitscope.drawing`."""
+        return Place(self.image_size, self.grid_to_image, (rows, cols), self.seen)
 
     @classmethod
     def of(cls, message: image_pb2.Geometry) -> "Geometry":

@@ -17,6 +17,7 @@ from vitscope.bundle import (
     Graph,
     GraphName,
     Manifest,
+    PositionKind,
     Provenance,
     Variant,
     open_bundle,
@@ -26,7 +27,7 @@ from vitscope.export.certificate.images import ImageSet, check_images, find_imag
 from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
-from vitscope.export.checkpoint.explain import explain_arrays
+from vitscope.export.checkpoint.explain import explain_arrays, position_kinds
 from vitscope.export.checkpoint.head import activation_of, check_head, temperature_of
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
@@ -113,9 +114,10 @@ class Export:
         certificate = Certificate()
         if images and reference:
             certificate = self._certify(traced, images, reference)
-        self.writer.save_explain(explain_arrays(model, family))
+        arrays = explain_arrays(model, family)
+        self.writer.save_explain(arrays)
         self.writer.save_certificate(certificate)
-        return self.writer.publish(self._manifest()), images
+        return self.writer.publish(self._manifest(position_kinds(arrays))), images
 
     def _size_note(self) -> Iterable[str]:
         """Return a warning if the processor's size, which nobody asked for, is not that of the position table."""
@@ -189,7 +191,7 @@ class Export:
             self._lint(FP8)
         return certificate
 
-    def _manifest(self) -> Manifest:
+    def _manifest(self, positions: tuple[PositionKind, ...]) -> Manifest:
         return Manifest(
             name=self.job.name,
             version=self.writer.version,
@@ -197,6 +199,7 @@ class Export:
             labels=self.checkpoint.labels,
             input=self.contract,
             tokens=self.tokens,
+            positions=positions,
             layers=self.sizes.layers,
             heads=self.sizes.heads,
             width=self.sizes.width,

@@ -16,20 +16,21 @@ PROTOS = ROOT / "protos"
 ALLOWED = {
     "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),
-    "client": {"v1"},
+    "client": {"drawing", "v1"},
     "dataset": set(),
     "deploy": set(),
     "docs": set(),
-    "evaluate": {"bundle", "client", "dataset", "export"},
+    "drawing": set(),
+    "evaluate": {"bundle", "client", "dataset", "drawing", "export"},
     "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
-    "server": {"bundle", "v1"},
+    "server": {"bundle", "drawing", "v1"},
     "src/vitscope": {"bundle", "client"},
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
 # Modules beside the stages that every stage may import. They import nothing but the standard library.
-SHARED = {"calibration", "cgroup", "cpus", "help", "image_files", "tables", "telemetry"}
+SHARED = {"calibration", "cgroup", "cpus", "help", "image_files", "picture_options", "tables", "telemetry"}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
@@ -79,7 +80,7 @@ def test_imports_go_one_way(folder: str) -> None:
     for path in files:
         assert parts(path) <= ALLOWED[folder] | SHARED | own, path
         assert not libraries(path) & (STAGES | {"bench", "deploy", "docs", "tests"}) - {folder}, path
-        if folder in ("bundle", "client", "dataset", "server"):
+        if folder in ("bundle", "client", "dataset", "drawing", "server"):
             allowed = {"onnx"} if str(path.relative_to(ROOT)) in MAKES_GRAPHS else set()
             assert not libraries(path) & HEAVY - allowed, path
 

@@ -33,20 +33,7 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         help="how maps are made: attention, or the shares in the logit of the most probable class (cam); "
         "`vitscope models NAME` lists those of a model (default: attention where it has it)",
     )
-    maps.add_argument(
-        "--layer",
-        type=_index(-MOST_SIGNED),
-        action="append",
-        metavar="N|all",
-        help="encoder layer, from 0, or -1 for the last; may be repeated (default: the last)",
-    )
-    maps.add_argument(
-        "--head",
-        type=_index(0),
-        action="append",
-        metavar="N|all",
-        help="attention head, from 0; may be repeated (default: the mean of all)",
-    )
+    add_layer_options(maps)
     maps.add_argument(
         "--dtype",
         choices=enum_names(maps_pb2.DataType, "DATA_TYPE"),
@@ -82,6 +69,24 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_layer_options(group: argparse._ActionsContainer) -> None:
+    """Add --layer and --head, which may be repeated."""
+    group.add_argument(
+        "--layer",
+        type=_index(-MOST_SIGNED),
+        action="append",
+        metavar="N|all",
+        help="encoder layer, from 0, or -1 for the last; may be repeated (default: the last)",
+    )
+    group.add_argument(
+        "--head",
+        type=_index(0),
+        action="append",
+        metavar="N|all",
+        help="attention head, from 0; may be repeated (default: the mean of all)",
+    )
+
+
 def check_map_options(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Exit with a message where options do not go together."""
     if arguments.maps and not arguments.json:
@@ -100,7 +105,7 @@ def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
     """Return the options of a request that ask for maps; none where the command does not."""
     if arguments.attention is None and not arguments.maps:
         return Options()
-    options = Options(attention=_layers(arguments.layer), heads=_heads(arguments.head))
+    options = Options(attention=layers_of(arguments.layer), heads=heads_of(arguments.head))
     if arguments.method is not None:
         options["method"] = arguments.method
     if arguments.dtype is not None:
@@ -118,13 +123,15 @@ def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
     return options
 
 
-def _layers(chosen: list[int | Literal["all"]] | None) -> Literal["last", "all"] | list[int]:
+def layers_of(chosen: list[int | Literal["all"]] | None) -> Literal["last", "all"] | list[int]:
+    """Return the option `attention` of a request, by what --layer says."""
     if not chosen:
         return "last"
     return "all" if "all" in chosen else [one for one in chosen if one != "all"]
 
 
-def _heads(chosen: list[int | Literal["all"]] | None) -> Literal["all"] | list[int] | None:
+def heads_of(chosen: list[int | Literal["all"]] | None) -> Literal["all"] | list[int] | None:
+    """Return the option `heads` of a request, by what --head says."""
     if not chosen:
         return None
     return "all" if "all" in chosen else [one for one in chosen if one != "all"]

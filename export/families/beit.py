@@ -3,12 +3,14 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 
 from vitscope.bundle import TokenGeometry
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Linear, See
 from vitscope.export.families.heads import lens_before_norm, mean_then_norm
+from vitscope.export.families.offsets import pairs
 from vitscope.export.families.plain import Plain
 from vitscope.export.size import Size
 
@@ -59,6 +61,11 @@ class Beit(Plain):
         pooler_norm: torch.nn.Module | None = getattr(model, self.body).pooler.layernorm
         return pooler_norm or self.last(model)
 
+    def arrays(self, model: Any) -> dict[str, np.ndarray]:
+        frozen = next((module.frozen for module in model.modules() if hasattr(module, "frozen")), None)
+        relative = {} if frozen is None else {"relative_bias": frozen.by_distance().detach().numpy()}
+        return super().arrays(model) | relative
+
 
 class Data2Vec(Beit):
     """The same layers in older code, which calls PyTorch's attention directly."""
@@ -82,7 +89,7 @@ class FrozenBias(torch.nn.Module):
     def __init__(self, module: Any, grid: tuple[int, int]) -> None:
         super().__init__()
         (bias,) = module(grid)
-        self.tokens = bias.shape[-1]
+        self.tokens, self.grid = bias.shape[-1], grid
         index = module.generate_relative_position_index(grid).view(-1)
         table = torch.zeros(int(index.max()) + 1, len(bias))
         table[index] = bias.permute(1, 2, 0).reshape(-1, len(bias))
@@ -93,6 +100,12 @@ class FrozenBias(torch.nn.Module):
         """Return [1, heads, T, T]."""
         bias = torch.index_select(self.table, 0, self.index)
         return bias.view(self.tokens, self.tokens, -1).permute(2, 0, 1)[None]
+
+    def by_distance(self) -> torch.Tensor:
+        """Return the bias between patches, [heads, 2 R - 1, 2 C - 1]; see `pairs`."""
+        query, key = pairs(*self.grid)
+        prefix = self.tokens - self.grid[0] * self.grid[1]
+        return self.table[self.index.view(self.tokens, -1)[prefix + query, prefix + key]].permute(2, 0, 1)
 
 
 _BEIT = Beit("beit", "BEiT", "beit", pooling="mean", always_interpolates=True)

@@ -13,6 +13,7 @@ from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import norm_then_mean
+from vitscope.export.families.offsets import pairs
 from vitscope.export.size import Size
 
 
@@ -127,8 +128,19 @@ class Swin(Family):
         return self.last(model)
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
-        heads = {"head": model.classifier}
-        return arrays_of(self.projection(model), self.pooling_norm(model), self.table(model), heads)
+        heads, more = {"head": model.classifier}, {}
+        module = next((one for one in model.modules() if hasattr(one, "relative_position_index")), None)
+        if module is not None:
+            window = module.window_size
+            query, key = pairs(*window)
+            index = module.relative_position_index.view(window[0] * window[1], -1)[query, key]
+            more["relative_bias"] = self.relative(module)[index].permute(2, 0, 1)
+        return arrays_of(self.projection(model), self.pooling_norm(model), self.table(model), heads, **more)
+
+    def relative(self, module: Any) -> torch.Tensor:
+        """Return what is added to the scores within a window, [entries, heads], by `relative_position_index`."""
+        table: torch.Tensor = module.relative_position_bias_table
+        return table
 
 
 class _Once:

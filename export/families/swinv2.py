@@ -27,6 +27,9 @@ class SwinV2(Swin):
     def windows_fit(self, model: Any, size: Size) -> str:
         return ""
 
+    def relative(self, module: Any) -> torch.Tensor:
+        return _biases(module)
+
     @contextmanager
     def replace(self, model: Any, attend: Attend) -> Iterator[None]:
         modules = [module for module in model.modules() if hasattr(module, "continuous_position_bias_mlp")]
@@ -52,14 +55,18 @@ def _attention(
     query, key, value = (part(tokens).view(split).transpose(1, 2) for part in (module.query, module.key, module.value))
     query, key = (torch.nn.functional.normalize(part, dim=-1) for part in (query, key))
     query = query * module.logit_scale.clamp(max=_MOST).exp()
-    table = module.continuous_position_bias_mlp(module.relative_coords_table).view(-1, module.num_attention_heads)
-    bias = table[module.relative_position_index.view(-1)].view(length, length, -1).permute(2, 0, 1)[None]
-    bias = 16 * torch.sigmoid(bias)
+    bias = _biases(module)[module.relative_position_index.view(-1)].view(length, length, -1).permute(2, 0, 1)[None]
     if mask is not None:
         # transformers adds the mask twice.
         of_batch = (2 * mask)[None, :, None].expand(count // len(mask), -1, -1, -1, -1)
         bias = bias + of_batch.reshape(-1, 1, length, length)
     return attend(query, key, value, bias, 1.0).transpose(1, 2).reshape(count, length, -1)
+
+
+def _biases(module: Any) -> torch.Tensor:
+    """Return what is added to the scores, [entries, heads]."""
+    table = module.continuous_position_bias_mlp(module.relative_coords_table).view(-1, module.num_attention_heads)
+    return 16 * torch.sigmoid(table)
 
 
 class _Constant(torch.nn.Module):

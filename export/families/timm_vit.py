@@ -13,10 +13,12 @@ import torch
 
 from vitscope.bundle import TokenGeometry
 from vitscope.bundle.manifest import AttentionFrom
+from vitscope.export.families.arrays import convolution
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import lens, lens_before_norm, mean_then_norm, norm_then_mean
 from vitscope.export.families.timm_forms import POOLING, unsupported
+from vitscope.export.families.timm_positions import other_positions
 from vitscope.export.size import Size
 
 ARCHITECTURE = "TimmWrapperForImageClassification"
@@ -119,11 +121,9 @@ class TimmVit(Family):
 
     def arrays(self, model: Any) -> dict[str, np.ndarray]:
         timm_model, tokens = model.timm_model, self.geometry(model, self.native_size(model))
-        kernel = timm_model.patch_embed.proj
-        tensors = {"patch_kernel": kernel.weight, "head_weight": timm_model.head.weight}
-        tensors["patch_bias"] = kernel.weight.new_zeros(len(kernel.weight)) if kernel.bias is None else kernel.bias
+        tensors = {**convolution(timm_model.patch_embed.proj), "head_weight": timm_model.head.weight}
         head_bias = timm_model.head.bias
-        tensors["head_bias"] = kernel.weight.new_zeros(len(timm_model.head.weight)) if head_bias is None else head_bias
+        tensors["head_bias"] = torch.zeros(len(timm_model.head.weight)) if head_bias is None else head_bias
         for name, attribute in (("cls_token", "cls_token"), ("distillation_token", "dist_token")):
             if getattr(timm_model, attribute, None) is not None:
                 tensors[name] = getattr(timm_model, attribute)[0, 0]
@@ -134,6 +134,7 @@ class TimmVit(Family):
             tensors["register_tokens"] = timm_model.reg_token[0]
         if getattr(timm_model, "pos_embed", None) is not None:
             tensors |= _positions(timm_model.pos_embed[0], tokens, tensors.get("register_tokens"))
+        tensors |= other_positions(timm_model)
         norm = timm_model.norm if isinstance(timm_model.norm, torch.nn.LayerNorm) else timm_model.fc_norm
         if isinstance(norm, torch.nn.LayerNorm):
             tensors |= {"norm_weight": norm.weight, "norm_bias": norm.bias, "norm_eps": torch.tensor(norm.eps)}

@@ -41,8 +41,18 @@ SUBCOMMANDS = {
     "classify": Subcommand(
         "vitscope.client.commands.classify", "client", "classify images on a server, with attention overlays"
     ),
+    "explain": Subcommand(
+        "vitscope.client.commands.explain", "client", "draw why a model answered as it did, on the photo itself"
+    ),
+    "patches": Subcommand("vitscope.client.commands.patches", "client", "draw a photo cut into the patches of a model"),
     "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
     "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
+    "positions": Subcommand(
+        "vitscope.server.tools.positions", "serve", "draw the position embeddings of a bundle; needs no server"
+    ),
+    "filters": Subcommand(
+        "vitscope.server.tools.filters", "serve", "draw the patch embedding of a bundle, and what it makes of a patch"
+    ),
     "loadtest": Subcommand("vitscope.loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }
 

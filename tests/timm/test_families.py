@@ -16,7 +16,9 @@ from tests.export.fused import assert_fused
 from tests.export.inside import assert_inside, watched
 from tests.timm.checkpoints import LABELS, MODELS, SHAPE, save
 from vitscope.bundle import CLASSIFY, FULL, InputContract, Manifest
+from vitscope.bundle.embedding import patch_embedding
 from vitscope.export.checkpoint import load_checkpoint
+from vitscope.export.checkpoint.explain import explain_arrays, position_kinds
 from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import input_contract, output_size
 from vitscope.export.errors import ExportError
@@ -152,3 +154,38 @@ def test_what_cannot_be_exported_is_refused_by_name(
     with pytest.raises(ExportError, match=reason) as error:
         load_checkpoint(str(tmp_path))
     assert "\n" not in str(error.value)
+
+
+POSITIONS = {
+    "ViT": ("table",),
+    "registers, mean, no class token": ("table",),
+    "EVA-02, RoPE, SwiGLU": ("table", "rope"),
+    "DINOv3, RoPE, registers": ("rope",),
+    "RoPE of each block": ("rope",),
+    "BEiT, relative positions": ("relative",),
+    "relative positions, no class token": ("relative",),
+}
+
+
+@pytest.mark.parametrize("kind", list(POSITIONS))
+def test_positions_and_patches_of_explain_npz(kind: str, tmp_path: Path) -> None:
+    name, arguments = MODELS[kind]
+    checkpoint = load_checkpoint(str(save(tmp_path, name, **arguments)))
+    model, family, size = checkpoint.model, checkpoint.family, output_size(checkpoint.processor)
+    arrays = explain_arrays(model, family)
+    kinds = position_kinds(arrays)
+    tokens = family.geometry(model, size)
+    embedding = patch_embedding(arrays, input_contract(checkpoint.processor), tokens, kinds)
+    if name == "vit_small_patch16_rope_mixed_224":
+        kinds = tuple(one for one in kinds if one != "table")
+    assert kinds == POSITIONS[kind]
+    pixels = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = model.timm_model.patch_embed.proj(torch.from_numpy(embedding.normalised(pixels))[None])[0].numpy()
+    np.testing.assert_allclose(embedding.embed(pixels, 1, 2), expected[:, 1, 2], atol=1e-4)
+    if embedding.rope is not None:
+        assert len(embedding.rope) == tokens.patches
+        sines, cosines = np.split(embedding.rope, 2, axis=1)
+        np.testing.assert_allclose(sines**2 + cosines**2, 1, atol=1e-5)
+    if embedding.relative_bias is not None:
+        assert embedding.relative_bias.shape == (3, 2 * tokens.grid_rows - 1, 2 * tokens.grid_cols - 1)

@@ -31,7 +31,10 @@ def test_the_arrays_are_those_of_the_model(
             if key.endswith(suffix) and ".layer." not in key and ".layers." not in key
         )
         np.testing.assert_array_equal(arrays[name], source.squeeze())
-    assert all(array.dtype == np.float32 for array in arrays.values())
+    for key, array in arrays.items():
+        assert array.dtype == (np.int64 if key in ("patch_stride", "patch_padding") else np.float32), key
+    assert bundles[family].manifest.positions == ("table",)
+    assert bundles[family].embedding().prefix_tokens.shape == (tokens.prefix, 32)
 
 
 def test_embeddings_can_be_rebuilt(bundles: dict[str, Bundle], checkpoints: dict[str, Path]) -> None:
