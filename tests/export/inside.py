@@ -15,7 +15,7 @@ from vitscope.export.methods import Forward, observe
 def watched(
     model: Any, family: Family, tokens: TokenGeometry, pixels: torch.Tensor, options: Mapping[str, Any] | None = None
 ) -> tuple[np.ndarray, Forward]:
-    """Run the model with its own attention. Returns the matrices of the encoder blocks, [N, L, H, T, T], and the rest."""
+    """Run the model with its own attention. Returns the matrices of its blocks, [N, L, H, T, T], and the rest."""
     seen: list[torch.Tensor] = []
     with family.watch(model, lambda matrix: seen.append(matrix.clone())):
         forward = observe(model, family, tokens, pixels, [], options, states=True)
