@@ -63,7 +63,7 @@ def _encoded(values: np.ndarray, dtype: str) -> np.ndarray:
     """Return little-endian values, row-major; those beyond float16 as its largest."""
     if dtype == "float16":
         values = np.clip(values, -_LARGEST_HALF, _LARGEST_HALF)
-    return np.ascontiguousarray(values, _DTYPES[dtype])
+    return np.array(values, _DTYPES[dtype], order="C")  # a copy: a view would keep all outputs
 
 
 def _blocks(
