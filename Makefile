@@ -63,7 +63,7 @@ protos: $(VENV)/.dev  ## generate the stubs beside the .proto files
 		--python_out=protos --mypy_out=protos --grpc_python_out=protos --mypy_grpc_out=protos \
 		$(patsubst protos/%,%,$(wildcard protos/vitscope/v1/*.proto))
 	@# Only these hold a service; the others' _grpc files would be empty.
-	@find protos -name '*_pb2_grpc.py*' ! -name 'classifier_*' ! -name 'admin_*' -delete
+	@find protos -name '*_pb2_grpc.py*' ! -name 'classifier_*' ! -name 'admin_*' ! -name 'explain_*' -delete
 
 dashboards: $(VENV)/.dev  ## write Grafana's dashboard from deploy/grafana/rows
 	$(BIN)/python -m deploy.grafana.page

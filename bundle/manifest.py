@@ -30,11 +30,12 @@ Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
 # The graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last, EVIDENCE if it asks
-# why a class.
-GraphName = Literal["classify", "attention", "evidence"]
+# why a class; FULL if one asks for what is inside of the encoder, and then only while that goes on.
+GraphName = Literal["classify", "attention", "evidence", "full"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
 EVIDENCE: GraphName = "evidence"
+FULL: GraphName = "full"
 
 # Other forms of a graph, with the same inputs and outputs.
 Variant = Literal["int8", "fp8"]
@@ -197,8 +198,11 @@ class Graph(Strict):
     `evidence_gradient` and `evidence_direct` are two other ways to share it. `evidence_ledger` [N, K, 5] holds the
     target, its base (without what was read), the share of the class token, that of the other prefix tokens, and the
     share of the last attention in what the target gained on a head without features; base and all shares add up to the
-    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms of
-    the patches' tokens as they enter the last block.
+    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms
+    of the patches' tokens as they enter the last block.
+    The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
+    [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
+    and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
@@ -238,8 +242,8 @@ def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Manifest(Strict):
-    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason, by the name
-    of a method that this model cannot have.
+    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason, by the
+    name of a method that this model cannot have.
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
     another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an
@@ -278,7 +282,7 @@ class Manifest(Strict):
             for file in (graph.file, *graph.variants.values()):
                 if file not in self.files:
                     raise ValueError(f"graph {name!r} names {file!r}, which is not among files")
-        if len({frozenset(graph.variants) for graph in self.graphs.values()}) > 1:
+        if len({frozenset(graph.variants) for name, graph in self.graphs.items() if name != FULL}) > 1:
             raise ValueError("a variant is of all graphs or of none")
         grid = (self.tokens.grid_rows * self.tokens.patch_height, self.tokens.grid_cols * self.tokens.patch_width)
         # Strided convolution drops a remainder, so the grid may be smaller than the input by less than a patch.
@@ -321,7 +325,20 @@ class Manifest(Strict):
             return ("N", self.tokens.patches)
         if graph == EVIDENCE:
             return ("N", "K", *_EVIDENCE_SIZES.get(output.name, (self.tokens.patches,)))
+        if graph == FULL:
+            return self._full_shape(output)
         return ("N", *output.shape[1:])
+
+    def _full_shape(self, output: Output) -> tuple[str | int, ...]:
+        tokens = self.tokens.prefix + self.tokens.patches
+        each_head, each_state = (self.layers, self.heads, tokens), (self.layers + 1, tokens)
+        shapes = {
+            "matrices": (*each_head, tokens),
+            "token_norms": each_state,
+            "lens": (*each_state, len(self.labels)),
+            **dict.fromkeys(("queries", "keys", "values"), (*each_head, *output.shape[4:5])),
+        }
+        return ("N", *shapes.get(output.name, output.shape[1:]))
 
     @property
     def variants(self) -> frozenset[Variant]:

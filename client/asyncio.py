@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +17,16 @@ import grpc
 from vitscope.client.channel import DEFAULT_SERVER, open_async_channel, route_of
 from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error, typed_errors
 from vitscope.client.fields import set_field
+from vitscope.client.internals.assembly import Assembly
+from vitscope.client.internals.request import ExplainOptions, explain_request
+from vitscope.client.internals.result import Explained
 from vitscope.client.model import Model, ModelSummary
 from vitscope.client.request import ImageLike, Options, classify_request
 from vitscope.client.result import Result
 from vitscope.client.source import Drawn, End, Event, TaskSource, ThreadSource, accepted
 from vitscope.client.sync import DEFAULT_TIMEOUT
 from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
+from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, explain_pb2_grpc
 
 
 class AsyncClient:
@@ -41,6 +45,7 @@ class AsyncClient:
         self._channel = open_async_channel(server, root_certificates)
         self._route = route_of(server)
         self._stub = classifier_pb2_grpc.ClassifierServiceStub(self._channel)
+        self._explain = explain_pb2_grpc.ExplainServiceStub(self._channel)
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
@@ -106,6 +111,17 @@ class AsyncClient:
             await stream.close()
         if end.error is not None:
             raise end.error
+
+    async def explain(
+        self, image: ImageLike, *, timeout: float | None = None, **options: Unpack[ExplainOptions]
+    ) -> Explained:
+        """Return what is inside of the encoder for one image; see `Client.explain`. A file is read in a thread."""
+        assembly = Assembly()
+        request = await asyncio.to_thread(partial(explain_request, image, **options))
+        with typed_errors(self._route):
+            async for message in self._explain.Explain(request, timeout=self._deadline(timeout)):
+                assembly.add(message)
+        return assembly.finish()
 
     async def list_models(self, *, timeout: float | None = None) -> list[ModelSummary]:
         """Return every version of every model on the server; see `Client.list_models`."""

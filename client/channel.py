@@ -37,7 +37,8 @@ _SERVICE_CONFIG = {
             "name": [
                 {"service": "vitscope.v1.ClassifierService", "method": method}
                 for method in ("Classify", "ListModels", "GetModel")
-            ],
+            ]
+            + [{"service": "vitscope.v1.ExplainService", "method": "Explain"}],
             "retryPolicy": {
                 "maxAttempts": MAX_ATTEMPTS,
                 "initialBackoff": f"{INITIAL_BACKOFF}s",

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from vitscope.client.classes import OneClass, set_classes, set_mode, set_versus,
 from vitscope.client.errors import InvalidImage, InvalidRequest
 from vitscope.client.evidence import When
 from vitscope.client.fields import enum_value, extend_field, set_field
+from vitscope.client.rollout import RolloutOptions, patch_message, rollout_message
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
@@ -52,7 +53,7 @@ class RenderingOptions:
     """How grid cells become pixels: "bilinear" is smooth between cell centres, "nearest" shows the cells."""
 
 
-class Options(TypedDict, total=False):
+class Options(RolloutOptions, total=False):
     """The keyword options of `classify` and `classify_many`; all are optional."""
 
     model: str
@@ -73,6 +74,11 @@ class Options(TypedDict, total=False):
     """Attention heads from 0, one map each. None, the default, returns one map: the mean over all heads."""
     dtype: str
     """Type of map values on the wire: "float32" (default), "float16" or "uint8". The result is always float32."""
+    patch: tuple[int, int]
+    """Whose attention (or rollout) the maps show: (row, column) of a patch, from 0 at the top left. By default it is
+    the class token's. Needs the slower graph `full`."""
+    direction: str
+    """With `patch`: "from" (default) shows what the patch attends to, "to" who attends to it."""
     rendering: RenderingOptions | None
     """Asks for a picture of each map; None, the default, for none. Needs `attention` or another method."""
     classes: OneClass | Sequence[OneClass]
@@ -101,7 +107,7 @@ def classify_request(image: ImageLike, **options: Unpack[Options]) -> classifier
     has a wrong type or an unknown name.
     """
     request = classifier_pb2.ClassifyRequest(
-        image=_image(image, options.get("preprocessed", False)),
+        image=image_message(image, options.get("preprocessed", False)),
         model=options.get("model", ""),
         maps=_map_options(options),
     )
@@ -111,7 +117,8 @@ def classify_request(image: ImageLike, **options: Unpack[Options]) -> classifier
     return request
 
 
-def _image(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
+def image_message(image: ImageLike, preprocessed: bool) -> image_pb2.Image:
+    """Return the image as it is sent. Raises InvalidImage."""
     try:
         return _checked(_message(image, preprocessed))
     except InvalidRequest:
@@ -210,7 +217,7 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
             if _is_set(name, options.get(name)):
                 raise InvalidRequest(f'{name}: set without evidence; accepted: together with method="evidence"')
     if attention is None and method in ("", "attention"):
-        for name in ("heads", "rendering", "when"):
+        for name in ("heads", "rendering", "when", "patch", "direction"):
             if options.get(name) is not None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
@@ -235,6 +242,14 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
             raise InvalidRequest(f'heads: {heads!r}; accepted: "all" or head numbers')
         case _:
             extend_field(message, "heads", "heads", heads or ())
+    if "patch" in options:
+        message.token.patch.CopyFrom(patch_message("patch", options["patch"]))
+    if "direction" in options:
+        message.direction = enum_value(
+            maps_pb2.AttentionDirection, "ATTENTION_DIRECTION", "direction", options["direction"]
+        )
+    if RolloutOptions.__annotations__.keys() & options.keys():
+        message.rollout.CopyFrom(rollout_message(options))
     if rendering is not None:
         message.rendering.CopyFrom(_rendering(rendering))
     set_classes(message, options.get("classes", ()))

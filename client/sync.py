@@ -15,12 +15,15 @@ from vitscope.client.channel import DEFAULT_SERVER, open_channel, route_of
 from vitscope.client.errors import ClientError, InvalidImage, Unavailable, from_rpc_error, typed_errors
 from vitscope.client.fields import set_field
 from vitscope.client.gevent import refuse_unprepared_gevent
+from vitscope.client.internals.assembly import Assembly
+from vitscope.client.internals.request import ExplainOptions, explain_request
+from vitscope.client.internals.result import Explained
 from vitscope.client.model import Model, ModelSummary
 from vitscope.client.request import ImageLike, Options, classify_request
 from vitscope.client.result import Result
 from vitscope.client.source import Drawn, End, Event, ThreadSource, accepted
 from vitscope.client.window import DEFAULT_WINDOW, Outcome, Window
-from vitscope.v1 import classifier_pb2, classifier_pb2_grpc
+from vitscope.v1 import classifier_pb2, classifier_pb2_grpc, explain_pb2_grpc
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds of a call, retries included."""
@@ -51,6 +54,7 @@ class Client:
         self._channel = open_channel(server, root_certificates)
         self._route = route_of(server)
         self._stub = classifier_pb2_grpc.ClassifierServiceStub(self._channel)
+        self._explain = explain_pb2_grpc.ExplainServiceStub(self._channel)
         self._timeout = timeout
 
     def __enter__(self) -> Self:
@@ -129,6 +133,23 @@ class Client:
             stream.close()
         if end.error is not None:
             raise end.error
+
+    def explain(
+        self, image: ImageLike, *, timeout: float | None = None, **options: Unpack[ExplainOptions]
+    ) -> Explained:
+        """Return what is inside of the encoder for one image: by default every attention matrix.
+
+        `image` and `timeout` are as for `classify`; the timeout includes the transfer, which may be of many megabytes.
+        `options` are those of `vitscope.client.internals.request.ExplainOptions`. The first call for a model takes
+        longer, because the server loads a graph for it.
+
+        Raises InvalidImage, InvalidRequest, NotFound, Overloaded, DeadlineExceeded or Unavailable.
+        """
+        request, assembly = explain_request(image, **options), Assembly()
+        with typed_errors(self._route):
+            for message in self._explain.Explain(request, timeout=self._deadline(timeout)):
+                assembly.add(message)
+        return assembly.finish()
 
     def list_models(self, *, timeout: float | None = None) -> list[ModelSummary]:
         """Return every version of every model on the server, ready or not, ordered by name, then version."""

@@ -81,6 +81,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         size=Size(*arguments.size) if arguments.size else None,
         attention=arguments.attention,
         evidence=arguments.evidence,
+        full=arguments.full,
         certificate=arguments.certificate,
         allow_uncertified=arguments.allow_uncertified,
         int8=arguments.int8,
@@ -129,12 +130,19 @@ def _parser() -> argparse.ArgumentParser:
         "(default: CHECKPOINT/samples)",
     )  # fmt: skip
     parser.add_argument(
-        "--attention", action=argparse.BooleanOptionalAction, default=True,
+        "--attention",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="attention rows of the class token in the graphs (default: yes)",
     )
     parser.add_argument(
         "--evidence", action=argparse.BooleanOptionalAction, default=True,
         help="a graph of the evidence of each patch for any class (default: yes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--full", action=argparse.BooleanOptionalAction, default=True,
+        help="a graph of everything inside of the encoder, for `vitscope matrices` and rollout: it shares the weights "
+        "of the others, and the server loads it when it is asked for (default: yes)",
     )  # fmt: skip
     parser.add_argument(
         "--size", type=_size, metavar="N|HxW", help="input size in pixels (default: that of the checkpoint's processor)"

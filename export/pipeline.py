@@ -10,6 +10,7 @@ import onnx_ir as ir
 from vitscope.bundle import (
     CLASSIFY,
     FP8,
+    FULL,
     Bundle,
     BundleWriter,
     Certificate,
@@ -31,11 +32,11 @@ from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
 from vitscope.export.errors import ExportError
-from vitscope.export.graph import PixelClassifier, cut, describe_graphs, softmaxes, trace
+from vitscope.export.graph import PixelClassifier, cut, describe_graphs, output_bytes, softmaxes, trace, without
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
-from vitscope.export.methods import Evidence, Method, Subject
+from vitscope.export.methods import Evidence, Method, Rollout, Subject
 from vitscope.export.progress import Reporter, Silent
 from vitscope.export.tail import Gauge
 from vitscope.export.variants import Source, add_variants
@@ -43,6 +44,7 @@ from vitscope.export.variants import Source, add_variants
 __all__ = ["ExportJob", "export_checkpoint"]
 
 WEIGHTS = "weights.bin"
+LARGEST_FULL = 2**30  # bytes of the outputs of the graph `full` for one image
 TOOLS = ("torch", "transformers", "onnx", "onnxscript", "openvino", "onnxruntime")
 
 
@@ -89,6 +91,9 @@ class Export:
         self.subject = Subject(model, family, self.tokens, Gauge(self.activation, self.temperature))
         self.not_offered = {method.name: why for method in job.methods if (why := method.why_not(self.subject))}
         self._offer(job.methods)
+        self.too_large = output_bytes(self.graphs[FULL]) if FULL in self.graphs else 0
+        if self.too_large > LARGEST_FULL:
+            self._offer([method for method in self.methods if not isinstance(method, Rollout)])
 
     def _offer(self, methods: Iterable[Method]) -> None:
         """Set the methods, and describe the graphs with them."""
@@ -108,7 +113,7 @@ class Export:
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
         model, family = self.checkpoint.model, self.checkpoint.family
-        for note in (*self.checkpoint.notes, *self._size_note()):
+        for note in (*self.checkpoint.notes, *self._size_note(), *self._full_note()):
             self.reporter.warn(note)
         for label in self.checkpoint.repeated_labels:
             self.reporter.warn(
@@ -140,6 +145,14 @@ class Export:
                 f"is interpolated, where transformers would refuse; --size {native} exports at the other size"
             )
 
+    def _full_note(self) -> Iterable[str]:
+        """Return a warning if the graph `full` is left out because a server could hardly hold its outputs."""
+        if self.too_large > LARGEST_FULL:
+            yield (
+                "no graph of everything inside of the encoder: for one image it would give "
+                f"{self.too_large / 2**30:.1f} GiB; accepted: up to {LARGEST_FULL // 2**30}, as with a smaller --size"
+            )
+
     def _images(self) -> ImageSet:
         images = find_images(self.job.calibration, self.checkpoint.folder, self.job.variants)
         files = sorted({*images.files, *images.ranges})
@@ -160,9 +173,7 @@ class Export:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
             model, family = self.checkpoint.model, self.checkpoint.family
-            module = PixelClassifier(
-                model, family, self.contract, self.tokens, self.methods, self.subject.gauge
-            )
+            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods, self.subject.gauge)
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)
@@ -189,10 +200,10 @@ class Export:
         )
         if self.job.variants:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
-            source = Source(traced, self.graphs, self.writer.path, pixels)
-            certificate, self.graphs = add_variants(
-                self.job.variants, certificate, source, reference, images, self.reporter
-            )
+            graphs = {name: graph for name, graph in self.graphs.items() if name != FULL}
+            source = Source(without(traced, FULL), graphs, self.writer.path, pixels)
+            certificate, graphs = add_variants(self.job.variants, certificate, source, reference, images, self.reporter)
+            self.graphs |= graphs
             self._lint(FP8)
         return certificate
 

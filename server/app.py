@@ -36,6 +36,7 @@ from vitscope.server.host.loops import call_soon, watch_lag
 from vitscope.server.host.signals import kill_at_next
 from vitscope.server.host.version import service_version
 from vitscope.server.images.limits import ImageLimits
+from vitscope.server.maps.internals.selection import Limits as InternalsLimits
 from vitscope.server.metrics import Metrics
 from vitscope.server.metrics.gpus import watch_gpus
 from vitscope.server.models.control import ModelControl
@@ -90,7 +91,12 @@ class App:
         self.metrics.load.limits(settings.max_in_flight, settings.max_queue_wait, self.threads.cpus)
         wanted = Wanted(settings.engine, settings.precision, settings.allow_uncertified)
         engine_settings = EngineSettings(
-            wanted, self.threads.engine, settings.max_batch, settings.engine_cache, settings.image_decoding
+            wanted,
+            self.threads.engine,
+            settings.max_batch,
+            settings.engine_cache,
+            settings.image_decoding,
+            settings.full_idle_seconds,
         )
         self.repository = Repository(self.scheduler, engine_settings, self._model_changed, self._model_gone)
         self.service = self._service()
@@ -127,7 +133,7 @@ class App:
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
-        services = [native.grpc_service(self.service, self.repository, self.transit, settings.stream_window)]
+        services = native.grpc_services(self.service, self.repository, self.transit, settings.stream_window)
         async with (
             http_listener(settings.host, settings.http_port, routes) as http_port,
             grpc_listener(
@@ -205,7 +211,10 @@ class App:
             max_pixels=int(self.settings.max_image_megapixels * 1e6),
             max_frames=self.settings.max_image_frames,
         )
-        return Service(self.repository, classifier, Limits(limits, self.settings.max_message_mib * 2**20), self.metrics)
+        message = self.settings.max_message_mib * 2**20
+        # Fields beside the values of a piece take some bytes.
+        internals = InternalsLimits(self.settings.max_explain_mib * 2**20, message - 2**10)
+        return Service(self.repository, classifier, Limits(limits, message, internals), self.metrics)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -159,6 +159,15 @@ class Settings(BaseSettings):
         description="exact: pixels equal to Pillow's; scaled: faster ones for models whose certificate covers them",
     )
     max_message_mib: int = Field(32, ge=1, le=1024, description="largest gRPC message, in and out")
+    max_explain_mib: int = Field(
+        256, ge=1, le=2**20, description="largest reply of Explain, all of its messages together"
+    )
+    full_idle_seconds: float = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="free the graph of the encoder's inside (attention matrices) after so long unused; 0 keeps it",
+    )
     max_image_mib: float = Field(20, ge=0.001, le=1024, description="largest encoded image")
     max_image_megapixels: float = Field(
         50,

@@ -151,7 +151,7 @@ def test_the_stubs_are_those_of_the_protos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}", *flags, *sources]
     subprocess.run(command, check=True, env=plugins, capture_output=True)
     kept = sorted((PROTOS / "vitscope/v1").glob("*_pb2*.py*"))
-    assert len(kept) == 2 * len(sources) + 4  # two of them hold a service
+    assert len(kept) == 2 * len(sources) + 6  # three of them hold a service
     for path in kept:
         assert path.read_text() == (tmp_path / "vitscope/v1" / path.name).read_text(), f"{path.name}: run `make protos`"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from vitscope.bundle import EVIDENCE, Certificate, CertificateEntry, GraphName
+from vitscope.bundle import EVIDENCE, FULL, Certificate, CertificateEntry, GraphName
 from vitscope.export.certificate.differences import Differences
 from vitscope.export.certificate.engines import Candidate, Run, candidates, processor_name
 from vitscope.export.certificate.reference import Reference
@@ -11,6 +11,7 @@ from vitscope.export.errors import ExportError
 from vitscope.export.progress import Reporter
 
 BATCH = 8
+_FULL_IMAGES = 8
 
 
 def certify(
@@ -33,7 +34,10 @@ def measure(
 ) -> CertificateEntry:
     """Compare all graphs with the reference, on one engine and precision."""
     differences, images, runs = Differences(candidate, reference.scale), len(reference.pixels), dict[str, Run]()
-    steps = [(name, start) for name in graphs for start in range(0, images if name != EVIDENCE else 1, BATCH)]
+    # One batch shows what evidence is worth. The outputs of the graph `full` are large, and its logits are those of the
+    # same nodes: some images are enough.
+    compared = {name: {EVIDENCE: 1, FULL: min(images, _FULL_IMAGES)}.get(name, images) for name in graphs}
+    steps = [(name, start) for name, count in compared.items() for start in range(0, count, BATCH)]
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
         if name not in runs:
             runs = {name: candidate.load(graphs[name])}  # one at a time: a large model is in memory once

@@ -113,9 +113,7 @@ def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def _run(
-    subject: Subject, images: torch.Tensor, methods: Sequence[Method], options: Mapping[str, Any]
-) -> Forward:
+def _run(subject: Subject, images: torch.Tensor, methods: Sequence[Method], options: Mapping[str, Any]) -> Forward:
     """Run one batch, keeping what each method needs of it."""
     kept, modules = list[Kept](), [module for method in methods for module in method.observed(subject)]
     layers = subject.family.sizes(subject.model).layers

@@ -9,7 +9,7 @@ import torch
 from vitscope.bundle import TokenGeometry
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Linear, See
-from vitscope.export.families.heads import mean_then_norm
+from vitscope.export.families.heads import lens_before_norm, mean_then_norm
 from vitscope.export.families.offsets import pairs
 from vitscope.export.families.plain import Plain
 from vitscope.export.size import Size
@@ -49,6 +49,13 @@ class Beit(Plain):
         if not model.config.use_mean_pooling:
             return None
         return mean_then_norm(tokens[:, 1:], getattr(model, self.body).pooler.layernorm, model.classifier)
+
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        if not model.config.use_mean_pooling:
+            return super().lens(model, states, tokens)
+        return lens_before_norm(
+            self.last(model)(states), getattr(model, self.body).pooler.layernorm, model.classifier, tokens
+        )
 
     def pooling_norm(self, model: Any) -> torch.nn.Module | None:
         pooler_norm: torch.nn.Module | None = getattr(model, self.body).pooler.layernorm

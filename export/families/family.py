@@ -23,11 +23,15 @@ See = Callable[[torch.Tensor], None]
 
 
 class Sizes(NamedTuple):
-    """layers: encoder blocks. heads: attention heads of each (of the last, where they differ). width: of a token."""
+    """layers: encoder blocks. heads: attention heads of each (of the last, where they differ). width: of a token.
+
+    head_width: of a query, key or value of one head.
+    """
 
     layers: int
     heads: int
     width: int
+    head_width: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,21 @@ class Family(ABC):
         The reason is the end of a sentence about the model.
         """
         return f"vitscope has no closed form for the head of {self.title}"
+
+    # The graph `full`. A family without maps of attention (windows) has none.
+
+    def blocks(self, model: Any) -> list[torch.nn.Module]:
+        """Return the encoder blocks, first to last."""
+        raise NotImplementedError(f"{self.title} has no graph of everything inside of its encoder")
+
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        """Read each token as the head reads the tokens of the last state (logit lens). Not for a pooling query.
+
+        states: [N, S, T, D], what enters the first block and what leaves each. Returns [N, S, T, C]. Of the last state,
+        what the head takes, pooled as it pools (one token, the mean of two, the mean over the patches, or a token plus
+        that mean), is the logits.
+        """
+        raise NotImplementedError(f"{self.title} has no logit lens")
 
     # Attention. A family without maps of attention (windows) need not have its attention watched or replaced.
 

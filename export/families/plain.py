@@ -12,9 +12,9 @@ import torch
 from vitscope.bundle import Pooling, TokenGeometry
 from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface, watch_modules
-from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
-from vitscope.export.families.heads import norm_then_mean
 from vitscope.export.families.blocks import reader
+from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
+from vitscope.export.families.heads import lens, norm_then_mean
 from vitscope.export.size import Size
 from vitscope.export.tail import Head, Reader, Reading
 from vitscope.export.tail.layers import linear_of
@@ -91,7 +91,8 @@ class Plain(Family):
 
     def sizes(self, model: Any) -> Sizes:
         config = self.config(model)
-        return Sizes(config.num_hidden_layers, config.num_attention_heads, config.hidden_size)
+        heads, width = config.num_attention_heads, config.hidden_size
+        return Sizes(config.num_hidden_layers, heads, width, width // heads)
 
     def native_size(self, model: Any) -> Size:
         return Size(*self.embeddings(model).patch_embeddings.image_size)
@@ -167,6 +168,10 @@ class Plain(Family):
         """Return what takes the patches out of the last tokens, if the head reads their mean beside a token's."""
         prefix = self.cls_tokens + self.distillation_tokens + self.registers(model)
         return (lambda tokens: tokens[:, prefix:]) if self.pooling == "cls+mean" else None
+
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        normed = self.last(model)(states) if self.norm else states
+        return lens([getattr(model, attribute) for attribute in self.heads.values()], normed, tokens)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         return watch_modules(model, [getattr(block, self.attention) for block in self.blocks(model)], see)

@@ -27,7 +27,8 @@ class Swin(Family):
 
     def sizes(self, model: Any) -> Sizes:
         config = model.config
-        return Sizes(sum(config.depths), config.num_heads[-1], config.hidden_size)
+        heads, width = config.num_heads[-1], config.hidden_size
+        return Sizes(sum(config.depths), heads, width, width // heads)
 
     def native_size(self, model: Any) -> Size:
         return _size(model.config.image_size)

@@ -16,7 +16,7 @@ from vitscope.bundle.manifest import AttentionFrom
 from vitscope.export.families.arrays import convolution
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
-from vitscope.export.families.heads import mean_then_norm, norm_then_mean
+from vitscope.export.families.heads import lens, lens_before_norm, mean_then_norm, norm_then_mean
 from vitscope.export.families.timm_blocks import reading_of
 from vitscope.export.families.timm_forms import POOLING, unsupported
 from vitscope.export.families.timm_positions import other_positions
@@ -41,7 +41,8 @@ class TimmVit(Family):
     def sizes(self, model: Any) -> Sizes:
         timm_model = model.timm_model
         attention = getattr(timm_model.blocks[-1], "attn", None) or timm_model.blocks[-1]
-        return Sizes(len(timm_model.blocks), attention.num_heads, timm_model.embed_dim)
+        heads, width = attention.num_heads, timm_model.embed_dim
+        return Sizes(len(timm_model.blocks), heads, width, getattr(attention, "head_dim", width // heads))
 
     def native_size(self, model: Any) -> Size:
         return Size(*model.timm_model.patch_embed.img_size)
@@ -103,6 +104,17 @@ class TimmVit(Family):
 
     def reading(self, model: Any) -> Reading | str:
         return reading_of(model.timm_model)
+
+    def blocks(self, model: Any) -> list[torch.nn.Module]:
+        return list(model.timm_model.blocks)
+
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        timm_model = model.timm_model
+        heads = [timm_model.head, *([timm_model.head_dist] if tokens.distillation_tokens else [])]
+        normed, norm = timm_model.norm(states), timm_model.fc_norm
+        if tokens.pooling == "mean" and isinstance(norm, torch.nn.LayerNorm):
+            return lens_before_norm(normed, norm, timm_model.head, tokens)
+        return lens(heads, norm(normed), tokens)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         _call_the_function(model)

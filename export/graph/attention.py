@@ -11,8 +11,8 @@ from vitscope.export.methods import Kept, Method, Place, Scores
 class FusedAttention:
     """Computes softmax(q * scaling @ k^T + bias) @ v, which OpenVINO and TensorRT fuse into one kernel.
 
-    kept: what the methods' side branches gave in each layer so far. Side branches must not read the softmax: with a
-    second reader there is no fusion.
+    kept: what the methods' side branches gave in each layer so far. Only what is for the graph `full` may read the
+    kernel's softmax: with a second reader there is no fusion.
     """
 
     def __init__(self, methods: Sequence[Method], layers: int, geometry: TokenGeometry) -> None:
@@ -33,6 +33,7 @@ class FusedAttention:
         if bias is not None:
             scores = scores + bias
         place = Place(len(self.kept), self._layers, self._geometry)
-        of_layer = Scores(query, transposed, bias, value)
+        kernel = torch.softmax(scores, dim=-1)
+        of_layer = Scores(query, transposed, bias, value, kernel)
         self.kept.append({method.name: method.side_branch(of_layer, place) for method in self._methods})
-        return torch.softmax(scores, dim=-1) @ value
+        return kernel @ value

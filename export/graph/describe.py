@@ -1,5 +1,6 @@
 """The graphs' entries in the manifest."""
 
+import math
 from collections.abc import Sequence
 from typing import get_args
 
@@ -18,7 +19,7 @@ def describe_graphs(
 
     Other graphs than `classify` are left out if no method adds outputs to them.
     """
-    dimensions = Dimensions(sizes.layers, sizes.heads, tokens)
+    dimensions = Dimensions(sizes.layers, sizes.heads, sizes.head_width, labels, tokens)
     added = [method.outputs(dimensions) for method in methods]
     logits = Output(name="logits", shape=("N", labels))
     outputs = {name: tuple(output for of in added for output in of.get(name, ())) for name in GRAPHS}
@@ -30,8 +31,13 @@ def describe_graphs(
     }
 
 
+def output_bytes(graph: Graph) -> int:
+    """Return the bytes of a graph's outputs for one image."""
+    return sum(4 * math.prod(int(side) for side in output.shape[1:]) for output in graph.outputs)
+
+
 def softmaxes(graph: GraphName, sizes: Sizes, tokens: TokenGeometry, methods: Sequence[Method]) -> int:
     """Count the Softmax nodes of a graph: one for each encoder block or attention-pooling head, and the methods'."""
-    dimensions = Dimensions(sizes.layers, sizes.heads, tokens)
+    dimensions = Dimensions(sizes.layers, sizes.heads, sizes.head_width, 0, tokens)
     own = sizes.layers + (tokens.pooling == "attention")
     return own + sum(method.softmaxes(graph, dimensions) for method in methods)

@@ -55,7 +55,8 @@ class PixelClassifier(torch.nn.Module):
         named = dict(zip(further_inputs(self.methods), inputs, strict=True))
         modules = dict.fromkeys(module for method in self.methods for module in method.observed(self.subject))
         with self.family.replace(self.model, attend):
-            forward = observe(self.subject, normalised, attend.kept, modules=modules, inputs=named)
+            states = any(method.reads_states for method in self.methods)
+            forward = observe(self.subject, normalised, attend.kept, modules=modules, inputs=named, states=states)
         added = [method.trace(forward) for method in self.methods]
         return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))
 
@@ -97,7 +98,10 @@ def _read_batch_of_pixels(model: ir.Model) -> None:
     pixels, *others = model.graph.inputs
     for value in others:
         for node, index in value.uses():
-            if node.op_type == "Shape" and (node.attributes.get_int("start", 0), node.attributes.get_int("end", 0)) == (0, 1):
+            if node.op_type == "Shape" and (node.attributes.get_int("start", 0), node.attributes.get_int("end", 0)) == (
+                0,
+                1,
+            ):
                 node.replace_input_with(index, pixels)
 
 
@@ -106,13 +110,21 @@ def cut(model: ir.Model, graphs: dict[GraphName, Graph]) -> dict[GraphName, ir.M
     return {name: _cut(model, name) for name in graphs}
 
 
+def without(model: ir.Model, graph: GraphName) -> ir.Model:
+    """Copy a traced model, sharing its tensors, without the outputs of one graph and the nodes that only they need."""
+    model = model.clone()
+    for value in [value for value in model.graph.outputs if _owner(value) == graph]:
+        model.graph.outputs.remove(value)
+    RemoveUnusedNodesPass()(model)
+    return model
+
+
 def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
     """Copy the model, sharing its tensors, and keep only the logits and the outputs of this graph."""
     model = model.clone()
     for value in list(model.graph.outputs):
-        owner, _, name = (value.name or "").rpartition("/")
-        if owner in ("", graph):
-            value.name = name
+        if _owner(value) in ("", graph):
+            value.name = (value.name or "").rpartition("/")[2]
         else:
             model.graph.outputs.remove(value)
     remove_unused(model)
@@ -124,3 +136,8 @@ def remove_unused(model: ir.Model) -> None:
     RemoveUnusedNodesPass()(model)
     for value in [value for value in model.graph.inputs if value.name != INPUT and not value.uses()]:
         model.graph.inputs.remove(value)
+
+
+def _owner(value: ir.Value) -> str:
+    """Return the graph that an output of a traced model is for; empty for the logits, which are for all."""
+    return (value.name or "").rpartition("/")[0]

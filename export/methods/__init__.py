@@ -9,6 +9,7 @@ from vitscope.export.methods.cam import Cam
 from vitscope.export.methods.evidence import Evidence
 from vitscope.export.methods.forward import Forward, Kept, Place, Scores, Seen, Subject, observe
 from vitscope.export.methods.method import Bar, Dimensions, Method
+from vitscope.export.methods.rollout import Rollout
 
 __all__ = [
     "METHODS",
@@ -21,11 +22,12 @@ __all__ = [
     "Kept",
     "Method",
     "Place",
+    "Rollout",
     "Scores",
     "Seen",
     "Subject",
     "observe",
 ]
 
-METHODS: tuple[Method, ...] = (Attention(), Cam(), Evidence())
+METHODS: tuple[Method, ...] = (Attention(), Cam(), Evidence(), Rollout())
 """In the order of their outputs in a graph."""

@@ -67,7 +67,9 @@ class Evidence(Method):
         tokens, classes = forward.geometry, chosen(forward.logits, forward.inputs[TARGET.name])
         head, reads = read(forward, [layer[self.name] for layer in forward.attention])
         total = tokens.prefix + tokens.patches
-        shares = shares_of(reads, head, forward.subject.gauge, forward.logits, classes, total, rule_of(tokens, self.nodes))
+        shares = shares_of(
+            reads, head, forward.subject.gauge, forward.logits, classes, total, rule_of(tokens, self.nodes)
+        )
         maps = (part[..., tokens.prefix :] for part in (shares.integrated, shares.gradient, shares.direct))
         return {EVIDENCE: (*maps, _ledger(shares, tokens), classes)}
 

@@ -14,10 +14,12 @@ from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The sizes that output shapes are made of."""
+    """The sizes that output shapes are made of. head_width: of a query, key or value. labels: classes of the head."""
 
     layers: int
     heads: int
+    head_width: int
+    labels: int
     tokens: TokenGeometry
 
 
@@ -39,7 +41,7 @@ class Method(ABC):
     """An explanation method: the outputs that it adds to the graphs, and how they are certified.
 
     name: as in the manifest and the certificate. bar: for the certificate. of_best_class: its rows are about the most
-    probable class, so that they are compared only where that is the same.
+    probable class, so that they are compared only where that is the same. reads_states: `trace` needs `Forward.states`.
 
     What `side_branch` and `keep` return for a layer is in `Forward.attention`, for `trace` and `reference`
     respectively.
@@ -48,6 +50,7 @@ class Method(ABC):
     name: str
     bar: Bar
     of_best_class: bool = False
+    reads_states: bool = False
 
     @abstractmethod
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:

@@ -46,7 +46,9 @@ class Shift(Layer):
 class Norm(Layer):
     """LayerNorm or, if not `centred`, RMSNorm. weight, bias: [D] or None."""
 
-    def __init__(self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True) -> None:
+    def __init__(
+        self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True
+    ) -> None:
         self.weight, self.bias, self.eps, self.centred = weight, bias, eps, centred
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:

@@ -10,6 +10,7 @@ from vitscope.server.errors import Outcome
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.condition import Decision
 from vitscope.server.maps.encode import Encoded
+from vitscope.server.maps.internals.blocks import Internals
 from vitscope.server.maps.map import Map
 from vitscope.server.maps.render import Rendered
 from vitscope.server.sharing.calls import Origin
@@ -33,7 +34,7 @@ class Classification:
 
     origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
     activation: of the model's head, which says what the probabilities of the classes are. decision: whether the
-    condition of the maps was met; None without one.
+    condition of the maps was met; None without one. internals: what of the encoder's inside was asked for.
     """
 
     classes: list[Ranked]
@@ -43,6 +44,7 @@ class Classification:
     origin: Origin
     activation: Activation = "softmax"
     decision: Decision | None = None
+    internals: Internals | None = None
 
     def size(self) -> int:
         """Return an upper bound of the size of a reply in bytes."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vitscope.server.maps.internals.options import InternalsOptions
 from vitscope.server.maps.options import MapOptions
 
 DEFAULT_TOP_K = 5
@@ -33,7 +34,8 @@ class Ask:
 
     size: bytes of the image, which are held until it is answered. model: empty if only one is served. version: 0 for
     the latest that is ready. top_k: number of classes to return, from 1. min_probability: 0..1; classes below it are
-    left out; only 0 for a model without probabilities. maps: None for no maps.
+    left out; only 0 for a model without probabilities. maps: None for no maps. internals: what of the encoder's inside;
+    None for nothing, and only without maps.
     """
 
     image: EncodedImage | RawImage
@@ -43,3 +45,4 @@ class Ask:
     top_k: int = DEFAULT_TOP_K
     min_probability: float = 0.0
     maps: MapOptions | None = None
+    internals: InternalsOptions | None = None

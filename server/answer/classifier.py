@@ -5,16 +5,18 @@ from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 
-from vitscope.bundle import CLASSIFY, GraphName
+from vitscope.bundle import CLASSIFY, FULL, GraphName
 from vitscope.server.answer.answer import AnsweredMap, Classification
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.image_task import ImageTask, Inference
 from vitscope.server.answer.quality import quality_of
 from vitscope.server.answer.query import Query, of_prepared
-from vitscope.server.answer.ranking import rank
+from vitscope.server.answer.ranking import Ranking, rank
 from vitscope.server.maps import methods
 from vitscope.server.maps.classes import by_index
 from vitscope.server.maps.encode import encode
+from vitscope.server.maps.internals.blocks import Internals, cut
+from vitscope.server.maps.internals.selection import output_bytes
 from vitscope.server.maps.render import Rendered
 from vitscope.server.maps.spec import MapSpec
 from vitscope.server.metrics import Metrics
@@ -29,6 +31,9 @@ from vitscope.server.sharing.content import Content, digest
 
 # From this many bytes, hashing an image would block the event loop for more than about a millisecond.
 _HASHED_ON_THE_LOOP = 2**20
+
+# As a method in the metrics.
+INTERNALS = "explain"
 
 InferenceKey = tuple[str, int, bool, Content | bytes, tuple[Hashable, ...]]
 
@@ -50,10 +55,11 @@ class Classifier:
         """Answer one image. Raises ServerError. Cancelling gives its place back at once."""
         caller, spec = query.caller, query.maps
         # Under a condition the classes are found first, by the cheapest graph.
-        graph = CLASSIFY if spec is None or spec.when else spec.graph
+        graph = CLASSIFY if query.internals is None and spec and spec.when else query.graph
+        size = query.size + (output_bytes(model.bundle.manifest, FULL) if query.graph == FULL else 0)
         if caller.bulk:
-            await self._admission.wait_for_place(caller, query.size)
-        with self._admission.place(caller, query.size):
+            await self._admission.wait_for_place(caller, size)
+        with self._admission.place(caller, size):
             lane = await _lane(model, graph)
             with lane.lease():  # a better engine may take over meanwhile; the lease keeps this one open
                 return await self._answer(model, lane, query)
@@ -74,9 +80,12 @@ class Classifier:
             read = inference if lane.graph == spec.graph else await self._explain(model, spec, query, inference)
             maps = await self._maps(model, spec, query, read)
             self._metrics.explained(model.name, model.version, spec.method)
+        internals = await self._internals(model, query, inference, ranking)
         timeline.end("maps")
         engine = lane.engine.identity
-        classification = Classification(ranking.classes, maps, inference.geometry, engine, origin, activation, decision)
+        classification = Classification(
+            ranking.classes, maps, inference.geometry, engine, origin, activation, decision, internals
+        )
         return classification, quality_of(ranking, inference, [item.map for item in maps])
 
     async def _explain(self, model: ServedModel, spec: MapSpec, query: Query, answered: Inference) -> Inference:
@@ -94,6 +103,17 @@ class Classifier:
                 await self._key(lane, again), partial(self._enqueue, lane, again), query.deadline.at
             )
         return inference
+
+    async def _internals(
+        self, model: ServedModel, query: Query, inference: Inference, ranking: Ranking
+    ) -> Internals | None:
+        """Copy what was asked for of the encoder's inside, on a thread."""
+        if query.internals is None:
+            return None
+        answered = [ranked.index for ranked in ranking.classes]
+        found = await asyncio.to_thread(cut, query.internals, inference.outputs, answered)
+        self._metrics.explained(model.name, model.version, INTERNALS)
+        return found
 
     async def _infer(self, lane: Lane, query: Query) -> tuple[Inference, Origin]:
         """Decode the image and run the engine, or share that with an equal request."""
@@ -129,7 +149,9 @@ class Classifier:
         return task.begin()
 
     async def _maps(self, model: ServedModel, spec: MapSpec, query: Query, inference: Inference) -> list[AnsweredMap]:
-        maps = methods.make(spec, model.bundle.manifest, inference.outputs)
+        making = partial(methods.make, spec, model.bundle.manifest, inference.outputs)
+        # Whole matrices take the processor for long enough that the event loop would be late.
+        maps = await asyncio.to_thread(making) if spec.graph == FULL else making()
         pictures: list[Rendered | None] = [None] * len(maps)
         if spec.rendering is not None:
             geometry, photo = inference.geometry, inference.photo

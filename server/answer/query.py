@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vitscope.bundle import Manifest
+from vitscope.bundle import CLASSIFY, FULL, GraphName, Manifest
 from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.prediction import predict_file, predict_raw
@@ -14,6 +14,7 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.cost import Cost
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import Prepared, prepare_raw
+from vitscope.server.maps.internals.selection import DEFAULT_LIMITS, Limits, Selection, select
 from vitscope.server.maps.methods import plan
 from vitscope.server.maps.spec import MapSpec
 from vitscope.server.scheduling.callers import Caller
@@ -30,8 +31,8 @@ class Query:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
-    cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is
-    asked for (engines/classes.py).
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps. internals: None for nothing. graph: the one for the
+    maps or internals. classes: what a graph that explains classes is asked for (engines/classes.py).
     """
 
     caller: Caller
@@ -44,6 +45,8 @@ class Query:
     top_k: int
     min_probability: float
     maps: MapSpec | None
+    internals: Selection | None
+    graph: GraphName
     deadline: Deadline
     timeline: Timeline
     classes: tuple[int, ...] = (BEST,)
@@ -58,9 +61,15 @@ class Query:
 
 
 def to_query(
-    ask: Ask, manifest: Manifest, limits: ImageLimits, caller: Caller, deadline: Deadline, timeline: Timeline
+    ask: Ask,
+    manifest: Manifest,
+    limits: ImageLimits,
+    caller: Caller,
+    deadline: Deadline,
+    timeline: Timeline,
+    reply: Limits = DEFAULT_LIMITS,
 ) -> Query:
-    """Check all that can be checked without decoding the image.
+    """Check all that can be checked without decoding the image. reply: bounds of what is sent of the encoder's inside.
 
     Raises InvalidRequest naming the field that cannot be used.
     """
@@ -69,6 +78,8 @@ def to_query(
     if ask.min_probability and manifest.activation == "none":
         raise InvalidRequest("min_probability", f"{ask.min_probability:g}", "0: this model's answers are plain values")
     spec = None if ask.maps is None else plan(ask.maps, manifest)
+    answered = min(ask.top_k, len(manifest.labels))
+    internals = None if ask.internals is None else select(ask.internals, manifest, reply, answered)
     keep_photo = spec is not None and spec.rendering is not None and spec.rendering.kind == "overlay"
     image, data, at_once = ask.image, ask.image.data, False
     form: tuple[Hashable, ...] = (keep_photo,)
@@ -93,6 +104,8 @@ def to_query(
         ask.top_k,
         ask.min_probability,
         spec,
+        internals,
+        FULL if internals else spec.graph if spec else CLASSIFY,
         deadline,
         timeline,
         spec.targets.columns if spec and spec.targets else (BEST,),

@@ -12,6 +12,8 @@ from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.query import to_query
 from vitscope.server.errors import InvalidRequest, Outcome, ServerError, outcome_of
 from vitscope.server.images.limits import Decoding, ImageLimits
+from vitscope.server.maps.internals.selection import DEFAULT_LIMITS
+from vitscope.server.maps.internals.selection import Limits as InternalsLimits
 from vitscope.server.metrics import Metrics
 from vitscope.server.models.repository import Repository
 from vitscope.server.scheduling.callers import Caller, Callers
@@ -20,10 +22,14 @@ from vitscope.server.scheduling.timeline import Timeline
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of requests and replies. images: what may be sent. reply_bytes: largest reply."""
+    """Bounds of requests and replies. images: what may be sent. reply_bytes: largest reply.
+
+    internals: of what is sent of the encoder's inside.
+    """
 
     images: ImageLimits
     reply_bytes: int
+    internals: InternalsLimits = DEFAULT_LIMITS
 
 
 class Service:
@@ -46,7 +52,8 @@ class Service:
             model = self._repository.ready(ask.model, ask.version)
             metrics = self._metrics.of(model.name, model.version, model.identity)
             limits = self._image_limits[model.pixels.decoding]
-            query = to_query(ask, model.bundle.manifest, limits, caller, deadline, timeline)
+            reply = self._limits.internals
+            query = to_query(ask, model.bundle.manifest, limits, caller, deadline, timeline, reply)
             with model.lease():
                 classification, quality = await self._classifier.classify(model, query)
             if classification.maps:

@@ -70,13 +70,15 @@ class ConnectionLimits:
 class GrpcService:
     """A service of a gRPC server.
 
-    name: full name, for reflection. add: registers its methods on a server. gated: names of the unary methods that are
-    subject to admission: a call is read only if there is room to answer it.
+    name: full name, for reflection. add: registers its methods on a server. gated: names of the methods that are
+    subject to admission, unary ones and those that stream a reply: a call is read only if there is room to answer it.
+    streams: those of them that stream a reply.
     """
 
     name: str
     add: Callable[[ObservedServer], None]
     gated: tuple[str, ...] = ()
+    streams: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -84,8 +86,13 @@ class GrpcService:
     ) -> "GrpcService":
         """Return the service called `service` in the generated modules `messages` (_pb2) and `stubs` (_pb2_grpc)."""
         add = getattr(stubs, f"add_{service}Servicer_to_server")
-        name = messages.DESCRIPTOR.services_by_name[service].full_name
-        return cls(name, lambda server: add(servicer, server), gated)
+        described = messages.DESCRIPTOR.services_by_name[service]
+        streams = frozenset(name for name in gated if described.methods_by_name[name].server_streaming)
+        return cls(described.full_name, lambda server: add(servicer, server), gated, streams)
+
+    def kind(self, method: str) -> str:
+        """Return the type of a gated method, as in the metrics of RPCs."""
+        return "server_stream" if method in self.streams else "unary"
 
 
 @asynccontextmanager
@@ -136,7 +143,7 @@ def _server(
 ) -> aio.Server:
     """Return a server with these services, health, and reflection of all of them."""
     gates = {
-        f"/{service.name}/{method}": room.gate(metrics.rpcs.of("unary", service.name, method))
+        f"/{service.name}/{method}": room.gate(metrics.rpcs.of(service.kind(method), service.name, method))
         for service in services
         for method in service.gated
         if room is not None

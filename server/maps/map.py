@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitscope.bundle import TokenGeometry
 from vitscope.server.maps.evidence import Evidence
 
 Outputs = Mapping[str, np.ndarray]
@@ -21,6 +22,16 @@ class PrefixShares:
     cls: float = 0.0
     distillation: float = 0.0
     registers: float = 0.0
+
+    @classmethod
+    def of(cls, prefix: np.ndarray, tokens: TokenGeometry) -> "PrefixShares":
+        """Return the shares, given the values of the tokens before the patches."""
+        registers = tokens.cls_tokens + tokens.distillation_tokens
+        return cls(
+            cls=float(prefix[: tokens.cls_tokens].sum()),
+            distillation=float(prefix[tokens.cls_tokens : registers].sum()),
+            registers=float(prefix[registers:].sum()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from vitscope.bundle import GraphName
+from vitscope.bundle import FULL, GraphName
 from vitscope.server.errors import NotReady
 from vitscope.server.models.key import ModelKey
 from vitscope.server.models.loader import Loader
@@ -21,11 +21,14 @@ _RETRY_SECONDS = 30.0
 class GraphLanes:
     """A lane for each graph that was asked for. A graph is opened once, however many ask for it.
 
+    idle_seconds: after so long unused, the lane of the graph `full` is freed; 0 never frees it.
+
     Used on the event loop only; engines are opened and freed on threads, since both take long.
     """
 
-    def __init__(self, model: ModelKey, loader: Loader, scheduler: Scheduler) -> None:
-        self.loader = loader
+    def __init__(self, model: ModelKey, loader: Loader, scheduler: Scheduler, idle_seconds: float = 0.0) -> None:
+        self.loader, self._idle_seconds = loader, idle_seconds
+        self._freeing: asyncio.Task[None] | None = None
         self._model, self._scheduler = model, scheduler
         self._opening: dict[GraphName, asyncio.Task[Lane]] = {}
         self._open: dict[GraphName, Lane] = {}
@@ -61,6 +64,7 @@ class GraphLanes:
         being opened is freed as well. Cancelled, it frees all lanes at once."""
         try:
             await asyncio.gather(*self._opening.values(), return_exceptions=True)
+            self._stop_freeing()
             for graph, lane in list(self._open.items()):
                 await lane.lease().wait_released()
                 if self._open.pop(graph, None):  # else it was freed meanwhile
@@ -74,6 +78,7 @@ class GraphLanes:
         """Free all lanes now, whoever uses them. Blocks for as long as a batch runs."""
         for task in self._opening.values():
             task.cancel()
+        self._stop_freeing()
         lanes, self._open = self.open_lanes, {}
         for lane in lanes:
             lane.lease().revoke()
@@ -96,7 +101,28 @@ class GraphLanes:
         self._scheduler.add_lane(lane)
         self._open[graph] = lane
         self._log_ready(lane, time.monotonic() - began)
+        if graph == FULL and self._idle_seconds:
+            self._freeing = asyncio.create_task(self._free_when_idle(lane))
         return lane
+
+    async def _free_when_idle(self, lane: Lane) -> None:
+        """Free a lane that nobody holds and nobody has held for some time. The next who asks opens another."""
+        lease = lane.lease()
+        while True:
+            taken = lease.taken
+            await asyncio.sleep(self._idle_seconds)
+            if not lease.holders and lease.taken == taken:
+                break
+        if self._open.get(lane.graph) is lane:
+            del self._open[lane.graph]
+            self._freeing = None  # from here on it is not cancelled: the lane is in no list any more
+            await asyncio.to_thread(self._free, lane)
+            log.info("idle graph freed", lane=lane.name, idle_seconds=self._idle_seconds)
+
+    def _stop_freeing(self) -> None:
+        """Leave the lane of an idle graph to `retire` or `free`."""
+        if self._freeing is not None:
+            self._freeing.cancel()
 
     def _log_ready(self, lane: Lane, seconds: float) -> None:
         identity = lane.engine.identity

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from vitscope.bundle import CLASSIFY, Bundle, BundleError, CertificateEntry, GraphName
+from vitscope.bundle import CLASSIFY, FULL, Bundle, BundleError, CertificateEntry, GraphName
 from vitscope.bundle.reader import ENGINES
 from vitscope.server.engines.cache import EngineCache, user_folder
 from vitscope.server.engines.choose import Choice, Wanted, choose
@@ -34,13 +34,15 @@ _BUSY_THEN = 0.7
 @dataclass(frozen=True)
 class EngineSettings:
     """Settings of loading: the wanted engine, its threads, the largest batch, the folder of the engine cache (None: the
-    bundle's own, or the user's cache if that cannot be written to), and the wanted way to pixels."""
+    bundle's own, or the user's cache if that cannot be written to), the wanted way to pixels, and the seconds after
+    which the unused graph `full` is freed (0: never)."""
 
     wanted: Wanted
     threads: int
     max_batch: int
     cache: Path | None = None
     decoding: Decoding = "scaled"
+    idle_seconds: float = 0.0
 
 
 class Loader:
@@ -158,6 +160,8 @@ class Loader:
 
     def _open(self, graph: GraphName) -> Lane:
         profiles, max_batch = self._tuning.profiles, self._settings.max_batch
+        if graph == FULL:  # its outputs are large: one image at a time, by all threads
+            profiles, max_batch = profiles[:1], 1
         engine = open_engine(self._bundle, graph, self.choice, profiles, max_batch, self._cache)
         try:
             return self._prepared(graph, engine)
@@ -174,7 +178,8 @@ class Loader:
         warm_up(engine, slots)
         # The costs of a model's graphs differ by a few per cent, which the cost models learn as they run. Measuring
         # each graph would delay its first caller, and be wrong while other requests are served.
-        costs = [CostModel(timing.seconds) for timing in self._tuning.timings]
+        timings = self._tuning.timings[: len(engine.profiles)]
+        costs = [CostModel(timing.seconds) for timing in timings]
         return Lane(manifest.name, manifest.version, graph, engine, costs, slots)
 
     def _is_gated(self, engine: Engine, graph: GraphName) -> bool:

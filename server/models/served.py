@@ -183,7 +183,7 @@ class ServedModel:
         wait_for_build = wait_for_build or self._settings.wanted.engine != "auto"
         loader = await asyncio.to_thread(Loader, bundle, self._settings, lambda: self._stopping, wait_for_build)
         self._refuse_if_stopping()
-        self._lanes = GraphLanes(self.key, loader, self._scheduler)
+        self._lanes = GraphLanes(self.key, loader, self._scheduler, self._settings.idle_seconds)
         if not loader.choice.certified:
             log.warning("model is not certified", model=str(self), reason=loader.choice.reason)
         log.info("pixels chosen", model=str(self), decoding=self.pixels.decoding, why=self.pixels.reason)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from vitscope.bundle import CLASSIFY, Bundle
+from vitscope.bundle import CLASSIFY, FULL, Bundle
 from vitscope.server.engines.choose import Choice, NoEngine
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.key import ModelKey
@@ -32,10 +32,12 @@ async def open_better(
 
     await asyncio.to_thread(bundle.verify, proceed)
     loader = await asyncio.to_thread(Loader, bundle, settings, stopping)
-    lanes = GraphLanes(key, loader, scheduler)
+    lanes = GraphLanes(key, loader, scheduler, settings.idle_seconds)
     try:
         # One after another: while it opens the first graph, the loader may fall back to the next engine.
-        for graph in sorted(bundle.manifest.graphs, key=lambda name: name != CLASSIFY):
+        # That of the encoder's inside is opened when it is asked for.
+        graphs = bundle.manifest.graphs.keys() - {FULL}
+        for graph in sorted(graphs, key=lambda name: name != CLASSIFY):
             _require_another(loader.choice, serving)
             await lanes.open(graph)
         _require_another(loader.choice, serving)

@@ -11,15 +11,16 @@ class Lease:
     is made by the first of them.
     """
 
-    __slots__ = ("_released", "_revoked", "holders")
+    __slots__ = ("_released", "_revoked", "holders", "taken")
 
     def __init__(self) -> None:
-        self.holders = 0
+        self.holders = self.taken = 0  # now, and how often so far
         self._released: asyncio.Event | None = None
         self._revoked = False
 
     def __enter__(self) -> None:
         self.holders += 1
+        self.taken += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,7 +12,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from vitscope.server.errors import DeadlineExpired, Overloaded
 from vitscope.server.host.memory import available_memory, give_back, resident_bytes
@@ -97,6 +98,11 @@ class Transit:
         self._admission.count(caller, 0, 2 * size)
         return lambda: self._admission.count(caller, 0, -2 * size)
 
+    def hold_rest(self, caller: Caller, size: int) -> "Rest":
+        """Count a reply of `size` bytes that is sent in pieces (`with`). Raises Overloaded as `hold_reply` does."""
+        self._admission.check_reply(caller, size)
+        return Rest(self._admission, caller, size)
+
     def _check(self) -> None:
         now = time.monotonic()
         late = [reading for reading in self._reading if now - reading.began >= _LATE]
@@ -154,6 +160,29 @@ class Transit:
         time.sleep(_CHECK_EVERY)  # the transport frees it when the calls have ended
         give_back()
         self._freeing = None
+
+
+class Rest:
+    """What has not been sent of a reply, counted among its caller's bytes in flight from entry to exit."""
+
+    __slots__ = ("_admission", "_caller", "_left")
+
+    def __init__(self, admission: Admission, caller: Caller, size: int) -> None:
+        self._admission, self._caller, self._left = admission, caller, size
+
+    def __enter__(self) -> Self:
+        self._admission.count(self._caller, 0, self._left)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.sent(self._left)
+
+    def sent(self, size: int) -> None:
+        """Count `size` bytes no more."""
+        self._left -= size
+        self._admission.count(self._caller, 0, -size)
 
 
 class _Reading:

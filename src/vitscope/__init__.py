@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from vitscope.client.evidence import When
+    from vitscope.client.internals.result import Explained
     from vitscope.client.model import Model, ModelSummary
     from vitscope.client.request import RenderingOptions
     from vitscope.client.result import Result
@@ -43,6 +44,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DeadlineExceeded",
+    "Explained",
     "InvalidImage",
     "InvalidRequest",
     "Model",
@@ -62,6 +64,7 @@ _MODULES = {
     "Bundle": "vitscope.bundle",
     "BundleError": "vitscope.bundle",
     "Client": "vitscope.client.sync",
+    "Explained": "vitscope.client.internals.result",
     "Model": "vitscope.client.model",
     "ModelSummary": "vitscope.client.model",
     "RenderingOptions": "vitscope.client.request",

@@ -45,6 +45,9 @@ SUBCOMMANDS = {
         "vitscope.client.commands.explain", "client", "draw why a model answered as it did, on the photo itself"
     ),
     "patches": Subcommand("vitscope.client.commands.patches", "client", "draw a photo cut into the patches of a model"),
+    "matrices": Subcommand(
+        "vitscope.client.commands.matrices", "client", "draw an attention matrix, and what a patch attends to"
+    ),
     "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
     "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
     "positions": Subcommand(

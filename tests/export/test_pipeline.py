@@ -9,7 +9,8 @@ import transformers
 
 from tests.export.checkpoints import LABELS, MAKERS, save, vit
 from tests.export.fused import assert_fused
-from vitscope.bundle import Bundle, BundleError, GraphName, LogitBars, open_bundle
+from tests.export.inside import assert_inside, watched
+from vitscope.bundle import FULL, Bundle, BundleError, GraphName, LogitBars, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
@@ -27,6 +28,10 @@ GEOMETRY = {
     "dinov2": (1, 3, "cls+mean"),
     "dinov2-with-registers": (5, 3, "cls+mean"),
 }
+
+
+# The projection of the heads' outputs, as transformers calls it.
+_AFTER_ATTENTION = ("attention.output.dense", "attention.o_proj")
 
 
 def eager(folder: Path, files: list[Path], size: Size | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,6 +76,27 @@ def test_graphs_give_what_eager_pytorch_gives(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_full_graph_gives_what_is_inside_of_the_model(
+    family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path
+) -> None:
+    files = find_images(photos, photos).files[::8]
+    checkpoint, tokens = load_checkpoint(str(checkpoints[family])), bundles[family].manifest.tokens
+    pixels, tensors = zip(*(prepare(checkpoint.processor, read_image(path)) for path in files), strict=True)
+    model, read = checkpoint.model, list[torch.Tensor]()
+    # What the first projection after attention reads is matrix @ values, head by head.
+    (first, *_) = [module for name, module in model.named_modules() if name.endswith(_AFTER_ATTENTION)]
+    hook = first.register_forward_pre_hook(lambda _module, given: read.append(given[0]))
+    options = checkpoint.family.options(model, Size(*tensors[0].shape[1:]))
+    matrices, forward = watched(model, checkpoint.family, tokens, torch.stack(tensors), options)
+    hook.remove()
+    for candidate in (candidate for candidate in candidates() if candidate.precision == "f32"):
+        outputs = candidate.load(bundles[family].graph_path(FULL))(np.stack(pixels))
+        assert_inside(outputs, matrices, forward)
+        heads = (outputs["matrices"] @ outputs["values"])[:, 0].swapaxes(1, 2)
+        np.testing.assert_allclose(heads.reshape(read[0].shape), read[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_manifest_and_certificate(family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]) -> None:
     manifest, certificate = bundles[family].manifest, bundles[family].certificate
     prefix, side, pooling = GEOMETRY[family]
@@ -94,7 +120,7 @@ def test_graphs_share_one_copy_of_the_weights(
     family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]
 ) -> None:
     folder = bundles[family].path / "graphs"
-    assert sorted(p.name for p in folder.iterdir()) == ["attention.onnx", "classify.onnx", "weights.bin"]
+    assert sorted(p.name for p in folder.iterdir()) == ["attention.onnx", "classify.onnx", "full.onnx", "weights.bin"]
     large = sum(
         -(-p.nelement() * 4 // 4096) * 4096
         for p in load_checkpoint(str(checkpoints[family])).model.state_dict().values()
@@ -119,11 +145,11 @@ def test_another_size_is_interpolated_once(checkpoints: dict[str, Path], photos:
 
 
 def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, certificate=False)
+    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, full=False, certificate=False)
     bundle, images = export_checkpoint(job)
     assert images is None and not bundle.certificate.entries
     assert list(bundle.manifest.graphs) == ["classify"] and not bundle.manifest.has_attention
-    assert "attention" not in bundle.manifest.methods
+    assert bundle.manifest.methods == ()
     outputs = candidates()[0].load(bundle.graph_path("classify"))(np.zeros((3, 32, 32, 3), np.uint8))
     assert not {"attention", "attention_prefix"} & outputs.keys() and outputs["logits"].shape == (3, 5)
 

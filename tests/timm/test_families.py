@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from tests.export.fused import assert_fused
+from tests.export.inside import assert_inside, watched
 from tests.timm.checkpoints import LABELS, MODELS, SHAPE, save
-from vitscope.bundle import CLASSIFY, InputContract, Manifest
+from vitscope.bundle import CLASSIFY, FULL, InputContract, Manifest
 from vitscope.bundle.embedding import patch_embedding
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays, position_kinds
@@ -46,6 +47,10 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
     traced = trace(PixelClassifier(model, family, contract, tokens, methods), contract, graphs)
     paths = {graph: tmp_path / entry.file for graph, entry in graphs.items()}
     write_graphs({paths[graph]: part for graph, part in cut(traced, graphs).items()}, "weights.bin")
+    full = onnxruntime.InferenceSession(paths[FULL])
+    names = [output.name for output in full.get_outputs()]
+    inside = dict(zip(names, full.run(names, {"pixels": pixels}), strict=True))
+    assert_inside(inside, *watched(model, family, tokens, normalised))
     for path in paths.values():
         session = onnxruntime.InferenceSession(path)
         for batch in (1, 3):
@@ -54,7 +59,8 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
             )
         compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         np.testing.assert_allclose(compiled(pixels)["logits"], expected, atol=2e-5 * expected.std())
-        assert_fused(path, family.sizes(model).layers + (tokens.pooling == "attention"))
+        if path != paths[FULL]:
+            assert_fused(path, family.sizes(model).layers + (tokens.pooling == "attention"))
     rows = _rows(onnxruntime.InferenceSession(paths[CLASSIFY]), pixels)
     assert rows.shape[-1] == tokens.prefix + tokens.patches
     np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-4)

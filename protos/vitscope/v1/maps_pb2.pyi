@@ -87,6 +87,58 @@ EVIDENCE_MODE_DIRECT: EvidenceMode.ValueType  # 3
 """What each token adds directly, without the last block's MLP. Does not add up to the target."""
 Global___EvidenceMode: _TypeAlias = EvidenceMode  # noqa: Y015
 
+class _AttentionDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AttentionDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttentionDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATTENTION_DIRECTION_UNSPECIFIED: _AttentionDirection.ValueType  # 0
+    """What the token attends to."""
+    ATTENTION_DIRECTION_FROM: _AttentionDirection.ValueType  # 1
+    """What the token attends to: its row of the matrix, which sums to 1."""
+    ATTENTION_DIRECTION_TO: _AttentionDirection.ValueType  # 2
+    """Who attends to the token: its column of the matrix, the share that each other token gives it."""
+
+class AttentionDirection(_AttentionDirection, metaclass=_AttentionDirectionEnumTypeWrapper):
+    """Which way attention is looked at."""
+
+ATTENTION_DIRECTION_UNSPECIFIED: AttentionDirection.ValueType  # 0
+"""What the token attends to."""
+ATTENTION_DIRECTION_FROM: AttentionDirection.ValueType  # 1
+"""What the token attends to: its row of the matrix, which sums to 1."""
+ATTENTION_DIRECTION_TO: AttentionDirection.ValueType  # 2
+"""Who attends to the token: its column of the matrix, the share that each other token gives it."""
+Global___AttentionDirection: _TypeAlias = AttentionDirection  # noqa: Y015
+
+class _HeadFusion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HeadFusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeadFusion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HEAD_FUSION_UNSPECIFIED: _HeadFusion.ValueType  # 0
+    """The mean."""
+    HEAD_FUSION_MEAN: _HeadFusion.ValueType  # 1
+    """The mean."""
+    HEAD_FUSION_MAX: _HeadFusion.ValueType  # 2
+    """The largest."""
+    HEAD_FUSION_MIN: _HeadFusion.ValueType  # 3
+    """The smallest."""
+
+class HeadFusion(_HeadFusion, metaclass=_HeadFusionEnumTypeWrapper):
+    """How the heads of a layer become one matrix."""
+
+HEAD_FUSION_UNSPECIFIED: HeadFusion.ValueType  # 0
+"""The mean."""
+HEAD_FUSION_MEAN: HeadFusion.ValueType  # 1
+"""The mean."""
+HEAD_FUSION_MAX: HeadFusion.ValueType  # 2
+"""The largest."""
+HEAD_FUSION_MIN: HeadFusion.ValueType  # 3
+"""The smallest."""
+Global___HeadFusion: _TypeAlias = HeadFusion  # noqa: Y015
+
 class _MapMethod:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -107,6 +159,10 @@ class _MapMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MapMethod.V
     """Evidence: the share of each patch in a class's log-probability (in its logit, for heads without softmax), of both signs:
     what the last block read from the patch that speaks for the class, or against it. For any class; see Evidence.
     """
+    MAP_METHOD_ROLLOUT: _MapMethod.ValueType  # 4
+    """Attention rollout (arXiv:2005.00928): attention followed through all layers back to the image, residual connections
+    included. The share of each patch; patches and prefix tokens together sum to 1. Runs a second, slower graph.
+    """
 
 class MapMethod(_MapMethod, metaclass=_MapMethodEnumTypeWrapper):
     """How a map is made."""
@@ -124,6 +180,10 @@ heads that are linear on the mean over patches: patches and `Map.about.rest` tog
 MAP_METHOD_EVIDENCE: MapMethod.ValueType  # 3
 """Evidence: the share of each patch in a class's log-probability (in its logit, for heads without softmax), of both signs:
 what the last block read from the patch that speaks for the class, or against it. For any class; see Evidence.
+"""
+MAP_METHOD_ROLLOUT: MapMethod.ValueType  # 4
+"""Attention rollout (arXiv:2005.00928): attention followed through all layers back to the image, residual connections
+included. The share of each patch; patches and prefix tokens together sum to 1. Runs a second, slower graph.
 """
 Global___MapMethod: _TypeAlias = MapMethod  # noqa: Y015
 
@@ -309,6 +369,9 @@ class MapOptions(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     WHEN_FIELD_NUMBER: _builtins.int
     WHEN_BELOW_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
     method: Global___MapMethod.ValueType
     """How the maps are made; unspecified means the first of the model's `methods`: attention where it has it."""
     all_layers: _builtins.bool
@@ -335,6 +398,8 @@ class MapOptions(_message.Message):
     """
     when_below: _builtins.float
     """The bound of CONFIDENCE_BELOW and MARGIN_BELOW, above 0 and up to 1; otherwise 0."""
+    direction: Global___AttentionDirection.ValueType
+    """Attention with a `token`: whether it is what the token attends to, or who attends to it."""
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Encoder layers, from 0; negative numbers count from the last (-1 is the last layer). Empty means the last layer, which
@@ -360,6 +425,14 @@ class MapOptions(_message.Message):
     def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Classes to explain, by label, exactly as in the model's labels; after those of `class_indices`."""
 
+    @_builtins.property
+    def token(self) -> Global___TokenRef:
+        """Attention and rollout: whose attention, instead of the class token's. Needs a bundle with a `full` graph, and runs it."""
+
+    @_builtins.property
+    def rollout(self) -> Global___RolloutOptions:
+        """How rollout is made."""
+
     def __init__(
         self,
         *,
@@ -379,10 +452,13 @@ class MapOptions(_message.Message):
         mode: Global___EvidenceMode.ValueType = ...,
         when: Global___MapCondition.ValueType = ...,
         when_below: _builtins.float = ...,
+        token: Global___TokenRef | None = ...,
+        direction: Global___AttentionDirection.ValueType = ...,
+        rollout: Global___RolloutOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rendering", b"rendering", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rendering", b"rendering", "rollout", b"rollout", "token", b"token", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_heads", b"all_heads", "all_layers", b"all_layers", "class_indices", b"class_indices", "class_labels", b"class_labels", "dtype", b"dtype", "heads", b"heads", "layers", b"layers", "method", b"method", "mode", b"mode", "rendering", b"rendering", "top_classes", b"top_classes", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank", "when", b"when", "when_below", b"when_below"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_heads", b"all_heads", "all_layers", b"all_layers", "class_indices", b"class_indices", "class_labels", b"class_labels", "direction", b"direction", "dtype", b"dtype", "heads", b"heads", "layers", b"layers", "method", b"method", "mode", b"mode", "rendering", b"rendering", "rollout", b"rollout", "token", b"token", "top_classes", b"top_classes", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank", "when", b"when", "when_below", b"when_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_versus: _TypeAlias = _typing.Literal["versus_index", "versus_label", "versus_rank"]  # noqa: Y015
     _WhichOneofArgType_versus: _TypeAlias = _typing.Literal["versus", b"versus"]  # noqa: Y015
@@ -423,6 +499,96 @@ class MapsDecision(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MapsDecision: _TypeAlias = MapsDecision  # noqa: Y015
+
+@_typing.final
+class TokenRef(_message.Message):
+    """A token of the sequence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PATCH_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """By its place in the sequence: class token, distillation token, registers, then the patches, row by row."""
+    @_builtins.property
+    def patch(self) -> Global___Patch:
+        """By its place on the image."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        patch: Global___Patch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "patch", b"patch", "token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "patch", b"patch", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_token: _TypeAlias = _typing.Literal["index", "patch"]  # noqa: Y015
+    _WhichOneofArgType_token: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_token) -> _WhichOneofReturnType_token | None: ...
+
+Global___TokenRef: _TypeAlias = TokenRef  # noqa: Y015
+
+@_typing.final
+class Patch(_message.Message):
+    """A patch of the grid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_FIELD_NUMBER: _builtins.int
+    COL_FIELD_NUMBER: _builtins.int
+    row: _builtins.int
+    """Row, from 0 at the top."""
+    col: _builtins.int
+    """Column, from 0 at the left."""
+    def __init__(
+        self,
+        *,
+        row: _builtins.int = ...,
+        col: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["col", b"col", "row", b"row"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Patch: _TypeAlias = Patch  # noqa: Y015
+
+@_typing.final
+class RolloutOptions(_message.Message):
+    """How attention rollout is made (Abnar & Zuidema 2020): the product over the layers of 0.5 A + 0.5 I with rows that sum
+    to 1, where A is the attention of a layer, its heads fused to one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUSION_FIELD_NUMBER: _builtins.int
+    DISCARD_FIELD_NUMBER: _builtins.int
+    FROM_LAYER_FIELD_NUMBER: _builtins.int
+    fusion: Global___HeadFusion.ValueType
+    """How the heads of a layer become one matrix; unspecified means their mean."""
+    discard: _builtins.float
+    """Share of the patches in each row of A that are set to 0, those with the least attention; 0 to below 1. Prefix tokens
+    are kept.
+    """
+    from_layer: _builtins.int
+    """First layer of the product; negative numbers count from the last. Early layers mostly mix neighbours."""
+    def __init__(
+        self,
+        *,
+        fusion: Global___HeadFusion.ValueType = ...,
+        discard: _builtins.float = ...,
+        from_layer: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discard", b"discard", "from_layer", b"from_layer", "fusion", b"fusion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RolloutOptions: _TypeAlias = RolloutOptions  # noqa: Y015
 
 @_typing.final
 class Map(_message.Message):

@@ -1,5 +1,7 @@
 """Paths in vitscope.v1.ClassifyRequest of the fields that domain errors name."""
 
+from collections.abc import Mapping
+
 from vitscope.server.errors import InvalidRequest
 
 PATHS = {
@@ -28,12 +30,24 @@ PATHS = {
     "size": "maps.rendering.size",
     "format": "maps.rendering.format",
     "upsampling": "maps.rendering.upsampling",
+    "token": "maps.token.index",
+    "patch": "maps.token.patch",
+    "direction": "maps.direction",
+    "fusion": "maps.rollout.fusion",
+    "discard": "maps.rollout.discard",
+    "from_layer": "maps.rollout.from_layer",
 }
 """Bare name -> path. Other names are fields of the request itself."""
 
+_IMAGE = ("encoded", "raw", "rgb", "width", "height", "preprocessed")
+IN_EXPLAIN = {name: PATHS[name] for name in _IMAGE} | {
+    name: f"rollout.{name}" for name in ("fusion", "discard", "from_layer")
+}
+"""The same in vitscope.v1.ExplainRequest."""
 
-def in_request(error: Exception) -> Exception:
+
+def in_request(error: Exception, paths: Mapping[str, str] = PATHS) -> Exception:
     """Return the error with the path of its field in the request, if it names one."""
-    if isinstance(error, InvalidRequest) and error.field in PATHS:
-        return InvalidRequest(PATHS[error.field], error.found, error.accepted)
+    if isinstance(error, InvalidRequest) and error.field in paths:
+        return InvalidRequest(paths[error.field], error.found, error.accepted)
     return error

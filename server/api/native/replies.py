@@ -1,10 +1,12 @@
 """From answers to messages."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 
 from vitscope.server.answer.answer import AnsweredMap, Result
+from vitscope.server.answer.ranking import Ranked
 from vitscope.server.api.models import ACTIVATIONS, RESIZE_MODES
 from vitscope.server.api.native.requests import CONDITIONS, DTYPES, METHODS, MODES
 from vitscope.server.images.geometry import Geometry
@@ -28,18 +30,22 @@ def to_response(result: Result) -> classifier_pb2.ClassifyResponse:
     """Return the reply to one image."""
     found = result.classification
     return classifier_pb2.ClassifyResponse(
-        classes=[
-            classifier_pb2.Class(index=c.index, label=c.label, probability=c.probability, logit=c.logit)
-            for c in found.classes
-        ],
+        classes=to_classes(found.classes),
         maps=[_to_map(item) for item in found.maps],
-        geometry=_to_geometry(found.geometry),
+        geometry=to_geometry(found.geometry),
         model=result.model,
         version=result.version,
-        timing=_to_timing(result),
+        timing=to_timing(result),
         activation=ACTIVATIONS[found.activation],
         maps_decision=_to_decision(found.decision) if found.decision else None,
     )
+
+
+def to_classes(classes: Iterable[Ranked]) -> list[classifier_pb2.Class]:
+    """Return the classes of an answer."""
+    return [
+        classifier_pb2.Class(index=c.index, label=c.label, probability=c.probability, logit=c.logit) for c in classes
+    ]
 
 
 def _to_map(answered: AnsweredMap) -> maps_pb2.Map:
@@ -111,7 +117,7 @@ def _to_rendering(picture: Rendered) -> maps_pb2.Rendering:
 
 
 @lru_cache(maxsize=256)
-def _to_geometry(geometry: Geometry) -> image_pb2.Geometry:
+def to_geometry(geometry: Geometry) -> image_pb2.Geometry:
     """Return a cached message, which protobuf copies on use. Photos of one camera have the same geometry."""
     x0, y0, x1, y1 = geometry.seen
     return image_pb2.Geometry(
@@ -130,7 +136,8 @@ def _to_geometry(geometry: Geometry) -> image_pb2.Geometry:
     )
 
 
-def _to_timing(result: Result) -> timing_pb2.Timing:
+def to_timing(result: Result) -> timing_pb2.Timing:
+    """Return where the time went."""
     seconds = {f"{stage}_seconds": value for stage, value in result.durations.items()}
     found = result.classification
     return timing_pb2.Timing(

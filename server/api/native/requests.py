@@ -9,6 +9,8 @@ from vitscope.server.maps.classes import NONE, ClassOptions
 from vitscope.server.maps.condition import When
 from vitscope.server.maps.options import Chosen, MapOptions
 from vitscope.server.maps.rendering import RenderingSpec
+from vitscope.server.maps.rollout import RolloutOptions
+from vitscope.server.maps.tokens import Patch, Token
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 METHODS = Names(maps_pb2.MapMethod, "")
@@ -18,12 +20,14 @@ CONDITIONS = Names(maps_pb2.MapCondition, "always")
 _KINDS = Names(maps_pb2.RenderingKind, "overlay")
 _COLOUR_MAPS = Names(maps_pb2.ColorMap, "viridis")
 _FORMATS = Names(maps_pb2.PictureFormat, "png")
+_DIRECTIONS = Names(maps_pb2.AttentionDirection, "from")
+_FUSIONS = Names(maps_pb2.HeadFusion, "mean")
 _UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
 
 
 def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
     """Return the `Ask` of a request. Raises InvalidRequest for fields that cannot be translated."""
-    image = _to_image(request.image)
+    image = to_image(request.image)
     return Ask(
         image,
         len(image.data),  # the rest of the message is small, and counting it would take a copy
@@ -35,7 +39,7 @@ def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
     )
 
 
-def _to_image(image: image_pb2.Image) -> EncodedImage | RawImage:
+def to_image(image: image_pb2.Image) -> EncodedImage | RawImage:
     """Return the image. Each access to a bytes field copies it, so access it once."""
     source = image.WhichOneof("source")
     if source == "encoded":
@@ -57,6 +61,9 @@ def _to_map_options(options: maps_pb2.MapOptions) -> MapOptions:
         _to_rendering_spec(options.rendering) if options.HasField("rendering") else None,
         _to_class_options(options),
         When(CONDITIONS.name("when", options.when), options.when_below),
+        _to_token(options.token) if options.HasField("token") else None,
+        _DIRECTIONS.name("direction", options.direction),
+        to_rollout(options.rollout),
     )
 
 
@@ -71,6 +78,18 @@ def _to_class_options(options: maps_pb2.MapOptions) -> ClassOptions:
         **({versus: getattr(options, versus)} if versus else {}),
         mode=MODES.name("mode", options.mode),
     )
+
+
+def to_rollout(options: maps_pb2.RolloutOptions) -> RolloutOptions:
+    """Return the options of rollout."""
+    return RolloutOptions(_FUSIONS.name("fusion", options.fusion), options.discard, options.from_layer)
+
+
+def _to_token(token: maps_pb2.TokenRef) -> Token:
+    which = token.WhichOneof("token")
+    if which is None:
+        raise InvalidRequest("token", "neither index nor patch", "one of them")
+    return token.index if which == "index" else Patch(token.patch.row, token.patch.col)
 
 
 def _chosen(field: str, wanted: Sequence[int], everything: bool) -> Chosen:

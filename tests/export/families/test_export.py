@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.export.checkpoints import LABELS, save
 from tests.export.families.makers import FORMS, MAKERS
 from tests.export.fused import assert_fused
-from vitscope.bundle import CLASSIFY, Bundle
+from tests.export.inside import assert_inside, watched
+from vitscope.bundle import CLASSIFY, FULL, Bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
@@ -84,7 +86,7 @@ def check(bundle: Bundle, pixels: np.ndarray, out: Any) -> None:
                 }
                 logits = out.logits[:batch].numpy()
                 np.testing.assert_allclose(outputs["logits"], logits, atol=1e-4)
-                if rows is not None:
+                if rows is not None and name != FULL:
                     parts = [outputs[part] for part in ("attention_prefix", "attention") if part in outputs]
                     found = np.concatenate(parts, axis=-1)
                     np.testing.assert_allclose(found, (rows[:, -1] if name == CLASSIFY else rows)[:batch], atol=1e-5)
@@ -101,6 +103,18 @@ def test_graphs_give_what_eager_pytorch_gives(name: str, made: Any, photos: Path
     check(bundle, pixels, out)
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith(("swin", "hiera"))])
+def test_the_full_graph_gives_what_is_inside_of_the_model(name: str, made: Any, photos: Path) -> None:
+    source, bundle = made(name)
+    pixels, model, out = eager(source, photos)
+    checkpoint, tokens = load_checkpoint(str(source)), bundle.manifest.tokens
+    tensors = torch.stack([prepare(checkpoint.processor, Image.fromarray(image))[1] for image in pixels])
+    matrices, forward = watched(model, checkpoint.family, tokens, tensors)
+    np.testing.assert_array_equal(matrices, torch.stack(out.attentions, dim=1))
+    for candidate in (candidate for candidate in candidates() if candidate.precision == "f32"):
+        assert_inside(candidate.load(bundle.graph_path(FULL))(pixels), matrices, forward)
+
+
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
     manifest = made(name)[1].manifest
@@ -108,7 +122,7 @@ def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
     assert manifest.family == name
     assert (tokens.cls_tokens, tokens.grid_rows, tokens.grid_cols) == (cls_tokens, side, side)
     assert (tokens.pooling, tokens.attention_from) == (pooling, source)
-    expected = [method for method, has in (("attention", source), ("cam", pooling == "mean")) if has]
+    expected = [m for m, has in (("attention", source), ("cam", pooling == "mean"), ("rollout", source)) if has]
     assert list(manifest.methods) == expected
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
@@ -116,5 +130,5 @@ def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
 @pytest.mark.parametrize("name", list(ALL))
 def test_attention_stays_fused(name: str, made: Any) -> None:
     bundle = made(name)[1]
-    for graph in bundle.manifest.graphs:
+    for graph in bundle.manifest.graphs.keys() - {FULL}:
         assert_fused(bundle.graph_path(graph), bundle.manifest.layers)

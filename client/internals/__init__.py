@@ -1,0 +1,1 @@
+"""What is inside of the encoder: the request of `explain`, and its reply put together."""

@@ -1,0 +1,1 @@
+"""What is inside of the encoder: chosen, checked against the model, and cut out of the outputs of the graph `full`."""

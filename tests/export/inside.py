@@ -1,0 +1,60 @@
+"""What the graph `full` gives, compared with the model itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from vitscope.bundle import TokenGeometry
+from vitscope.export.families import Family
+from vitscope.export.methods import Forward, observe
+
+
+@torch.inference_mode()
+def watched(
+    model: Any, family: Family, tokens: TokenGeometry, pixels: torch.Tensor, options: Mapping[str, Any] | None = None
+) -> tuple[np.ndarray, Forward]:
+    """Run the model with its own attention. Returns the matrices of its blocks, [N, L, H, T, T], and the rest."""
+    seen: list[torch.Tensor] = []
+    with family.watch(model, lambda matrix: seen.append(matrix.clone())):
+        forward = observe(model, family, tokens, pixels, [], options, states=True)
+    return torch.stack(seen[: family.sizes(model).layers], dim=1).numpy(), forward
+
+
+def assert_inside(
+    outputs: Mapping[str, np.ndarray], matrices: np.ndarray, forward: Forward, accuracy: float = 1e-4
+) -> None:
+    """Compare every output of the graph `full` with what `watched` has returned for the same images."""
+    tokens, logits = forward.geometry, forward.logits.numpy()
+    np.testing.assert_allclose(outputs["matrices"], matrices, atol=accuracy / 10)
+    np.testing.assert_allclose(outputs["matrices"].sum(axis=-1), 1, atol=1e-5)
+    _assert_scores(outputs)
+    norms = torch.stack([state.norm(dim=-1) for state in forward.states], dim=1).numpy()
+    np.testing.assert_allclose(outputs["token_norms"], norms, rtol=accuracy, atol=accuracy)
+    if tokens.pooling == "attention":
+        assert "lens" not in outputs
+    else:
+        np.testing.assert_allclose(
+            as_pooled(outputs["lens"][:, -1], tokens), logits, atol=accuracy * max(1, logits.std())
+        )
+
+
+def _assert_scores(outputs: Mapping[str, np.ndarray]) -> None:
+    """Check that softmax(q k^T / sqrt(d) + bias) is the matrix, where the bias does not depend on the image."""
+    queries, keys = outputs["queries"], outputs["keys"]
+    scores = queries @ keys.swapaxes(-1, -2) / np.sqrt(queries.shape[-1])
+    bias = np.log(outputs["matrices"].astype(np.float64)) - scores
+    bias -= bias.mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(bias, np.broadcast_to(bias[:1], bias.shape), atol=2e-3)
+
+
+def as_pooled(tokens_read: np.ndarray, tokens: TokenGeometry) -> np.ndarray:
+    """Pool what the lens gives for each token, [N, T, C], as the head does."""
+    patches = tokens_read[:, tokens.prefix :].mean(axis=1)
+    return {
+        "cls": tokens_read[:, 0],
+        "cls+distillation": tokens_read[:, :2].mean(axis=1),
+        "cls+mean": tokens_read[:, 0] + patches,
+        "mean": patches,
+    }[tokens.pooling]
