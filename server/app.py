@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 import uvloop
+from aiohttp import web
 from grpc import aio
 
 from vitscope.bundle import BundleError
@@ -17,6 +18,7 @@ from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
+from vitscope.server.api.connections import Connections
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
 from vitscope.server.api.listeners import (
@@ -127,9 +129,14 @@ class App:
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
+        room = Room(self.admission, self.transit, self.service)
+        if settings.http_api:
+            routes += self._json_api(room)
         services = [native.grpc_service(self.service, self.repository, self.transit, settings.stream_window)]
         async with (
-            http_listener(settings.host, settings.http_port, routes) as http_port,
+            http_listener(
+                settings.host, settings.http_port, routes, self._connections(), settings.max_receive_seconds
+            ) as http_port,
             grpc_listener(
                 settings.host,
                 settings.grpc_port,
@@ -137,7 +144,7 @@ class App:
                 services,
                 self.health,
                 self.metrics,
-                Room(self.admission, self.transit, self.service),
+                room,
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
@@ -193,6 +200,9 @@ class App:
         answered = asyncio.create_task(activity.quiet(_LAST_CALLS))
         await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
         answered.cancel()
+        # gRPC does not know of the calls over HTTP, of which no new ones begin.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(activity.ended(), self.settings.grace_seconds)
         await server.stop(None)
         await stopping
 
@@ -257,6 +267,26 @@ class App:
                 yield f"{model}: failed: {model.detail}"
             elif model.state is State.READY and model.detail:
                 yield f"{model}: {model.detail}"
+
+    def _json_api(self, room: Room) -> list[web.RouteDef]:
+        """Return the routes of the JSON API. What it needs is imported only where it is served."""
+        from vitscope.server.api import rest
+
+        settings = self.settings
+        max_bytes = settings.max_message_mib * 2**20
+        return rest.routes_of(
+            self.service,
+            self.repository,
+            room,
+            self.metrics.http,
+            rest.Terms(settings.origins, max_bytes, settings.max_receive_seconds),
+        )
+
+    def _connections(self) -> Connections:
+        metrics = self.metrics.http
+        connections = Connections(self.settings.max_http_connections, metrics.closed)
+        metrics.watch(lambda: len(connections))
+        return connections
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:
         """Listen for the admin service. Yields its address, or an empty string if it is off."""

@@ -1,0 +1,174 @@
+"""The connections of the HTTP port: bounded in number, and in what each may hold while it sends or reads nothing.
+
+aiohttp bounds pipelined requests, the lines of a header and what is read ahead of a body. It does not bound how many
+connections there are, how long or large a header as a whole may be, and how long a client may take to read. What is
+used of its inside is in this file only.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from vitscope.server.api.http.log import http_logger
+from vitscope.server.scheduling.callers import Caller, Callers
+
+# Bytes of a header, as for gRPC's calls. Browsers send the cookies of all that serves on one host name.
+MAX_HEADER = 16 * 1024
+MAX_HEADERS = 100
+# Seconds for a header to arrive once its first byte has, and for a connection to be idle.
+HEADER_SECONDS, IDLE_SECONDS = 10.0, 60.0
+# Seconds for which the rest of a body that nobody wants is received, so that its sender gets to read the reply.
+LINGER_SECONDS = 2.0
+# Bytes of a body that are read ahead.
+_AHEAD = 2**16
+_TOO_LARGE = (
+    f"HTTP/1.1 431 {HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE.phrase}\r\n"
+    "Content-Length: 0\r\nConnection: close\r\n\r\n"
+).encode()
+
+
+class Connections:
+    """The open connections. Beyond `most`, one that asks nothing is closed for each that is new.
+
+    Of those that are closed first: whose address has most; among these, who has done nothing for longest. So somebody who
+    opens many keeps nobody else out, and probes least of all. closed: called with the reason of each that is closed.
+    """
+
+    def __init__(self, most: int, closed: Callable[[str], None] = lambda reason: None) -> None:
+        self._most, self.closed = most, closed
+        self._open = dict[Connection, None]()  # oldest first
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: "Connection") -> None:
+        """Count a new connection, and close another one if there are too many."""
+        self._open[connection] = None
+        if len(self._open) > self._most:
+            addresses = Counter(each.address for each in self._open)
+            waiting = [each for each in self._open if not each.answering]
+            worst = min(waiting, key=lambda each: (-addresses[each.address], each.since))
+            self.remove(worst)
+            worst.end("limit")
+
+    def remove(self, connection: "Connection") -> None:
+        """Forget a connection that has ended."""
+        self._open.pop(connection, None)
+
+
+class Connection(web.RequestHandler):
+    """One connection. Closed when its client is too slow, or too much, with a header or with reading a reply.
+
+    send_seconds: for a reply to be read. peer: its name as a caller. since: monotonic seconds at which it last began to
+    wait for its client. answering: whether its client waits for an answer that is being computed.
+    """
+
+    __slots__ = ("_connections", "_header", "_late", "_payload", "_send_seconds", "address", "answering", "peer", "since")
+
+    def __init__(self, server: web.Server, connections: Connections, send_seconds: float) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            logger=http_logger(),
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            read_bufsize=_AHEAD,
+            max_line_size=MAX_HEADER // 2,
+            max_field_size=MAX_HEADER // 2,
+            max_headers=MAX_HEADERS,
+            auto_decompress=False,
+        )
+        self._connections, self._send_seconds = connections, send_seconds
+        self._header, self._late = 0, None  # bytes of a header that is not complete; what ends it
+        self._payload: Any = None  # the body of the newest request
+        self.address = self.peer = ""
+        self.answering, self.since = False, time.monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin. A write is not done before the client has read."""
+        super().connection_made(transport)
+        self.address, port, *_ = transport.get_extra_info("peername") or ("", 0)
+        self.peer = f"http:{self.address}:{port}"
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=0)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End, and have the handler of the request cancelled."""
+        self._connections.remove(self)
+        self._header_ended()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, and bound the size and the time of a header that is not complete."""
+        requests = self._request_count
+        super().data_received(data)
+        if self._request_count > requests:
+            self._header_ended()
+            self._payload = self._messages[-1][1]
+        elif data and (self._payload is None or self._payload.is_eof()):
+            self._header += len(data)
+            if self._late is None:
+                self._late = self._loop.call_later(HEADER_SECONDS, self.end, "header")
+            if self._header > MAX_HEADER:
+                if self._current_request is None and self.transport is not None:
+                    self.transport.write(_TOO_LARGE)
+                    self.force_close()
+                    self._connections.closed("header")
+                else:
+                    self.end("header")
+
+    async def finish_response(self, request: Any, resp: web.StreamResponse, start_time: float | None) -> Any:
+        """Send a reply. Returns when it has been read, or its client cut off."""
+        self.wait()
+        found = await super().finish_response(request, resp, start_time)
+        if not await flushed(self, self._send_seconds):
+            self.end("deaf")
+        return found
+
+    def wait(self) -> None:
+        """Begin to wait for the client."""
+        self.answering, self.since = False, time.monotonic()
+
+    def end(self, reason: str) -> None:
+        """Close the connection at once."""
+        if self.transport is not None:
+            self._connections.closed(reason)
+            self.transport.abort()
+
+    def _header_ended(self) -> None:
+        self._header = 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+async def flushed(connection: Connection, seconds: float) -> bool:
+    """Wait until a client has read what was sent to it. Returns False if that took longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            while connection.transport is not None and connection.transport.get_write_buffer_size():
+                # Not paused before the loop has tried to write.
+                await (connection._drain_helper() if connection.writing_paused else asyncio.sleep(0))
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
+def connection_of(request: web.Request) -> Connection:
+    """Return the connection of a request."""
+    assert isinstance(request.protocol, Connection)
+    return request.protocol
+
+
+def caller_of(request: web.Request, callers: Callers) -> Caller:
+    """Return who asks: the single requests of one connection, as over gRPC."""
+    return callers.find(connection_of(request).peer, bulk=False)
