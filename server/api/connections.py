@@ -6,6 +6,7 @@ used of its inside is in this file only.
 """
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,8 +36,8 @@ _TOO_LARGE = (
 class Connections:
     """The open connections. Beyond `most`, one that asks nothing is closed for each that is new.
 
-    Of those that are closed first: whose address has most; among these, who has done nothing for longest. So somebody who
-    opens many keeps nobody else out, and probes least of all. closed: called with the reason of each that is closed.
+    First goes whose address has most; among these, who has done nothing for longest. So somebody who opens many keeps
+    nobody else out, and probes least of all. closed: called with the reason of each that is closed.
     """
 
     def __init__(self, most: int, closed: Callable[[str], None] = lambda reason: None) -> None:
@@ -68,7 +69,17 @@ class Connection(web.RequestHandler):
     wait for its client. answering: whether its client waits for an answer that is being computed.
     """
 
-    __slots__ = ("_connections", "_header", "_late", "_payload", "_send_seconds", "address", "answering", "peer", "since")
+    __slots__ = (
+        "_connections",
+        "_header",
+        "_late",
+        "_payload",
+        "_send_seconds",
+        "address",
+        "answering",
+        "peer",
+        "since",
+    )
 
     def __init__(self, server: web.Server, connections: Connections, send_seconds: float) -> None:
         super().__init__(
@@ -85,7 +96,8 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._connections, self._send_seconds = connections, send_seconds
-        self._header, self._late = 0, None  # bytes of a header that is not complete; what ends it
+        self._header = 0  # bytes of a header that is not complete
+        self._late: asyncio.TimerHandle | None = None  # what ends it
         self._payload: Any = None  # the body of the newest request
         self.address = self.peer = ""
         self.answering, self.since = False, time.monotonic()
@@ -131,6 +143,18 @@ class Connection(web.RequestHandler):
         if not await flushed(self, self._send_seconds):
             self.end("deaf")
         return found
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Return the reply to what cannot be parsed, or to a bug in a handler, which is logged."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or message is None:
+            return super().handle_error(request, status, exc, message)
+        detail = f"request: {message.partition(chr(10))[0].rstrip(':')[:200]}; accepted: HTTP/1.1"
+        found = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": "INVALID_ARGUMENT"}
+        response = web.Response(status=status, body=json.dumps(found).encode(), content_type="application/problem+json")
+        response.force_close()
+        return response
 
     def wait(self) -> None:
         """Begin to wait for the client."""

@@ -219,6 +219,7 @@ async def http_listener(
     """
     app = web.Application()
     app.add_routes(routes)
+    app.on_response_prepare.append(_without_versions)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_LAST_REPLIES)
     await runner.setup()
     http = runner.server
@@ -234,3 +235,8 @@ async def http_listener(
             yield server.sockets[0].getsockname()[1]
     finally:
         await runner.cleanup()
+
+
+async def _without_versions(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the header in which aiohttp would tell its version, and Python's."""
+    response.headers["Server"] = "vitscope"

@@ -68,9 +68,7 @@ class Transit:
         with arriving:
             return await self._read(_Reading(caller, arriving), self._reading, read)
 
-    async def collect(
-        self, caller: Caller, pieces: AsyncIterator[bytes], parse: Callable[[bytes], Awaitable[T]]
-    ) -> T:
+    async def collect(self, caller: Caller, pieces: AsyncIterator[bytes], parse: Callable[[bytes], Awaitable[T]]) -> T:
         """Return what `parse` makes of one message of `caller`, which arrives in `pieces`. Raises as `receive` does."""
         arriving, found, size = self._admission.arriving(caller), list[bytes](), 0
         with arriving:

@@ -22,10 +22,10 @@ def to_ask(request: classifier_pb2.ClassifyRequest, image: EncodedImage | None =
 
     Raises InvalidRequest for fields that cannot be translated.
     """
-    image = image or _to_image(request.image)
+    found = image or _to_image(request.image)
     return Ask(
-        image,
-        len(image.data),  # the rest of the message is small, and counting it would take a copy
+        found,
+        len(found.data),  # the rest of the message is small, and counting it would take a copy
         request.model,
         request.version,
         request.top_k or DEFAULT_TOP_K,

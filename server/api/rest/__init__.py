@@ -7,6 +7,7 @@ from aiohttp import web
 
 from vitscope.server.answer.service import Service
 from vitscope.server.api.rest.calls import Calls
+from vitscope.server.api.rest.documents import documents
 from vitscope.server.api.rest.exchange import Exchange
 from vitscope.server.api.rest.origins import Origins
 from vitscope.server.api.rest.routes import routes
@@ -29,4 +30,4 @@ def routes_of(
 ) -> list[web.RouteDef]:
     """Return the transport, for the HTTP listener."""
     exchange = Exchange(service, room, Origins(terms.origins), metrics, terms.seconds)
-    return routes(exchange, Calls(service, repository, room, terms.max_bytes))
+    return routes(exchange, Calls(service, repository, room, terms.max_bytes), documents())

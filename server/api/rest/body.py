@@ -22,7 +22,7 @@ ACCEPTED = f"{FORM}, an image type such as image/jpeg, {BYTES}, or {JSON}"
 
 # From so many bytes on, parsing would hold up the event loop.
 _PARSED_ON_THE_LOOP = 2**18
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_EXPECTED, _CONTINUE = "100-continue", b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Pairs = list[tuple[str, str | bytes]]
 
@@ -37,6 +37,9 @@ class Asked:
 
 def check_body(request: web.Request, max_bytes: int) -> None:
     """Refuse what the header alone shows to be unacceptable. Raises Refusal."""
+    expected = request.headers.get("Expect", _EXPECTED)
+    if expected.strip().lower() != _EXPECTED:
+        raise Refusal(HTTPStatus.EXPECTATION_FAILED, f"Expect: {expected[:100]}; accepted: {_EXPECTED}")
     kind, encoding = request.content_type, request.headers.get("Content-Encoding", "identity")
     if kind not in (FORM, JSON, BYTES) and not kind.startswith("image/"):
         detail = f"Content-Type: {kind[:100]}; accepted: {ACCEPTED}"

@@ -1,6 +1,6 @@
 """The methods of vitscope.v1.ClassifierService, asked over HTTP."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,7 +37,16 @@ class Call:
         return dict(self.request.match_info)
 
 
-Method = Callable[[Call], Awaitable[Message]]
+@dataclass(frozen=True)
+class Document:
+    """A reply that is no message. kind: its Content-Type. headers: others."""
+
+    body: bytes
+    kind: str
+    headers: Mapping[str, str]
+
+
+Method = Callable[[Call], Awaitable[Message | Document]]
 
 
 class Calls:
@@ -48,12 +57,12 @@ class Calls:
 
     async def list_models(self, call: Call) -> Message:
         """Return every version of every model."""
-        _no_fields(call)
+        no_fields(call)
         return classifier_pb2.ListModelsResponse(models=[to_summary(model) for model in self._repository])
 
     async def get_model(self, call: Call) -> Message:
         """Return all about one model version. Raises ModelNotFound or NotReady."""
-        _no_fields(call)
+        no_fields(call)
         fields = classifier_pb2.GetModelRequest.DESCRIPTOR.fields_by_name
         version = from_text(fields["version"], "version", call.path.get("version", "0"))
         found = self._repository.find(call.path["model"], version)
@@ -74,11 +83,11 @@ class Calls:
         connection_of(request).answering = True
         answer = await self._answer(asked, call)
         if answer.error is not None:
-            error = in_request(answer.error)
+            failed = in_request(answer.error)
             try:
-                raise error
+                raise failed
             finally:
-                del answer, error  # breaks a cycle: the error's traceback holds this frame, with the image in it
+                del answer, failed  # breaks a cycle: the error's traceback holds this frame, with the image in it
         return to_response(answer.unwrap())
 
     async def _answer(self, asked: Asked, call: Call) -> Answer:
@@ -90,6 +99,7 @@ class Calls:
         return await self._service.answer(ask, call.caller, call.options.deadline)
 
 
-def _no_fields(call: Call) -> None:
+def no_fields(call: Call) -> None:
+    """Raise InvalidRequest for a query that has more than the options of any request."""
     for name, value in call.options.fields:
         raise InvalidRequest(name[:100], quoted(value), "no fields in the query but timeout and values")

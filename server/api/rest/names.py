@@ -1,4 +1,4 @@
-"""Names of enum values in JSON: MAP_METHOD_ATTENTION is "attention", as in the texts of errors and on the command line."""
+"""Names of enum values in JSON: MAP_METHOD_ATTENTION is "attention", as in texts of errors and on the command line."""
 
 from functools import lru_cache
 from types import MappingProxyType

@@ -31,7 +31,7 @@ class Origins:
             return vary
         if ALL in self._allowed or origin in self._allowed:
             return vary | {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED}
-        if origin.partition("://")[2] == request.headers.get("Host", ""):
+        if request.headers.get("Host") and origin.partition("://")[2] == request.headers["Host"]:
             return vary
         detail = f"Origin: {origin[:200]}; accepted: this server's own, and those of --http-origins"
         raise Refusal(HTTPStatus.FORBIDDEN, detail, vary)

@@ -1,4 +1,4 @@
-"""Pairs of names and values, from a query or a form, as a message: `maps.layers=0,3` is {"maps": {"layers": [0, 3]}}."""
+"""Pairs of names and values, from a query or a form, as a message: `maps.layers=0,3` is {"maps": {"layers": [0,3]}}."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -69,5 +69,8 @@ def _float32(value: float) -> float | None:
     """Return the shortest number that is read as the same float32; None for what JSON has no number for."""
     if not math.isfinite(value):
         return None
-    short = float(f"{value:.7g}")
-    return short if np.float32(short) == np.float32(value) else float(f"{value:.9g}")
+    for digits in (7, 8):
+        short = float(f"{value:.{digits}g}")
+        if np.float32(short) == value:
+            return short
+    return float(f"{value:.9g}")

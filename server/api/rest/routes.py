@@ -18,9 +18,9 @@ PREFIX = "/api"
 class Operation:
     """One method of one path.
 
-    name: of the method in `Calls`. rpc: of ClassifierService, whose comment describes it. query: the message whose fields
-    may stand in the query; None for none. body: whether that message may be a body, too. reply: the message of a reply.
-    statuses: what else it may answer, beside what everything may.
+    name: of the method in `Calls`. rpc: of ClassifierService, whose comment describes it. reply: the message of a
+    reply. statuses: what it may answer beside 200 and what every path may. request: the message of a request, as a
+    body, or with its fields in the query; None for none. parameters: the fields that names in the path stand for.
     """
 
     path: str
@@ -29,8 +29,7 @@ class Operation:
     rpc: str
     reply: Any
     statuses: tuple[int, ...]
-    query: Any = None
-    body: bool = False
+    request: Any = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,18 +39,20 @@ _NAMED, _VERSION = {"model": _MODEL["model"]}, {"model": _MODEL["model"], "versi
 _CLASSIFY, _CLASSIFIED = classifier_pb2.ClassifyRequest.DESCRIPTOR, classifier_pb2.ClassifyResponse.DESCRIPTOR
 
 OPERATIONS = (
-    Operation("/api/v1/models", "GET", "list_models", "ListModels", _LISTED, ()),
-    Operation("/api/v1/models/{model}", "GET", "get_model", "GetModel", _GOT, (404,), parameters=_NAMED),
-    Operation("/api/v1/models/{model}/{version}", "GET", "get_model", "GetModel", _GOT, (404,), parameters=_VERSION),
-    Operation(
-        "/api/v1/classify", "POST", "classify", "Classify", _CLASSIFIED, (404, 413, 415, 417, 429, 504), _CLASSIFY, True
-    ),
+    Operation("/api/v1/models", "GET", "list_models", "ListModels", _LISTED, (504,)),
+    Operation("/api/v1/models/{model}", "GET", "get_model", "GetModel", _GOT, (504,), parameters=_NAMED),
+    Operation("/api/v1/models/{model}/{version}", "GET", "get_model", "GetModel", _GOT, (504,), parameters=_VERSION),
+    Operation("/api/v1/classify", "POST", "classify", "Classify", _CLASSIFIED, (413, 415, 417, 429, 504), _CLASSIFY),
 )
 
 
-def routes(exchange: Exchange, calls: Calls) -> list[web.RouteDef]:
-    """Return the routes of the API, and one for every other path below its prefix."""
-    by_path: dict[str, dict[str, Method]] = {}
+# What every path may answer.
+STATUSES = (400, 403, 404, 405, 431, 500, 503)
+
+
+def routes(exchange: Exchange, calls: Calls, documents: Mapping[str, Method]) -> list[web.RouteDef]:
+    """Return the routes of the API, and one for every other path below its prefix. documents: what to read, by path."""
+    by_path: dict[str, dict[str, Method]] = {path: {"GET": method} for path, method in documents.items()}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = getattr(calls, operation.name)
     found = [_route(exchange, path, methods) for path, methods in by_path.items()]
