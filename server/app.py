@@ -279,7 +279,7 @@ class App:
             self.repository,
             room,
             self.metrics.http,
-            rest.Terms(settings.origins, max_bytes, settings.max_receive_seconds),
+            rest.Terms(settings.origins, max_bytes),
         )
 
     def _connections(self) -> Connections:

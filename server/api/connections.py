@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -119,12 +119,12 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, and bound the size and the time of a header that is not complete."""
-        requests = self._request_count
+        requests, of_body = self._request_count, self._payload is not None and not self._payload.is_eof()
         super().data_received(data)
         if self._request_count > requests:
             self._header_ended()
             self._payload = self._messages[-1][1]
-        elif data and (self._payload is None or self._payload.is_eof()):
+        elif data and not of_body:
             self._header += len(data)
             if self._late is None:
                 self._late = self._loop.call_later(HEADER_SECONDS, self.end, "header")
@@ -137,12 +137,25 @@ class Connection(web.RequestHandler):
                     self.end("header")
 
     async def finish_response(self, request: Any, resp: web.StreamResponse, start_time: float | None) -> Any:
-        """Send a reply. Returns when it has been read, or its client cut off."""
-        self.wait()
-        found = await super().finish_response(request, resp, start_time)
-        if not await flushed(self, self._send_seconds):
+        """Send a reply, and have it read."""
+        delivered = await self.deliver(super().finish_response(request, resp, start_time))
+        return resp, not delivered
+
+    async def deliver(self, sending: Awaitable[object]) -> bool:
+        """Send something, and wait until it has been read. Returns False for a client that left, or is cut off."""
+        self.answering, self.since = False, time.monotonic()
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                await sending
+                while self.transport is not None and self.transport.get_write_buffer_size():
+                    # Not paused before the loop has tried to write.
+                    await (self._drain_helper() if self.writing_paused else asyncio.sleep(0))
+        except TimeoutError:
             self.end("deaf")
-        return found
+            return False
+        except ConnectionError:
+            return False
+        return self.transport is not None
 
     def handle_error(
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -156,10 +169,6 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    def wait(self) -> None:
-        """Begin to wait for the client."""
-        self.answering, self.since = False, time.monotonic()
-
     def end(self, reason: str) -> None:
         """Close the connection at once."""
         if self.transport is not None:
@@ -171,20 +180,6 @@ class Connection(web.RequestHandler):
         if self._late is not None:
             self._late.cancel()
             self._late = None
-
-
-async def flushed(connection: Connection, seconds: float) -> bool:
-    """Wait until a client has read what was sent to it. Returns False if that took longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            while connection.transport is not None and connection.transport.get_write_buffer_size():
-                # Not paused before the loop has tried to write.
-                await (connection._drain_helper() if connection.writing_paused else asyncio.sleep(0))
-    except TimeoutError:
-        return False
-    except ConnectionError:
-        pass
-    return True
 
 
 def connection_of(request: web.Request) -> Connection:

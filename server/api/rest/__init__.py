@@ -18,16 +18,15 @@ from vitscope.server.models.repository import Repository
 
 @dataclass(frozen=True)
 class Terms:
-    """What clients may do. origins: of web pages, see `Origins`. max_bytes: of a body. seconds: to read a reply."""
+    """What clients may do. origins: of web pages, see `Origins`. max_bytes: of a body."""
 
     origins: Sequence[str]
     max_bytes: int
-    seconds: float
 
 
 def routes_of(
     service: Service, repository: Repository, room: Room, metrics: HttpMetrics, terms: Terms
 ) -> list[web.RouteDef]:
     """Return the transport, for the HTTP listener."""
-    exchange = Exchange(service, room, Origins(terms.origins), metrics, terms.seconds)
+    exchange = Exchange(service, room, Origins(terms.origins), metrics)
     return routes(exchange, Calls(service, repository, room, terms.max_bytes), documents())

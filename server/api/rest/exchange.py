@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from google.protobuf.message import Message
 
 from vitscope.server.answer.service import Service
-from vitscope.server.api.connections import MAX_HEADER, caller_of, connection_of, flushed
+from vitscope.server.api.connections import MAX_HEADER, caller_of, connection_of
 from vitscope.server.api.rest.calls import Call, Document, Method
 from vitscope.server.api.rest.options import read_options
 from vitscope.server.api.rest.origins import Origins
@@ -28,13 +28,10 @@ _ALWAYS = {"X-Content-Type-Options": "nosniff"}
 
 
 class Exchange:
-    """Has methods answer HTTP requests. On the event loop. send_seconds: for a client to read its reply."""
+    """Has methods answer HTTP requests. On the event loop."""
 
-    def __init__(
-        self, service: Service, room: Room, origins: Origins, metrics: HttpMetrics, send_seconds: float
-    ) -> None:
+    def __init__(self, service: Service, room: Room, origins: Origins, metrics: HttpMetrics) -> None:
         self._service, self._room, self._origins, self._metrics = service, room, origins, metrics
-        self._send_seconds = send_seconds
 
     async def answer(self, request: web.Request, route: str, methods: Mapping[str, Method]) -> web.StreamResponse:
         """Answer a request to a path. methods: what the path has, by HTTP method; HEAD is GET without a body.
@@ -47,9 +44,10 @@ class Exchange:
             response.headers.update(_ALWAYS)
             response.headers.setdefault("Cache-Control", "no-store")
             status = response.status
-            await self._send(request, response)
+            if not await self._send(request, response):
+                status = LEFT
             return response
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             status = LEFT
             raise
         finally:
@@ -91,21 +89,22 @@ class Exchange:
                     raise DeadlineExpired("the deadline passed before the request was answered") from None
                 raise
 
-    async def _send(self, request: web.Request, response: web.Response) -> None:
-        """Send a reply, and count its bytes until it has been read. A client that does not read is cut off."""
-        caller = caller_of(request, self._service.callers)
+    async def _send(self, request: web.Request, response: web.Response) -> bool:
+        """Send a reply, and count its bytes until it has been read. Returns whether it was."""
         try:
-            release = self._room.hold(caller, response.content_length or 0)
+            release = self._room.hold(caller_of(request, self._service.callers), response.content_length or 0)
         except Overloaded as error:
-            await self._send(request, problem(error))
-            return
+            return await self._send(request, problem(error))
         with self._service.activity:
             try:
-                await response.prepare(request)
-                await response.write_eof()
-                await flushed(connection_of(request), self._send_seconds)
+                return await connection_of(request).deliver(_write(request, response))
             finally:
                 release()
+
+
+async def _write(request: web.Request, response: web.Response) -> None:
+    await response.prepare(request)
+    await response.write_eof()
 
 
 async def _written(reply: Message | Document, values: Values) -> web.Response:
