@@ -34,10 +34,11 @@ _TOO_LARGE = (
 
 
 class Connections:
-    """The open connections. Beyond `most`, one that asks nothing is closed for each that is new.
+    """The open connections. Beyond `most`, another one is closed for each that is new.
 
-    First goes whose address has most; among these, who has done nothing for longest. So somebody who opens many keeps
-    nobody else out, and probes least of all. closed: called with the reason of each that is closed.
+    It is of the address that has most, and the one that has done nothing for longest; one whose client waits for an
+    answer only if there is no other. So somebody who opens many keeps nobody else out, and probes least of all.
+    closed: called with the reason of each that is closed.
     """
 
     def __init__(self, most: int, closed: Callable[[str], None] = lambda reason: None) -> None:
@@ -52,8 +53,7 @@ class Connections:
         self._open[connection] = None
         if len(self._open) > self._most:
             addresses = Counter(each.address for each in self._open)
-            waiting = [each for each in self._open if not each.answering]
-            worst = min(waiting, key=lambda each: (-addresses[each.address], each.since))
+            worst = min(self._open, key=lambda each: (-addresses[each.address], each.answering, each.since))
             self.remove(worst)
             worst.end("limit")
 
