@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -123,20 +123,10 @@ class App:
     async def _serve(self) -> None:
         """Listen, load, serve until told to stop, drain."""
         settings = self.settings
-        routes = pages(
-            self.metrics.registry,
-            alive=self._alive,
-            ready=lambda: self.health.ready and self._alive(),
-            remarks=self._remarks,
-        )
         room = Room(self.admission, self.transit, self.service)
-        if settings.http_api:
-            routes += self._json_api(room)
         services = [native.grpc_service(self.service, self.repository, self.transit, settings.stream_window)]
         async with (
-            http_listener(
-                settings.host, settings.http_port, routes, self._connections(), settings.max_receive_seconds
-            ) as http_port,
+            self._http_listeners(room) as http_ports,
             grpc_listener(
                 settings.host,
                 settings.grpc_port,
@@ -155,10 +145,9 @@ class App:
                 gc.collect()
                 gc.freeze()
                 self.health.started()
-                where = {"admin": admin} if admin else {}
-                log.info(
-                    "serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port), **where
-                )
+                where = {name: address(settings.host, port) for name, port in http_ports.items()}
+                where |= {"admin": admin} if admin else {}
+                log.info("serving", grpc=address(settings.host, grpc_port), **where)
                 if settings.watch_seconds:
                     self.watcher.poll_every(settings.watch_seconds)
                 await self._stop.wait()
@@ -268,25 +257,42 @@ class App:
             elif model.state is State.READY and model.detail:
                 yield f"{model}: {model.detail}"
 
+    @contextlib.asynccontextmanager
+    async def _http_listeners(self, room: Room) -> AsyncIterator[dict[str, int]]:
+        """Listen for HTTP. Yields the ports by name: "http" for all, "metrics" where the operator's pages have one."""
+        settings, metrics = self.settings, self.metrics.http
+        operators = pages(
+            self.metrics.registry,
+            alive=self._alive,
+            ready=lambda: self.health.ready and self._alive(),
+            remarks=self._remarks,
+        )
+        connections = Connections(settings.max_http_connections, metrics.closed)
+        metrics.watch(lambda: len(connections))
+        routes = self._json_api(room) if settings.http_api else []
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def listen(name: str, port: int, routes: list[web.RouteDef], connections: Connections) -> int:
+                seconds = settings.max_receive_seconds
+                return await stack.enter_async_context(
+                    http_listener(settings.host, port, routes, connections, seconds, f"{name}_port")
+                )
+
+            if settings.metrics_port is None:
+                yield {"http": await listen("http", settings.http_port, [*operators, *routes], connections)}
+            else:
+                own = Connections(settings.max_http_connections, metrics.closed)
+                yield {
+                    "http": await listen("http", settings.http_port, routes, connections),
+                    "metrics": await listen("metrics", settings.metrics_port, operators, own),
+                }
+
     def _json_api(self, room: Room) -> list[web.RouteDef]:
         """Return the routes of the JSON API. What it needs is imported only where it is served."""
         from vitscope.server.api import rest
 
-        settings = self.settings
-        max_bytes = settings.max_message_mib * 2**20
-        return rest.routes_of(
-            self.service,
-            self.repository,
-            room,
-            self.metrics.http,
-            rest.Terms(settings.origins, max_bytes),
-        )
-
-    def _connections(self) -> Connections:
-        metrics = self.metrics.http
-        connections = Connections(self.settings.max_http_connections, metrics.closed)
-        metrics.watch(lambda: len(connections))
-        return connections
+        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20)
+        return rest.routes_of(self.service, self.repository, room, self.metrics.http, terms)
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:
         """Listen for the admin service. Yields its address, or an empty string if it is off."""

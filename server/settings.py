@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     http_api: CliImplicitFlag[bool] = Field(
         True, description="serve the JSON API at /api; without it the HTTP port has /metrics and /healthz only"
     )
+    metrics_port: Port | None = Field(
+        None, description="port of /metrics and /healthz alone, which are then not on the HTTP port; 0 takes a free one"
+    )
     http_origins: Origins = Field(
         "",
         description="origins of web pages that may use the JSON API from a browser, with commas between them, such as "

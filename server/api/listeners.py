@@ -211,11 +211,16 @@ async def _running(server: aio.Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def http_listener(
-    host: str, port: int, routes: Iterable[web.RouteDef], connections: Connections, send_seconds: float
+    host: str,
+    port: int,
+    routes: Iterable[web.RouteDef],
+    connections: Connections,
+    send_seconds: float,
+    setting: str = "http_port",
 ) -> AsyncIterator[int]:
-    """Start the HTTP server with these routes. Yields its port. Raises PortTakenError.
+    """Start an HTTP server with these routes. Yields its port. Raises PortTakenError.
 
-    send_seconds: for a client to read a reply.
+    send_seconds: for a client to read a reply. setting: which has the port, for errors.
     """
     app = web.Application()
     app.add_routes(routes)
@@ -230,7 +235,7 @@ async def http_listener(
                 lambda: Connection(http, connections, send_seconds), host, port, backlog=_BACKLOG
             )
         except OSError as error:
-            raise PortTakenError("http_port", address(host, port), error) from error
+            raise PortTakenError(setting, address(host, port), error) from error
         async with server:
             yield server.sockets[0].getsockname()[1]
     finally:

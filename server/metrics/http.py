@@ -25,6 +25,8 @@ class HttpMetrics:
             "Connections to the HTTP port that the server closed to protect itself, by reason.",
             ("reason",),
         )
+        for reason in ("limit", "header", "deaf"):
+            self._closed.labels(reason)
 
     def finished(self, route: str, status: int, began: float) -> None:
         """Count a request that ended. began: monotonic seconds. status: 499 for a client that left before its reply."""

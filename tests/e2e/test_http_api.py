@@ -204,10 +204,12 @@ def test_origins_can_be_allowed_and_what_is_in_flight_is_answered_at_the_end(mod
             assert server.process.wait(timeout=30) == 0
 
 
-def test_the_api_can_be_switched_off(models: Path) -> None:
-    with RunningServer(models, "--no-http-api") as server:
-        assert get(server, "/api/v1/models").status == 404
+def test_the_api_can_be_switched_off_and_metrics_have_a_port_of_their_own(models: Path) -> None:
+    with RunningServer(models, "--no-http-api", "--metrics-port", "0") as server:
+        assert get(server, "/api/v1/models").status == get(server, "/metrics").status == 404
+        server.http = f"http://{server.serving['metrics']}"
         assert get(server, "/healthz/ready").body.startswith(b"ok")
+        assert get(server, "/metrics").status == 200
 
 
 def test_documentation_needs_nothing_from_elsewhere(server: RunningServer) -> None:
