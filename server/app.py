@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
 import uvloop
+from aiohttp import web
 from grpc import aio
 
 from vitscope.bundle import BundleError
@@ -17,6 +18,7 @@ from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
+from vitscope.server.api.connections import Connections
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
 from vitscope.server.api.listeners import (
@@ -127,15 +129,10 @@ class App:
     async def _serve(self) -> None:
         """Listen, load, serve until told to stop, drain."""
         settings = self.settings
-        routes = pages(
-            self.metrics.registry,
-            alive=self._alive,
-            ready=lambda: self.health.ready and self._alive(),
-            remarks=self._remarks,
-        )
+        room = Room(self.admission, self.transit, self.service)
         services = native.grpc_services(self.service, self.repository, self.transit, settings.stream_window)
         async with (
-            http_listener(settings.host, settings.http_port, routes) as http_port,
+            self._http_listeners(room) as http_ports,
             grpc_listener(
                 settings.host,
                 settings.grpc_port,
@@ -143,7 +140,7 @@ class App:
                 services,
                 self.health,
                 self.metrics,
-                Room(self.admission, self.transit, self.service),
+                room,
             ) as (server, grpc_port),
             self._admin_listener() as admin,
         ):
@@ -154,10 +151,9 @@ class App:
                 gc.collect()
                 gc.freeze()
                 self.health.started()
-                where = {"admin": admin} if admin else {}
-                log.info(
-                    "serving", grpc=address(settings.host, grpc_port), http=address(settings.host, http_port), **where
-                )
+                where = {name: address(settings.host, port) for name, port in http_ports.items()}
+                where |= {"admin": admin} if admin else {}
+                log.info("serving", grpc=address(settings.host, grpc_port), **where)
                 if settings.watch_seconds:
                     self.watcher.poll_every(settings.watch_seconds)
                 await self._stop.wait()
@@ -199,6 +195,9 @@ class App:
         answered = asyncio.create_task(activity.quiet(_LAST_CALLS))
         await asyncio.wait((stopping, answered), return_when=asyncio.FIRST_COMPLETED)
         answered.cancel()
+        # gRPC does not know of the calls over HTTP, of which no new ones begin.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(activity.ended(), self.settings.grace_seconds)
         await server.stop(None)
         await stopping
 
@@ -266,6 +265,43 @@ class App:
                 yield f"{model}: failed: {model.detail}"
             elif model.state is State.READY and model.detail:
                 yield f"{model}: {model.detail}"
+
+    @contextlib.asynccontextmanager
+    async def _http_listeners(self, room: Room) -> AsyncIterator[dict[str, int]]:
+        """Listen for HTTP. Yields the ports by name: "http" for all, "metrics" where the operator's pages have one."""
+        settings, metrics = self.settings, self.metrics.http
+        operators = pages(
+            self.metrics.registry,
+            alive=self._alive,
+            ready=lambda: self.health.ready and self._alive(),
+            remarks=self._remarks,
+        )
+        connections = Connections(settings.max_http_connections, metrics.closed)
+        metrics.watch(lambda: len(connections))
+        routes = self._json_api(room) if settings.http_api else []
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def listen(name: str, port: int, routes: list[web.RouteDef], connections: Connections) -> int:
+                seconds = settings.max_receive_seconds
+                return await stack.enter_async_context(
+                    http_listener(settings.host, port, routes, connections, seconds, f"{name}_port")
+                )
+
+            if settings.metrics_port is None:
+                yield {"http": await listen("http", settings.http_port, [*operators, *routes], connections)}
+            else:
+                own = Connections(settings.max_http_connections, metrics.closed)
+                yield {
+                    "http": await listen("http", settings.http_port, routes, connections),
+                    "metrics": await listen("metrics", settings.metrics_port, operators, own),
+                }
+
+    def _json_api(self, room: Room) -> list[web.RouteDef]:
+        """Return the routes of the JSON API. What it needs is imported only where it is served."""
+        from vitscope.server.api import rest
+
+        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20)
+        return rest.routes_of(self.service, self.repository, room, self.metrics.http, terms)
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:
         """Listen for the admin service. Yields its address, or an empty string if it is off."""

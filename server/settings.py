@@ -6,6 +6,7 @@ TOML file that --config or VITSCOPE_CONFIG names. Flags win over the environment
 
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -44,7 +45,16 @@ def _admin_address(value: str) -> str:
     raise ValueError("accepted: host:port (port 0 to 65535), such as 127.0.0.1:8502, or unix:/path/of/a/socket")
 
 
+def _origins(value: str) -> str:
+    """Return the origins, if that is what they are. Raises ValueError."""
+    for origin in filter(None, (part.strip() for part in value.split(","))):
+        if origin != "*" and not re.fullmatch(r"https?://[^\s/,?#@]+", origin):
+            raise ValueError("accepted: origins such as https://example.org:8443, without a path, or *")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Origins = Annotated[str, AfterValidator(_origins)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]
 PREFIX = "VITSCOPE_"
 # Variables with the prefix that the client's commands read.
@@ -102,7 +112,21 @@ class Settings(BaseSettings):
 
     host: str = Field("0.0.0.0", description="address that both ports listen on")
     grpc_port: Port = Field(8500, description="gRPC port; 0 takes a free one, the log says which")
-    http_port: Port = Field(8501, description="port of /metrics and /healthz; 0 takes a free one")
+    http_port: Port = Field(8501, description="port of the JSON API, /metrics and /healthz; 0 takes a free one")
+    http_api: CliImplicitFlag[bool] = Field(
+        True, description="serve the JSON API at /api; without it the HTTP port has /metrics and /healthz only"
+    )
+    metrics_port: Port | None = Field(
+        None, description="port of /metrics and /healthz alone, which are then not on the HTTP port; 0 takes a free one"
+    )
+    http_origins: Origins = Field(
+        "",
+        description="origins of web pages that may use the JSON API from a browser, with commas between them, such as "
+        "https://example.org; * for all. By default only pages of this server may",
+    )
+    max_http_connections: int = Field(
+        512, ge=8, le=65_536, description="HTTP connections open at a time; a new one then closes an idle one"
+    )
 
     admin_address: AdminAddress | None = Field(
         None,
@@ -208,6 +232,11 @@ class Settings(BaseSettings):
                 f"accepted: less than max_message_mib, which is {self.max_message_mib}"
             )
         return self
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of `http_origins`."""
+        return [part.strip() for part in self.http_origins.split(",") if part.strip()]
 
     @classmethod
     def settings_customise_sources(

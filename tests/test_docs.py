@@ -36,7 +36,9 @@ def python_blocks() -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory, models: Path, photo: bytes) -> Iterator[tuple[Path, str, str]]:
+def example(
+    tmp_path_factory: pytest.TempPathFactory, models: Path, photo: bytes
+) -> Iterator[tuple[Path, dict[str, str]]]:
     """A working directory with photo.jpg, photos/ and the bundled example in models/; addresses of a server of it."""
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(models / "fashion", folder / "models/fashion")
@@ -45,15 +47,17 @@ def example(tmp_path_factory: pytest.TempPathFactory, models: Path, photo: bytes
         (folder / name).write_bytes(photo)
     with RunningServer(folder / "models", "--admin-address", "127.0.0.1:0") as server:
         (admin,) = (event["admin"] for event in server.events if event["event"] == "serving")
-        yield folder, server.address, admin
+        http = server.http.removeprefix("http://")
+        yield folder, {"localhost:8500": server.address, "localhost:8501": http, "localhost:8502": admin}
 
 
 @pytest.mark.parametrize("code", python_blocks())
-def test_python_runs(code: str, example: tuple[Path, str, str]) -> None:
-    folder, address, admin = example
+def test_python_runs(code: str, example: tuple[Path, dict[str, str]]) -> None:
+    folder, addresses = example
     before = set(folder.iterdir())
-    script = code.replace("localhost:8500", address).replace("localhost:8502", admin)
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    for written, real in addresses.items():
+        code = code.replace(written, real)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout or set(folder.iterdir()) > before, "it neither prints nor writes anything"
 

@@ -30,6 +30,10 @@ class Activity:
         if not self._open:
             self._idle.set()
 
+    async def ended(self) -> None:
+        """Wait until no call is open."""
+        await self._idle.wait()
+
     async def quiet(self, seconds: float) -> None:
         """Wait until no call has been open for `seconds`."""
         while True:

@@ -1,5 +1,6 @@
 """The listening ports: gRPC, HTTP, and the admin services if they are enabled."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -15,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from vitscope.server.api.accept import make_server
+from vitscope.server.api.connections import Connection, Connections
 from vitscope.server.api.health import Health
-from vitscope.server.api.http.log import http_logger
 from vitscope.server.api.room import Room
 from vitscope.server.api.rpcs import MAX_HEADERS, ObservedServer
 from vitscope.server.metrics import Metrics
@@ -29,6 +30,8 @@ _CALLS = 1024
 _LAST_CALLS_MS = 3_600_000
 # gRPC itself refuses calls with more headers than this, uncounted. Below it, `ObservedServer` has a limit that is.
 _HEADERS = 4 * MAX_HEADERS
+# HTTP connections that wait to be accepted; seconds for replies that are being written when the server stops.
+_BACKLOG, _LAST_REPLIES = 512, 1.0
 
 
 class PortTakenError(Exception):
@@ -214,17 +217,38 @@ async def _running(server: aio.Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def http_listener(host: str, port: int, routes: Iterable[web.RouteDef]) -> AsyncIterator[int]:
-    """Start the HTTP server with these routes. Yields its port. Raises PortTakenError."""
+async def http_listener(
+    host: str,
+    port: int,
+    routes: Iterable[web.RouteDef],
+    connections: Connections,
+    send_seconds: float,
+    setting: str = "http_port",
+) -> AsyncIterator[int]:
+    """Start an HTTP server with these routes. Yields its port. Raises PortTakenError.
+
+    send_seconds: for a client to read a reply. setting: which has the port, for errors.
+    """
     app = web.Application()
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, logger=http_logger())
+    app.on_response_prepare.append(_without_versions)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_LAST_REPLIES)
     await runner.setup()
+    http = runner.server
+    assert http is not None
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(http, connections, send_seconds), host, port, backlog=_BACKLOG
+            )
         except OSError as error:
-            raise PortTakenError("http_port", address(host, port), error) from error
-        yield runner.addresses[0][1]
+            raise PortTakenError(setting, address(host, port), error) from error
+        async with server:
+            yield server.sockets[0].getsockname()[1]
     finally:
         await runner.cleanup()
+
+
+async def _without_versions(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the header in which aiohttp would tell its version, and Python's."""
+    response.headers["Server"] = "vitscope"

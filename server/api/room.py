@@ -1,9 +1,9 @@
-"""Room for calls: which are turned away by their header alone, and what gRPC may hold of the others' messages."""
+"""Room for calls: which are turned away by their header alone, and what may be held of the others' messages."""
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ class _Refused:
 
 
 class Room:
-    """Applies admission and transit to gRPC calls. A caller is the single requests of one connection."""
+    """Applies admission and transit to calls. A caller is the single requests of one connection."""
 
     def __init__(self, admission: Admission, transit: Transit, service: Service) -> None:
         self._admission, self._transit, self._service = admission, transit, service
@@ -94,6 +94,28 @@ class Room:
             if gated:
                 self._service.turned_away(error)
             raise
+
+    async def collect(
+        self, caller: Caller, deadline: Deadline, pieces: AsyncIterator[bytes], parse: Callable[[bytes], Awaitable[T]]
+    ) -> T:
+        """Return what `parse` makes of the message that arrives in `pieces`, if there is room to answer it.
+
+        Raises Overloaded or DeadlineExpired, before the first piece is asked for or after.
+        """
+        if (refusal := self._refusal(caller, deadline)) is not None:
+            raise refusal
+        try:
+            return await self._transit.collect(caller, pieces, parse)
+        except (Overloaded, DeadlineExpired) as error:
+            self._service.turned_away(error)
+            raise
+
+    def hold(self, caller: Caller, size: int) -> Callable[[], None]:
+        """Count a reply of `size` bytes until the returned function is called.
+
+        Raises Overloaded for a caller who does not read.
+        """
+        return self._transit.hold_reply(caller, size) if size >= COUNTED_REPLY else lambda: None
 
     def hold_reply(self, context: Any, size: int) -> None:
         """Count the bytes of a reply until it has been sent. Raises Overloaded for a caller who does not read."""

@@ -10,6 +10,7 @@ from prometheus_client import GCCollector, Info, PlatformCollector, ProcessColle
 from vitscope.server.host.version import service_version
 from vitscope.server.metrics.engines import EngineMetrics
 from vitscope.server.metrics.families import Families
+from vitscope.server.metrics.http import HttpMetrics
 from vitscope.server.metrics.load import CacheMetrics, LoadMetrics
 from vitscope.server.metrics.models import ModelMetrics
 from vitscope.server.metrics.quality import QualityMetrics
@@ -28,6 +29,7 @@ class Metrics:
         self.load = LoadMetrics(families)
         self.cache = CacheMetrics(families)
         self.rpcs = RpcMetrics(families)
+        self.http = HttpMetrics(families)
         self.requests = RequestMetrics(families, self.load, QualityMetrics(families, low_confidence))
         self.engines = EngineMetrics(families)
         self.models = ModelMetrics(families, self.engines, self.requests)

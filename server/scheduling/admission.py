@@ -91,6 +91,12 @@ class Admission:
             reason = f"this caller has not read {caller.held_bytes:,} bytes of what was sent to it"
             raise self._refusal("bytes", reason, 0.0, 0.0)
 
+    def check_arriving(self, caller: Caller, size: int) -> None:
+        """Check that a message of which `size` bytes have arrived, and are counted, may go on. Raises Overloaded."""
+        if self.bytes > size and not self.within_share(caller):
+            reason = f"the messages in flight have {self.bytes:,} bytes, {caller.held_bytes:,} of them this caller's"
+            raise self._refusal("bytes", reason, 0.0, 0.0)
+
     def no_room_to_wait(self) -> Overloaded:
         """Return the refusal of a call whose message is late, when there is no room to wait for it."""
         reason = f"the message is late, and {self.bytes:,} bytes are held already"

@@ -4,6 +4,8 @@ The transport holds their bytes, and does not say how many. So what arrives is e
 memory since messages were late is shared equally by the late ones. Callers are held to their part of the bytes in
 flight (`Admission`); a message that does not fit any more, or takes too long, ends with its call.
 
+Where a transport hands messages over piece by piece, as HTTP does, their bytes are counted as they are (`collect`).
+
 A stream may be idle for as long as it likes, and the transport does not tell an idle one from one whose next message
 has arrived in part. So streams are let be until memory is scarce.
 """
@@ -52,7 +54,8 @@ class Transit:
         self._scarce = int(available_memory() * _SCARCE) if scarce is None else scarce
         self._reading: dict[_Reading, None] = {}  # oldest first
         self._idle: dict[_Reading, None] = {}  # of streams, oldest first
-        self._before = memory()  # when no message was late
+        self._collected = 0  # bytes of messages that arrive piece by piece
+        self._before = memory()  # when no message was late; without what was collected
         self._freeing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -65,6 +68,28 @@ class Transit:
         arriving = self._admission.arriving(caller)
         with arriving:
             return await self._read(_Reading(caller, arriving), self._reading, read)
+
+    async def collect(self, caller: Caller, pieces: AsyncIterator[bytes], parse: Callable[[bytes], Awaitable[T]]) -> T:
+        """Return what `parse` makes of one message of `caller`, which arrives in `pieces`. Raises as `receive` does."""
+        arriving, found, size = self._admission.arriving(caller), list[bytes](), 0
+        with arriving:
+            try:
+                async with asyncio.timeout(self._max_seconds) as limit:
+                    async for piece in pieces:
+                        found.append(piece)
+                        size += len(piece)
+                        self._collected += len(piece)
+                        arriving.charge(max(UNREAD, size))
+                        self._admission.check_arriving(caller, max(UNREAD, size))
+            except TimeoutError:
+                if limit.expired():
+                    raise self._took_too_long() from None
+                raise
+            finally:
+                self._collected -= size
+            message = b"".join(found)
+            found.clear()
+            return await parse(message)
 
     async def items(self, caller: Caller, messages: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         """Yield the messages of a stream. Raises Overloaded while it waits for one, when memory is scarce."""
@@ -110,14 +135,21 @@ class Transit:
             if late:
                 self._charge(late)
             else:
-                self._before = self._memory()
+                self._before = self._uncollected()
         for reading in late:
             if now - reading.began >= self._max_seconds:
-                reading.end(DeadlineExpired(f"the message did not arrive within {self._max_seconds:g} s"))
+                reading.end(self._took_too_long())
         if self._idle and not self._freeing and self._memory() > self._scarce:
             self._end_idle()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_CHECK_EVERY, self._check) if self._reading or self._idle else None
+
+    def _took_too_long(self) -> DeadlineExpired:
+        return DeadlineExpired(f"the message did not arrive within {self._max_seconds:g} s")
+
+    def _uncollected(self) -> int:
+        """Return the bytes of memory in use, without those that are counted one by one."""
+        return self._memory() - self._collected
 
     def _end_idle(self) -> None:
         """End the newer half of the streams of whoever has most that wait."""
@@ -133,7 +165,7 @@ class Transit:
 
     def _charge(self, late: "list[_Reading]") -> None:
         """Share the growth of memory among the late messages. End the newest of who holds most, if that is too much."""
-        each = max(UNREAD, min((self._memory() - self._before) // len(late), self._max_bytes))
+        each = max(UNREAD, min((self._uncollected() - self._before) // len(late), self._max_bytes))
         of_callers: dict[Caller, list[_Reading]] = {}
         for reading in late:
             reading.charge(each)

@@ -99,7 +99,7 @@ class RunningServer(ServerProcess):
     def __enter__(self) -> Self:
         super().__enter__()
         try:
-            serving = self.wait_for("serving", timeout=90)
+            self.serving = serving = self.wait_for("serving", timeout=90)
         except BaseException:
             self.process.kill()
             raise

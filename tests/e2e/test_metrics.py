@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import grpc
 import pytest
@@ -59,6 +60,7 @@ def busy(models: Path, photo: bytes) -> Iterator[RunningServer]:
             client.classify(numbered(photo, 1), model=model, attention="all")
         with pytest.raises(ClientError):
             client.classify(photo[:100], model="fashion")
+        server.get("/api/v1/models")
         yield server
 
 
@@ -104,6 +106,9 @@ def test_what_callers_send_becomes_no_label(busy: RunningServer, photo: bytes) -
         for method in (f"/vitscope.v1.ClassifierService/Method{number}", f"/service{number}/Classify"):
             with pytest.raises(grpc.RpcError):
                 busy.channel.unary_unary(method)(b"", timeout=5)
+        for path in (f"/api/v1/models/nobody-{number}", f"/api/v{number + 2}/models"):
+            with pytest.raises(HTTPError, match="404"):
+                busy.get(path)
         with pytest.raises(grpc.RpcError):
             busy.stub.Classify(b"", timeout=5, metadata=[("user-agent", f"agent-{number}")])  # type: ignore[arg-type]
 

@@ -25,12 +25,15 @@ _FUSIONS = Names(maps_pb2.HeadFusion, "mean")
 _UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
 
 
-def to_ask(request: classifier_pb2.ClassifyRequest) -> Ask:
-    """Return the `Ask` of a request. Raises InvalidRequest for fields that cannot be translated."""
-    image = to_image(request.image)
+def to_ask(request: classifier_pb2.ClassifyRequest, image: EncodedImage | None = None) -> Ask:
+    """Return the `Ask` of a request. image: one that came beside the message, rather than in it.
+
+    Raises InvalidRequest for fields that cannot be translated.
+    """
+    found = image or to_image(request.image)
     return Ask(
-        image,
-        len(image.data),  # the rest of the message is small, and counting it would take a copy
+        found,
+        len(found.data),  # the rest of the message is small, and counting it would take a copy
         request.model,
         request.version,
         request.top_k or DEFAULT_TOP_K,

@@ -149,3 +149,61 @@ async def test_a_stream_ends_with_its_messages_and_keeps_their_errors(admission:
     assert [item async for item in messages.items(ANYBODY, short(None))] == [1, 2]
     with pytest.raises(OSError, match="gone"):
         assert [item async for item in messages.items(ANYBODY, short(OSError("gone")))]
+
+
+async def arriving(sizes: list[int], then: float = 0.0) -> AsyncIterator[bytes]:
+    for size in sizes:
+        yield bytes(size)
+    await asyncio.sleep(then)
+
+
+async def as_it_is(message: bytes) -> bytes:
+    return message
+
+
+async def test_pieces_are_counted_one_by_one_until_they_are_parsed(admission: Admission, memory: list[int]) -> None:
+    held = list[int]()
+
+    async def counted(sizes: list[int]) -> AsyncIterator[bytes]:
+        async for piece in arriving(sizes):
+            yield piece
+            held.append(admission.bytes)
+
+    async def parse(message: bytes) -> int:
+        held.append(admission.bytes)
+        return len(message)
+
+    assert await of(admission, memory).collect(ANYBODY, counted([1000, 100_000, MIB]), parse) == MIB + 101_000
+    assert held == [UNREAD, 101_000, MIB + 101_000, MIB + 101_000]
+    assert admission.bytes == admission.in_flight == 0
+
+
+async def test_pieces_that_take_too_long_end(admission: Admission, memory: list[int]) -> None:
+    with pytest.raises(DeadlineExpired, match=r"did not arrive within 0.05 s"):
+        await of(admission, memory, 0.05).collect(ANYBODY, arriving([10], then=60), as_it_is)
+    assert admission.bytes == 0
+
+
+async def test_pieces_are_held_to_the_part_of_their_caller(admission: Admission, memory: list[int]) -> None:
+    messages = of(admission, memory)
+    assert len(await messages.collect(ANYBODY, arriving([MIB] * 70), as_it_is)) == 70 * MIB  # of an empty server
+    with admission.place(OTHER, 20 * MIB):
+        with pytest.raises(Overloaded, match="the messages in flight have 45,088,768 bytes, 24,117,248 of them"):
+            await messages.collect(ANYBODY, arriving([MIB] * 70), as_it_is)
+        assert admission.bytes == 20 * MIB
+
+
+async def test_bytes_that_are_counted_are_not_taken_for_those_of_late_messages(
+    admission: Admission, memory: list[int]
+) -> None:
+    messages = of(admission, memory)
+    late = asyncio.create_task(messages.receive(OTHER, never))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        memory[0] += 20 * MIB
+        yield bytes(20 * MIB)
+        await asyncio.sleep(0.3)
+
+    await messages.collect(ANYBODY, pieces(), as_it_is)
+    assert OTHER.held_bytes == UNREAD
+    late.cancel()

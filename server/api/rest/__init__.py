@@ -1,0 +1,32 @@
+"""vitscope.v1.ClassifierService over HTTP: the same messages as JSON, images as they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from vitscope.server.answer.service import Service
+from vitscope.server.api.rest.calls import Calls
+from vitscope.server.api.rest.documents import documents
+from vitscope.server.api.rest.exchange import Exchange
+from vitscope.server.api.rest.origins import Origins
+from vitscope.server.api.rest.routes import routes
+from vitscope.server.api.room import Room
+from vitscope.server.metrics.http import HttpMetrics
+from vitscope.server.models.repository import Repository
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What clients may do. origins: of web pages, see `Origins`. max_bytes: of a body."""
+
+    origins: Sequence[str]
+    max_bytes: int
+
+
+def routes_of(
+    service: Service, repository: Repository, room: Room, metrics: HttpMetrics, terms: Terms
+) -> list[web.RouteDef]:
+    """Return the transport, for the HTTP listener."""
+    exchange = Exchange(service, room, Origins(terms.origins), metrics)
+    return routes(exchange, Calls(service, repository, room, terms.max_bytes), documents())

@@ -1,0 +1,105 @@
+"""The methods of vitscope.v1.ClassifierService, asked over HTTP."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+from google.protobuf.message import Message
+
+from vitscope.server.answer.answer import Answer
+from vitscope.server.answer.service import Service
+from vitscope.server.api.connections import connection_of
+from vitscope.server.api.models import to_model, to_summary
+from vitscope.server.api.native.fields import in_request
+from vitscope.server.api.native.replies import to_response
+from vitscope.server.api.native.requests import to_ask
+from vitscope.server.api.rest.body import Asked, check_body, parse, pieces
+from vitscope.server.api.rest.options import Options
+from vitscope.server.api.rest.values import from_text, quoted
+from vitscope.server.api.room import Room
+from vitscope.server.errors import InvalidRequest
+from vitscope.server.models.repository import Repository
+from vitscope.server.scheduling.callers import Caller
+from vitscope.v1 import classifier_pb2
+
+
+@dataclass(slots=True)
+class Call:
+    """One request. path: the values of the names in its route."""
+
+    request: web.Request
+    caller: Caller
+    options: Options
+
+    @property
+    def path(self) -> dict[str, str]:
+        return dict(self.request.match_info)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A reply that is no message. kind: its Content-Type. headers: others."""
+
+    body: bytes
+    kind: str
+    headers: Mapping[str, str]
+
+
+Method = Callable[[Call], Awaitable[Message | Document]]
+
+
+class Calls:
+    """Translates between HTTP and the answer service. max_bytes: of a body."""
+
+    def __init__(self, service: Service, repository: Repository, room: Room, max_bytes: int) -> None:
+        self._service, self._repository, self._room, self._max_bytes = service, repository, room, max_bytes
+
+    async def list_models(self, call: Call) -> Message:
+        """Return every version of every model."""
+        no_fields(call)
+        return classifier_pb2.ListModelsResponse(models=[to_summary(model) for model in self._repository])
+
+    async def get_model(self, call: Call) -> Message:
+        """Return all about one model version. Raises ModelNotFound or NotReady."""
+        no_fields(call)
+        fields = classifier_pb2.GetModelRequest.DESCRIPTOR.fields_by_name
+        version = from_text(fields["version"], "version", call.path.get("version", "0"))
+        found = self._repository.find(call.path["model"], version)
+        return classifier_pb2.GetModelResponse(model=to_model(found))
+
+    async def classify(self, call: Call) -> Message:
+        """Return the answer to one image. Raises ServerError or Refusal."""
+        request, deadline = call.request, call.options.deadline
+        check_body(request, self._max_bytes)
+        kind, header = request.content_type, request.headers.get("Content-Type", "")
+        body = pieces(request, self._max_bytes)
+        read = partial(parse, content_type=header, kind=kind, query=call.options.fields)
+        try:
+            asked = await self._room.collect(call.caller, deadline, body, read)
+        except InvalidRequest as error:
+            self._service.turned_away(error)
+            raise
+        connection_of(request).answering = True
+        answer = await self._answer(asked, call)
+        if answer.error is not None:
+            failed = in_request(answer.error)
+            try:
+                raise failed
+            finally:
+                del answer, failed  # breaks a cycle: the error's traceback holds this frame, with the image in it
+        return to_response(answer.unwrap())
+
+    async def _answer(self, asked: Asked, call: Call) -> Answer:
+        message = asked.message
+        try:
+            ask = to_ask(message, asked.image)
+        except InvalidRequest as error:
+            return self._service.invalid(message.model, message.version, error)
+        return await self._service.answer(ask, call.caller, call.options.deadline)
+
+
+def no_fields(call: Call) -> None:
+    """Raise InvalidRequest for a query that has more than the options of any request."""
+    for name, value in call.options.fields:
+        raise InvalidRequest(name[:100], quoted(value), "no fields in the query but timeout and values")

@@ -1,0 +1,125 @@
+"""What is around every call: its caller, deadline and place, its reply or its error, and the metrics."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from google.protobuf.message import Message
+
+from vitscope.server.answer.service import Service
+from vitscope.server.api.connections import MAX_HEADER, caller_of, connection_of
+from vitscope.server.api.rest.calls import Call, Document, Method
+from vitscope.server.api.rest.options import read_options
+from vitscope.server.api.rest.origins import Origins
+from vitscope.server.api.rest.problems import Refusal, problem
+from vitscope.server.api.rest.replies import Values, to_json
+from vitscope.server.api.room import Room
+from vitscope.server.errors import DeadlineExpired, NotReady, Overloaded
+from vitscope.server.metrics.http import HttpMetrics
+
+# Of a client that left before its reply: as nginx has it, and nobody else.
+LEFT = 499
+# From so many bytes of a message on, its JSON would hold up the event loop.
+_WRITTEN_ON_THE_LOOP = 2**18
+_ALWAYS = {"X-Content-Type-Options": "nosniff"}
+
+
+class Exchange:
+    """Has methods answer HTTP requests. On the event loop."""
+
+    def __init__(self, service: Service, room: Room, origins: Origins, metrics: HttpMetrics) -> None:
+        self._service, self._room, self._origins, self._metrics = service, room, origins, metrics
+
+    async def answer(self, request: web.Request, route: str, methods: Mapping[str, Method]) -> web.StreamResponse:
+        """Answer a request to a path. methods: what the path has, by HTTP method; HEAD is GET without a body.
+
+        route: the path's pattern, for the metrics.
+        """
+        began, status = time.monotonic(), LEFT
+        try:
+            response = await self._respond(request, methods)
+            response.headers.update(_ALWAYS)
+            response.headers.setdefault("Cache-Control", "no-store")
+            status = response.status
+            if not await self._send(request, response):
+                status = LEFT
+            return response
+        except asyncio.CancelledError:
+            status = LEFT
+            raise
+        finally:
+            self._metrics.finished(route, status, began)
+
+    async def _respond(self, request: web.Request, methods: Mapping[str, Method]) -> web.Response:
+        headers: dict[str, str] = {}
+        try:
+            allowed = ", ".join([*methods, *([hdrs.METH_HEAD] if hdrs.METH_GET in methods else []), hdrs.METH_OPTIONS])
+            if request.method == hdrs.METH_OPTIONS:
+                return self._origins.preflight(request, allowed)
+            headers = self._origins.check(request)
+            check_header(request)
+            if not methods:
+                raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing at this path; /api/docs lists what there is")
+            name = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
+            if name not in methods:
+                detail = f"method: {request.method[:20]}; accepted: {allowed}"
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, detail, {"Allow": allowed})
+            response = await self._call(request, methods[name])
+        except Exception as error:
+            response = problem(error)
+        response.headers.update(headers)
+        return response
+
+    async def _call(self, request: web.Request, method: Method) -> web.Response:
+        """Return the reply of a method by the deadline of the request. Raises ServerError or Refusal."""
+        options = read_options(request.query.items(), request.headers)
+        if self._service.activity.draining.is_set():
+            raise NotReady("the server is shutting down; another one may answer")
+        call = Call(request, caller_of(request, self._service.callers), options)
+        left = options.deadline.at - time.monotonic()
+        with self._service.activity:
+            try:
+                async with asyncio.timeout(None if math.isinf(left) else left) as limit:
+                    return await _written(await method(call), options.values)
+            except TimeoutError:
+                if limit.expired():
+                    raise DeadlineExpired("the deadline passed before the request was answered") from None
+                raise
+
+    async def _send(self, request: web.Request, response: web.Response) -> bool:
+        """Send a reply, and count its bytes until it has been read. Returns whether it was."""
+        try:
+            release = self._room.hold(caller_of(request, self._service.callers), response.content_length or 0)
+        except Overloaded as error:
+            return await self._send(request, problem(error))
+        with self._service.activity:
+            try:
+                return await connection_of(request).deliver(_write(request, response))
+            finally:
+                release()
+
+
+async def _write(request: web.Request, response: web.Response) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
+async def _written(reply: Message | Document, values: Values) -> web.Response:
+    if isinstance(reply, Document):
+        return web.Response(body=reply.body, headers={"Content-Type": reply.kind, **reply.headers})
+    if reply.ByteSize() < _WRITTEN_ON_THE_LOOP:
+        body = to_json(reply, values)
+    else:
+        body = await asyncio.to_thread(to_json, reply, values)
+    return web.Response(body=body, content_type="application/json")
+
+
+def check_header(request: web.Request) -> None:
+    """Raise Refusal for a header that is larger than gRPC would take it; bytes are counted as there."""
+    size = sum(len(name) + len(value) + 32 for name, value in request.raw_headers)
+    if size > MAX_HEADER:
+        detail = f"headers: {size:,} bytes; accepted: up to {MAX_HEADER:,}"
+        raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
