@@ -22,7 +22,13 @@ demo: $(VENV)/.finetune  ## fine-tune a pre-trained ViT on photos, export and se
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist c-compiler strace prometheus lint types unit  ## everything that CI runs
+# mypy runs beside the tests, which wait often enough, and its answer comes after theirs.
+test: $(VENV)/.dev $(VENV)/timm fashion-mnist c-compiler strace prometheus lint  ## everything that CI runs
+	@$(BIN)/mypy >$(VENV)/types.txt 2>&1 & types=$$!; trap "kill $$types; exit 130" INT TERM; \
+	$(MAKE) --no-print-directory unit; unit=$$?; \
+	echo "$(BIN)/mypy"; wait $$types; types=$$?; cat $(VENV)/types.txt; \
+	[ $$unit = 0 ] || echo "make unit: failed"; [ $$types = 0 ] || echo "make types: failed"; \
+	[ $$unit = 0 ] && [ $$types = 0 ]
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
