@@ -8,8 +8,13 @@ MODELS ?= models
 # Tests wait for servers about a third of the time: one worker more than there are processors.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 
+# Not compiled: of some 17,000 files most are never imported, and Python keeps what it has compiled by itself.
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # A run that hangs is interrupted, and then killed.
 TIMED  := timeout --foreground --signal INT --kill-after 30 20m
+UNIT    = $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 && \
+	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
+	-p tests.timm.operators tests/timm
 
 .PHONY: help demo serve test test-rtx test-whole bench lint types unit coverage docs protos dashboards hooks release clean
 
@@ -22,7 +27,12 @@ demo: $(VENV)/.finetune  ## fine-tune a pre-trained ViT on photos, export and se
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist c-compiler strace prometheus lint types unit  ## everything that CI runs
+# mypy runs beside the tests, which wait often enough; what it finds comes after what they found.
+test: ready lint  ## everything that CI runs
+	@$(BIN)/mypy >$(VENV)/types.txt 2>&1 & types=$$!; trap "kill $$types; exit 130" INT TERM; \
+	$(UNIT); unit=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; \
+	[ $$unit = 0 ] || echo "make unit: failed"; [ $$types = 0 ] || echo "make types: failed"; \
+	[ $$unit = 0 ] && [ $$types = 0 ]
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
@@ -39,14 +49,13 @@ types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
-	$(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 -p tests.timm.operators tests/timm
+	$(UNIT)
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
-test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server
-	$(BIN)/pytest -m whole tests/e2e
+test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server, further graphs
+	$(BIN)/pytest -m whole
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
@@ -91,26 +100,33 @@ $(BIN)/python:
 
 $(VENV)/.export: requirements/export.txt requirements/serve.txt requirements/common.txt pyproject.toml | $(BIN)/python
 	@echo "installing torch, transformers, ONNX Runtime, OpenVINO and gRPC into $(VENV); this takes some minutes once"
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/export.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --requirement requirements/export.txt
+	$(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.finetune: requirements/finetune.txt $(VENV)/.export
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/finetune.txt
+	$(PIP) --requirement requirements/finetune.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt requirements/bench.txt requirements/docs.txt requirements/finetune.txt requirements/load.txt $(VENV)/.export
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	$(PIP) --requirement requirements/dev.txt
 	@touch $@
 
 # In a folder of its own: with torchvision beside it, transformers would prepare images by other code in all tests.
 $(VENV)/timm: requirements/timm.txt $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ --requirement requirements/timm.txt
+	$(PIP) --no-deps --upgrade --target $@ --requirement requirements/timm.txt
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.export
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/bench.txt
+	$(PIP) --requirement requirements/bench.txt
 	@touch $@
+
+# Debian's packages are fetched while pip fetches Python's.
+.PHONY: ready system
+ready: | $(BIN)/python
+	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/timm system
+system:
+	@for package in fashion-mnist c-compiler strace prometheus; do $(MAKE) --no-print-directory --silent $$package || exit; done
 
 .PHONY: fashion-mnist
 fashion-mnist:

@@ -5,30 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.export.checkpoints import save
-from tests.export.families.makers import MAKERS
+from tests.conftest import Once
+from tests.export.families.exported import CERTIFIED, exported
 from tests.server.answer.serving import Serving
 from vitscope.bundle import Bundle
-from vitscope.export.pipeline import ExportJob, export_checkpoint
 from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.api.models import to_model
 from vitscope.server.errors import Outcome
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.rendering import RenderingSpec
 
-NAMES = ("siglip", "hiera")
-
 
 @pytest.fixture(scope="module")
-def bundles(calibration: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    folder = tmp_path_factory.mktemp("families")
-
-    def exported(name: str) -> Bundle:
-        source = save(folder / name, MAKERS[name]())
-        job = ExportJob(str(source), folder / "models", name, calibration=calibration, allow_uncertified=True)
-        return export_checkpoint(job)[0]
-
-    return {name: exported(name) for name in NAMES}
+def bundles(once: Once, calibration: Path) -> dict[str, Bundle]:
+    return {name: exported(name, once, calibration)[1] for name in CERTIFIED}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 from vitscope.bundle import TokenGeometry
 from vitscope.export.families import Family
-from vitscope.export.methods import Forward, observe
+from vitscope.export.methods import Forward, Subject, observe
 
 
 @torch.inference_mode()
@@ -18,7 +18,7 @@ def watched(
     """Run the model with its own attention. Returns the matrices of its blocks, [N, L, H, T, T], and the rest."""
     seen: list[torch.Tensor] = []
     with family.watch(model, lambda matrix: seen.append(matrix.clone())):
-        forward = observe(model, family, tokens, pixels, [], options, states=True)
+        forward = observe(Subject(model, family, tokens), pixels, [], options, states=True)
     return torch.stack(seen[: family.sizes(model).layers], dim=1).numpy(), forward
 
 

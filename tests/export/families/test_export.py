@@ -8,17 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.export.checkpoints import LABELS, save
-from tests.export.families.makers import FORMS, MAKERS
+from tests.conftest import Once
+from tests.export.checkpoints import LABELS
+from tests.export.families.exported import exported
+from tests.export.families.makers import MAKERS
 from tests.export.fused import assert_fused
 from tests.export.inside import assert_inside, watched
-from vitscope.bundle import CLASSIFY, FULL, Bundle
+from vitscope.bundle import CLASSIFY, EVIDENCE, FULL, Bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.preprocess import fit_to
-from vitscope.export.pipeline import ExportJob, export_checkpoint
 from vitscope.export.size import Size
 
 # (class tokens, cells, pooling, whose attention) of the checkpoints in makers.py
@@ -34,24 +35,11 @@ GEOMETRY: dict[str, tuple[int, int, str, str | None]] = {
     "swinv2": (0, 4, "mean", None),
     "hiera": (0, 4, "mean", None),
 }
-# Forms whose graphs differ most from those of their family; test_forms.py has the others, in PyTorch.
-ALL = {**MAKERS, **{name: FORMS[name] for name in ("beit shared", "swin padded")}}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return a function that exports a checkpoint, once."""
-    folder, done = tmp_path_factory.mktemp("families"), dict[str, tuple[Path, Bundle]]()
-
-    def export(name: str) -> tuple[Path, Bundle]:
-        if name not in done:
-            place = folder / name.replace(" ", "-")
-            source = save(place / "checkpoint", ALL[name]())
-            job = ExportJob(str(source), place / "models", "x", certificate=False)
-            done[name] = source, export_checkpoint(job)[0]
-        return done[name]
-
-    return export
+# Their code is that of ViT and CLIP, and test_forms.py has them in PyTorch.
+ALIKE = ("vit-msn", "metaclip-2")
+FAMILIES = [pytest.param(name, marks=pytest.mark.whole) if name in ALIKE else name for name in MAKERS]
+# And forms whose graphs differ most from those of their family; test_forms.py has the others.
+ALL = [*FAMILIES, "beit shared", "swin padded"]
 
 
 def eager(source: Path, photos: Path, size: Size | None = None) -> tuple[np.ndarray, Any, Any]:
@@ -80,13 +68,15 @@ def check(bundle: Bundle, pixels: np.ndarray, out: Any) -> None:
         for name, graph in bundle.manifest.graphs.items():
             run = candidate.load(bundle.graph_path(name))
             for batch in (1, len(pixels)):
-                outputs = run(pixels[:batch])
+                classes = np.tile(np.array([-1, 2]), (batch, 1))
+                outputs = run(pixels[:batch], **{found.name: classes for found in graph.inputs})
                 assert {key: value.shape for key, value in outputs.items()} == {
-                    output.name: (batch, *output.shape[1:]) for output in graph.outputs
+                    output.name: (batch, *(2 if side == "K" else side for side in output.shape[1:]))
+                    for output in graph.outputs
                 }
                 logits = out.logits[:batch].numpy()
                 np.testing.assert_allclose(outputs["logits"], logits, atol=1e-4)
-                if rows is not None and name != FULL:
+                if rows is not None and name not in (EVIDENCE, FULL):
                     parts = [outputs[part] for part in ("attention_prefix", "attention") if part in outputs]
                     found = np.concatenate(parts, axis=-1)
                     np.testing.assert_allclose(found, (rows[:, -1] if name == CLASSIFY else rows)[:batch], atol=1e-5)
@@ -95,17 +85,22 @@ def check(bundle: Bundle, pixels: np.ndarray, out: Any) -> None:
                     np.testing.assert_allclose(total, logits.max(-1), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", list(ALL))
-def test_graphs_give_what_eager_pytorch_gives(name: str, made: Any, photos: Path) -> None:
-    source, bundle = made(name)
+@pytest.mark.parametrize("name", ALL)
+def test_graphs_give_what_eager_pytorch_gives(name: str, once: Once, calibration: Path, photos: Path) -> None:
+    source, bundle = exported(name, once, calibration)
     assert bundle.manifest.labels == LABELS
     pixels, _, out = eager(source, photos)
     check(bundle, pixels, out)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith(("swin", "hiera"))])
-def test_the_full_graph_gives_what_is_inside_of_the_model(name: str, made: Any, photos: Path) -> None:
-    source, bundle = made(name)
+@pytest.mark.parametrize("name", ALL)
+def test_the_full_graph_gives_what_is_inside_of_the_model(
+    name: str, once: Once, calibration: Path, photos: Path
+) -> None:
+    source, bundle = exported(name, once, calibration)
+    if name.startswith(("swin", "hiera")):
+        assert FULL not in bundle.manifest.graphs
+        return
     pixels, model, out = eager(source, photos)
     checkpoint, tokens = load_checkpoint(str(source)), bundle.manifest.tokens
     tensors = torch.stack([prepare(checkpoint.processor, Image.fromarray(image))[1] for image in pixels])
@@ -115,9 +110,9 @@ def test_the_full_graph_gives_what_is_inside_of_the_model(name: str, made: Any, 
         assert_inside(candidate.load(bundle.graph_path(FULL))(pixels), matrices, forward)
 
 
-@pytest.mark.parametrize("name", list(MAKERS))
-def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
-    manifest = made(name)[1].manifest
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_manifest_says_what_the_head_pools(name: str, once: Once, calibration: Path) -> None:
+    manifest = exported(name, once, calibration)[1].manifest
     tokens, (cls_tokens, side, pooling, source) = manifest.tokens, GEOMETRY[name]
     assert manifest.family == name
     assert (tokens.cls_tokens, tokens.grid_rows, tokens.grid_cols) == (cls_tokens, side, side)
@@ -127,8 +122,8 @@ def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
 
-@pytest.mark.parametrize("name", list(ALL))
-def test_attention_stays_fused(name: str, made: Any) -> None:
-    bundle = made(name)[1]
+@pytest.mark.parametrize("name", ALL)
+def test_attention_stays_fused(name: str, once: Once, calibration: Path) -> None:
+    bundle = exported(name, once, calibration)[1]
     for graph in bundle.manifest.graphs.keys() - {FULL}:
         assert_fused(bundle.graph_path(graph), bundle.manifest.layers)

@@ -37,7 +37,7 @@ def test_the_module_normalises_and_returns_outputs_graph_by_graph(
 
 
 def test_a_cut_graph_has_only_its_own_outputs_and_leaves_the_model(checkpoints: dict[str, Path]) -> None:
-    model = traced(checkpoints["vit"], [Attention()])
+    model = traced(checkpoints["vit"])
     names = [value.name for value in model.graph.outputs]
     graphs: tuple[GraphName, ...] = ("classify", "attention")
     parts = cut(model, {name: Graph(file=f"{name}.onnx", outputs=()) for name in graphs})

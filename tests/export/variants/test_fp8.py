@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.tracing import traced
-from vitscope.export.methods import Attention
 from vitscope.export.variants.fp8 import E4M3, LARGEST, activation_ranges, products, quantize, scale
 
 FAMILIES = ("vit", "deit", "dinov2")
@@ -41,7 +40,7 @@ def pictures(side: int, brightest: int = 256) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def trace_of(checkpoints: dict[str, Path]) -> Callable[[str], ir.Model]:
-    return cache(lambda family: traced(checkpoints[family], [Attention()]))
+    return cache(lambda family: traced(checkpoints[family]))
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

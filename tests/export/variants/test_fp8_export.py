@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from tests.export.checkpoints import deit, dinov2, save, vit
+from tests.export.checkpoints import dinov2, save, vit
 from tests.export.summary import printed
 from tests.export.variants.exports import export
 from vitscope.bundle import FP8, INT8, Bundle, GraphName, open_bundle
@@ -22,7 +22,8 @@ from vitscope.server.engines.choose import Wanted, choose
 
 GRAPHS: tuple[GraphName, ...] = ("classify", "attention")
 FILES = {"graphs/classify.fp8.onnx", "graphs/attention.fp8.onnx", "graphs/weights.fp8.bin"}
-FAMILIES = {"vit": vit, "deit": deit, "dinov2": dinov2}
+# DeiT has one token more than ViT, which none of this is about; test_fp8.py quantizes it.
+FAMILIES = {"vit": vit, "dinov2": dinov2}
 
 
 def calm(folder: Path, made: tuple[Any, Any]) -> Path:

@@ -1,0 +1,27 @@
+"""Exports of the checkpoints in makers.py, each made once for all processes that run tests."""
+
+from pathlib import Path
+
+from tests.conftest import Once
+from tests.export.checkpoints import save
+from tests.export.families.makers import FORMS, MAKERS
+from vitscope.bundle import Bundle, open_bundle
+from vitscope.export.pipeline import ExportJob, export_checkpoint
+
+# Whose certificate is looked at.
+CERTIFIED = ("siglip", "hiera")
+
+
+def exported(name: str, once: Once, calibration: Path) -> tuple[Path, Bundle]:
+    """Return the checkpoint of that name and its bundle, which has the checkpoint's name."""
+    model = name.replace(" ", "-")
+
+    def fill(folder: Path) -> None:
+        source = save(folder / "checkpoint", {**MAKERS, **FORMS}[name]())
+        images = (
+            {"calibration": calibration, "allow_uncertified": True} if name in CERTIFIED else {"certificate": False}
+        )
+        export_checkpoint(ExportJob(str(source), folder / "models", model, **images))
+
+    folder = once(f"family-{model}", fill)
+    return folder / "checkpoint", open_bundle(folder / "models" / model / "1")
