@@ -67,7 +67,7 @@ def run_reference(
     tokens, wanted = subject.geometry, _evidence_images(methods, len(files))
     options = family.options(model, size)
     batch = max(1, min(32, _SCORES // (family.sizes(model).heads * (tokens.prefix + tokens.patches) ** 2)))
-    pixels, logits, rows, evidence = [], [], [], []
+    pixels, logits, rows, evidence = [], list[np.ndarray](), list[dict[Method, np.ndarray]](), []
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
@@ -76,7 +76,7 @@ def run_reference(
         _refuse_non_finite(step, forward.logits.numpy())
         done = sum(map(len, logits))
         logits.append(forward.logits.numpy())
-        rows.append({method: method.reference(forward).numpy() for method in _by_rows(methods)})
+        rows.append(_rows(forward, methods))
         if len(chosen := wanted[(wanted >= done) & (wanted < done + len(step))]):
             evidence.append(run_evidence(forward[chosen - done]))
     reference = Reference(
@@ -89,6 +89,11 @@ def run_reference(
     if not evidence:
         return reference
     return replace(reference, evidence=evidence_reference(wanted, evidence, reference.scale))
+
+
+@torch.no_grad()
+def _rows(forward: Forward, methods: Sequence[Method]) -> dict[Method, np.ndarray]:
+    return {method: method.reference(forward).numpy() for method in _by_rows(methods)}
 
 
 def _by_rows(methods: Sequence[Method]) -> list[Method]:
