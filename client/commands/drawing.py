@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from vitscope.client.commands.arguments import number, whole
+from vitscope.client.commands.tokens import TOKEN_OPTIONS, add_token_options, token_options
 from vitscope.client.fields import enum_names
 from vitscope.client.request import Options, RenderingOptions
 from vitscope.v1 import maps_pb2
@@ -14,7 +15,7 @@ MOST_SIGNED = 2**31 - 1  # layers and heads are int32 fields
 SMALLEST, LARGEST = 32, 2048  # sides of a picture, as in maps.proto
 
 # Attributes of the namespace that say which maps, and how pictures of them are drawn.
-_MAPS = ("layer", "head", "method", "dtype")
+_MAPS = ("layer", "head", "method", "dtype", *TOKEN_OPTIONS)
 _DRAWN = ("kind", "colormap", "opacity", "size", "format", "upsampling")
 
 
@@ -30,7 +31,8 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how maps are made: attention, or the shares in the logit of the most probable class (cam); "
+        help="how maps are made: attention, attention followed through all layers (rollout), or the shares in the "
+        "logit of the most probable class (cam); "
         "`vitscope models NAME` lists those of a model (default: attention where it has it)",
     )
     add_layer_options(maps)
@@ -39,6 +41,7 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         choices=enum_names(maps_pb2.DataType, "DATA_TYPE"),
         help="type of the values on the wire; smaller ones are rounded (default: float32)",
     )
+    add_token_options(maps)
     drawn = parser.add_argument_group("pictures, with --attention")
     drawn.add_argument(
         "--kind",
@@ -106,6 +109,7 @@ def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
     if arguments.attention is None and not arguments.maps:
         return Options()
     options = Options(attention=layers_of(arguments.layer), heads=heads_of(arguments.head))
+    options.update(token_options(arguments))
     if arguments.method is not None:
         options["method"] = arguments.method
     if arguments.dtype is not None:
@@ -139,7 +143,7 @@ def heads_of(chosen: list[int | Literal["all"]] | None) -> Literal["all"] | list
 
 def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
     """Return "--layer says", "--layer and --head say", or "" where none is given."""
-    given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
     if len(given) < 2:
         return f"{given[0]} says" if given else ""
     return f"{', '.join(given[:-1])} and {given[-1]} say"

@@ -28,7 +28,7 @@ class Query:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
-    cost. top_k, min_probability: see `Ask`. maps: None for no maps. internals: None for nothing. graph: that is run.
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps. internals: None for nothing.
     """
 
     caller: Caller
@@ -41,11 +41,15 @@ class Query:
     top_k: int
     min_probability: float
     maps: MapSpec | None
-    internals: Selection | None
-    graph: GraphName
     deadline: Deadline
     timeline: Timeline
+    internals: Selection | None = None
     _cost: Cost | None = None
+
+    @property
+    def graph(self) -> GraphName:
+        """The graph to run."""
+        return FULL if self.internals else self.maps.graph if self.maps else CLASSIFY
 
     @property
     def cost(self) -> Cost:
@@ -99,8 +103,7 @@ def to_query(
         ask.top_k,
         ask.min_probability,
         spec,
-        internals,
-        FULL if internals else spec.graph if spec else CLASSIFY,
         deadline,
         timeline,
+        internals,
     )
