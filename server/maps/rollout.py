@@ -56,8 +56,14 @@ def rollout(matrices: np.ndarray, tokens: Sequence[int], options: RolloutOptions
 
 
 def _fused(heads: np.ndarray, fusion: Fusion) -> np.ndarray:
-    fused: np.ndarray = {"mean": np.mean, "max": np.max, "min": np.min}[fusion](heads, axis=0)
-    return fused
+    """Fuse the heads, [H, T, T], to one matrix."""
+    match fusion:
+        case "mean":
+            return heads.mean(axis=0)
+        case "max":
+            return heads.max(axis=0)
+        case "min":
+            return heads.min(axis=0)
 
 
 def _without_least(matrix: np.ndarray, share: float, prefix: int) -> np.ndarray:
