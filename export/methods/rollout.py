@@ -33,10 +33,13 @@ class Rollout(Method):
         return tokens.attention_from is not None
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
-        tokens, layers = dimensions.tokens.prefix + dimensions.tokens.patches, dimensions.layers
-        head = ("N", layers, dimensions.heads, tokens)
-        found = [Output(name=MATRICES, shape=(*head, tokens))]
-        found += [Output(name=part, shape=(*head, dimensions.head_width)) for part in PARTS]
+        tokens, layers, heads = (
+            dimensions.tokens.prefix + dimensions.tokens.patches,
+            dimensions.layers,
+            dimensions.heads,
+        )
+        found = [Output(name=MATRICES, shape=("N", layers, heads, tokens, tokens))]
+        found += [Output(name=part, shape=("N", layers, heads, tokens, dimensions.head_width)) for part in PARTS]
         found.append(Output(name=NORMS, shape=("N", layers + 1, tokens)))
         if _has_lens(dimensions.tokens):
             found.append(Output(name=LENS, shape=("N", layers + 1, tokens, dimensions.labels)))

@@ -59,11 +59,12 @@ def _fused(heads: np.ndarray, fusion: Fusion) -> np.ndarray:
     """Fuse the heads, [H, T, T], to one matrix."""
     match fusion:
         case "mean":
-            return heads.mean(axis=0)
+            fused: np.ndarray = heads.mean(axis=0)
         case "max":
-            return heads.max(axis=0)
+            fused = heads.max(axis=0)
         case "min":
-            return heads.min(axis=0)
+            fused = heads.min(axis=0)
+    return fused
 
 
 def _without_least(matrix: np.ndarray, share: float, prefix: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class Block:
 
     def pieces(self, size: int) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes, at most `size` at a time, each with its offset in the block."""
-        data = memoryview(self.values).cast("B")
+        data = self.values.data.cast("B")
         for offset in range(0, len(data), size):
             yield offset, bytes(data[offset : offset + size])
 
