@@ -12,6 +12,7 @@ from vitscope.client.commands.explained import (
     check_class_options,
     class_options,
 )
+from vitscope.client.commands.tokens import TOKEN_OPTIONS, add_token_options, token_options
 from vitscope.client.fields import enum_names
 from vitscope.client.request import Options, RenderingOptions
 from vitscope.v1 import maps_pb2
@@ -20,7 +21,7 @@ MOST_SIGNED = 2**31 - 1  # layers and heads are int32 fields
 SMALLEST, LARGEST = 32, 2048  # sides of a picture, as in maps.proto
 
 # Attributes of the namespace that say which maps, and how pictures of them are drawn.
-_MAPS = ("layer", "head", "method", "dtype", "when")
+_MAPS = ("layer", "head", "method", "dtype", "when", *TOKEN_OPTIONS)
 _DRAWN = ("kind", "colormap", "opacity", "size", "format", "upsampling")
 
 
@@ -36,9 +37,9 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how maps are made: attention, the shares in the logit of the most probable class (cam), or why any class "
-        "(evidence), whose ledger is printed; `vitscope models NAME` lists those of a model (default: attention where "
-        "it has it)",
+        help="how maps are made: attention, attention followed through all layers (rollout), the shares in the logit "
+        "of the most probable class (cam), or why any class (evidence), whose ledger is printed; `vitscope models NAME` "
+        "lists those of a model (default: attention where it has it)",
     )
     add_layer_options(maps)
     maps.add_argument(
@@ -47,6 +48,7 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         help="type of the values on the wire; smaller ones are rounded (default: float32)",
     )
     add_when_option(maps)
+    add_token_options(maps)
     add_class_options(parser)
     drawn = parser.add_argument_group("pictures, with --attention")
     drawn.add_argument(
@@ -117,6 +119,7 @@ def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
         return Options()
     options = Options(attention=layers_of(arguments.layer), heads=heads_of(arguments.head))
     options.update(class_options(arguments))
+    options.update(token_options(arguments))
     if arguments.when is not None:
         options["when"] = arguments.when
     if arguments.method is not None:
@@ -158,7 +161,7 @@ def heads_of(chosen: list[int | Literal["all"]] | None) -> Literal["all"] | list
 
 def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
     """Return "--layer says", "--layer and --head say", or "" where none is given."""
-    given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
     if len(given) < 2:
         return f"{given[0]} says" if given else ""
     return f"{', '.join(given[:-1])} and {given[-1]} say"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import FULL, GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward, Place, Scores
+from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
 MATRICES, NORMS, LENS = "matrices", "token_norms", "lens"
@@ -29,14 +29,17 @@ class Rollout(Method):
     bar = Bar(cosine=0.999, floor=0.95)
     reads_states = True
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        return tokens.attention_from is not None
+    def why_not(self, subject: Subject) -> str:
+        return "" if subject.geometry.attention_from else "it attends within windows of patches"
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
-        tokens, layers = dimensions.tokens.prefix + dimensions.tokens.patches, dimensions.layers
-        head = ("N", layers, dimensions.heads, tokens)
-        found = [Output(name=MATRICES, shape=(*head, tokens))]
-        found += [Output(name=part, shape=(*head, dimensions.head_width)) for part in PARTS]
+        tokens, layers, heads = (
+            dimensions.tokens.prefix + dimensions.tokens.patches,
+            dimensions.layers,
+            dimensions.heads,
+        )
+        found = [Output(name=MATRICES, shape=("N", layers, heads, tokens, tokens))]
+        found += [Output(name=part, shape=("N", layers, heads, tokens, dimensions.head_width)) for part in PARTS]
         found.append(Output(name=NORMS, shape=("N", layers + 1, tokens)))
         if _has_lens(dimensions.tokens):
             found.append(Output(name=LENS, shape=("N", layers + 1, tokens, dimensions.labels)))

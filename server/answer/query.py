@@ -31,8 +31,8 @@ class Query:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
-    cost. top_k, min_probability: see `Ask`. maps: None for no maps. internals: None for nothing. graph: the one for the
-    maps or internals. classes: what a graph that explains classes is asked for (engines/classes.py).
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is
+    asked for (engines/classes.py). internals: None for nothing.
     """
 
     caller: Caller
@@ -45,12 +45,16 @@ class Query:
     top_k: int
     min_probability: float
     maps: MapSpec | None
-    internals: Selection | None
-    graph: GraphName
     deadline: Deadline
     timeline: Timeline
     classes: tuple[int, ...] = (BEST,)
+    internals: Selection | None = None
     _cost: Cost | None = None
+
+    @property
+    def graph(self) -> GraphName:
+        """The graph to run."""
+        return FULL if self.internals else self.maps.graph if self.maps else CLASSIFY
 
     @property
     def cost(self) -> Cost:
@@ -104,11 +108,10 @@ def to_query(
         ask.top_k,
         ask.min_probability,
         spec,
-        internals,
-        FULL if internals else spec.graph if spec else CLASSIFY,
         deadline,
         timeline,
         spec.targets.columns if spec and spec.targets else (BEST,),
+        internals,
     )
 
 

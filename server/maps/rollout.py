@@ -56,7 +56,14 @@ def rollout(matrices: np.ndarray, tokens: Sequence[int], options: RolloutOptions
 
 
 def _fused(heads: np.ndarray, fusion: Fusion) -> np.ndarray:
-    fused: np.ndarray = {"mean": np.mean, "max": np.max, "min": np.min}[fusion](heads, axis=0)
+    """Fuse the heads, [H, T, T], to one matrix."""
+    match fusion:
+        case "mean":
+            fused: np.ndarray = heads.mean(axis=0)
+        case "max":
+            fused = heads.max(axis=0)
+        case "min":
+            fused = heads.min(axis=0)
     return fused
 
 

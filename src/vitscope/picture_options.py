@@ -19,7 +19,7 @@ def add_out_option(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_patch_option(parser: argparse.ArgumentParser, text: str) -> None:
+def add_patch_option(parser: argparse._ActionsContainer, text: str) -> None:
     """Add --patch ROW,COL."""
     parser.add_argument("--patch", type=patch, metavar="ROW,COL", help=f"{text}; rows and columns count from 0")
 

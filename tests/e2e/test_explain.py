@@ -16,6 +16,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from tests.e2e.harness import RunningServer, numbered
 from vitscope import AsyncClient, Client, Explained
+from vitscope.client.commands import matrices
 from vitscope.client.errors import DeadlineExceeded, InvalidImage, InvalidRequest
 from vitscope.v1 import explain_pb2, explain_pb2_grpc, image_pb2, maps_pb2
 
@@ -230,6 +231,29 @@ def test_two_callers_at_once_get_what_is_theirs(server: RunningServer, photo: by
             alone = client.explain(photos[number], layers=[1], heads=[0])
             np.testing.assert_array_equal(found[number].at(1, 0), alone.at(1, 0))
     assert not np.array_equal(found[0].at(1, 0), found[1].at(1, 0))
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_command_draws_a_matrix_and_a_patch(
+    server: RunningServer, photo: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    out = tmp_path / f"out.{suffix}"
+    command = [str(tmp_path / "photo.jpg"), "--server", server.address, "--timeout", "60", "-o", str(out)]
+    assert matrices.main([*command, "--layer", "1", "--head", "2", "--patch", "3,7"]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    if suffix == "png":
+        with Image.open(out) as picture:
+            assert min(picture.size) > 1000
+    else:
+        assert "Attention matrix of layer 1, head 2" in out.read_text()
+    for wrong, message in (
+        (["--layer", "3"], "layers: 3; accepted: -3 to 2"),
+        (["--head", "6"], "heads: 6; accepted: 0 to 5"),
+        (["--patch", "14,0"], "--patch 14,0: outside the grid; accepted: rows 0 to 13, columns 0 to 13"),
+    ):
+        assert matrices.main([*command, *wrong]) == 2
+        assert capsys.readouterr().err == f"vitscope matrices: {message}\n"
 
 
 def test_it_is_counted_like_every_other_request(server: RunningServer, client: Client, photo: bytes) -> None:

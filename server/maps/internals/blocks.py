@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitscope.server.maps.encode import to_half
 from vitscope.server.maps.internals.options import Part
 from vitscope.server.maps.internals.selection import Blocks, Selection
 from vitscope.server.maps.map import Outputs
@@ -12,9 +13,6 @@ from vitscope.server.maps.rollout import rollout
 
 WHOLE = -1
 """Layer and head of a part that is one block."""
-
-_DTYPES = {"float32": "<f4", "float16": "<f2"}
-_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(slots=True)
@@ -28,7 +26,7 @@ class Block:
 
     def pieces(self, size: int) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes, at most `size` at a time, each with its offset in the block."""
-        data = memoryview(self.values).cast("B")
+        data = self.values.data.cast("B")
         for offset in range(0, len(data), size):
             yield offset, bytes(data[offset : offset + size])
 
@@ -60,10 +58,8 @@ def cut(selection: Selection, outputs: Outputs, answered: Sequence[int]) -> Inte
 
 
 def _encoded(values: np.ndarray, dtype: str) -> np.ndarray:
-    """Return little-endian values, row-major; those beyond float16 as its largest."""
-    if dtype == "float16":
-        values = np.clip(values, -_LARGEST_HALF, _LARGEST_HALF)
-    return np.array(values, _DTYPES[dtype], order="C")  # a copy: a view would keep all outputs
+    """Return a copy, little-endian and row-major: a view would keep all outputs."""
+    return to_half(np.ascontiguousarray(values)) if dtype == "float16" else np.array(values, "<f4", order="C")
 
 
 def _blocks(

@@ -106,14 +106,18 @@ def test_the_overlays_of_a_folder(server: str, photos: Path, tmp_path: Path) -> 
 def test_every_option_of_the_api_has_its_option_here(tmp_path: Path) -> None:
     arguments = _parser().parse_args(
         f"photo.jpg --attention {tmp_path}/map.jpg --layer all --head all --method attention --dtype float16 "
+        "--patch 3,7 --direction to --fusion max --discard 0.5 --from-layer -2 "
         "--kind heat_map --colormap grey --opacity 0.25 --size 512 --upsampling nearest".split()
     )
     message = classify_request(b"photo", **_options(arguments, _writer(arguments, 1))).maps
-    for part in (message, message.rendering):
+    for part in (message, message.rendering, message.rollout):
         numbers = {field.name for field in part.DESCRIPTOR.fields} - {"layers", "heads"} - OF_EVIDENCE
         assert numbers == {field.name for field, _ in part.ListFields()}
     assert message.rendering.format == maps_pb2.PICTURE_FORMAT_JPEG
     assert message.rendering.upsampling == maps_pb2.UPSAMPLING_NEAREST
+    assert (message.token.patch.row, message.token.patch.col) == (3, 7)
+    assert message.direction == maps_pb2.ATTENTION_DIRECTION_TO
+    assert message.rollout == maps_pb2.RolloutOptions(fusion=maps_pb2.HEAD_FUSION_MAX, discard=0.5, from_layer=-2)
 
 
 def test_every_option_of_evidence_has_its_option_here() -> None:

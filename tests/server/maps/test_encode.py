@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vitscope.server.maps.encode import Encoded, encode
+from vitscope.server.maps.encode import Encoded, encode, to_half
 
 SHARES = arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32))
 
@@ -54,3 +54,14 @@ def test_a_constant_map_is_its_offset(value: float) -> None:
 def test_values_are_row_major_and_little_endian_whatever_the_memory_is() -> None:
     values = np.asfortranarray(np.arange(6, dtype=">f4").reshape(2, 3))
     assert encode(values, "float32").data == np.arange(6, dtype="<f4").tobytes()
+
+
+def test_half_precision_is_that_of_numpy() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, 200_000, np.uint32)
+    values = bits.view(np.float32)
+    edges = np.array([0.0, -0.0, 2**-24, 2**-25, 3 * 2**-25, 2**-14, 65504, -1e-7, 6.1e-5, -6.09e-5], np.float32)
+    values = np.concatenate([values[np.abs(values) < 65504], edges])
+    with np.errstate(under="ignore"):
+        expected = values.astype("<f2")
+    np.testing.assert_array_equal(to_half(values).view(np.uint16), expected.view(np.uint16))
+    assert to_half(np.array([1e9, -np.inf], np.float32)).tolist() == [65504, -65504]
