@@ -117,8 +117,8 @@ def test_the_manifest_says_what_the_head_pools(name: str, once: Once, calibratio
     assert manifest.family == name
     assert (tokens.cls_tokens, tokens.grid_rows, tokens.grid_cols) == (cls_tokens, side, side)
     assert (tokens.pooling, tokens.attention_from) == (pooling, source)
-    expected = [m for m, has in (("attention", source), ("cam", pooling == "mean"), ("rollout", source)) if has]
-    assert list(manifest.methods) == expected
+    offered = {"attention": source, "cam": pooling == "mean", "evidence": True, "rollout": source}
+    assert list(manifest.methods) == [method for method, has in offered.items() if has]
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
 
