@@ -54,8 +54,9 @@ unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
-test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server, further graphs
+test-whole: $(VENV)/.dev $(VENV)/timm fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server, further graphs
 	$(BIN)/pytest -m whole
+	PYTHONPATH=$(VENV)/timm $(BIN)/pytest -m whole -p tests.timm.operators tests/timm
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
