@@ -11,7 +11,8 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 # Not compiled: of some 17,000 files most are never imported, and Python keeps what it has compiled by itself.
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # A run that hangs is interrupted, and then killed.
-TIMED  := timeout --foreground --signal INT --kill-after 30 20m
+LIMIT  ?= 20m
+TIMED  := timeout --foreground --signal INT --kill-after 30 $(LIMIT)
 UNIT    = $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 && \
 	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
 	-p tests.timm.operators tests/timm
