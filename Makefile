@@ -29,7 +29,8 @@ serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default
 	@$(BIN)/vitscope serve $(MODELS)
 
 # mypy runs beside the tests, which wait often enough; what it finds comes after what they found.
-test: ready lint  ## everything that CI runs
+test: ready  ## everything that CI runs
+	@$(MAKE) --no-print-directory lint
 	@$(BIN)/mypy >$(VENV)/types.txt 2>&1 & types=$$!; trap "kill $$types; exit 130" INT TERM; \
 	$(UNIT); unit=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; \
 	[ $$unit = 0 ] || echo "make unit: failed"; [ $$types = 0 ] || echo "make types: failed"; \
