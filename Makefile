@@ -11,7 +11,8 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 # Not compiled: of some 17,000 files most are never imported, and Python keeps what it has compiled by itself.
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # A run that hangs is interrupted, and then killed.
-TIMED  := timeout --foreground --signal INT --kill-after 30 20m
+LIMIT  ?= 20m
+TIMED  := timeout --foreground --signal INT --kill-after 30 $(LIMIT)
 UNIT    = $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 && \
 	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
 	-p tests.timm.operators tests/timm
@@ -28,7 +29,8 @@ serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default
 	@$(BIN)/vitscope serve $(MODELS)
 
 # mypy runs beside the tests, which wait often enough; what it finds comes after what they found.
-test: ready lint  ## everything that CI runs
+test: ready  ## everything that CI runs
+	@$(MAKE) --no-print-directory lint
 	@$(BIN)/mypy >$(VENV)/types.txt 2>&1 & types=$$!; trap "kill $$types; exit 130" INT TERM; \
 	$(UNIT); unit=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; \
 	[ $$unit = 0 ] || echo "make unit: failed"; [ $$types = 0 ] || echo "make types: failed"; \
@@ -54,8 +56,9 @@ unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
 	CI=true $(BIN)/pytest -m rtx tests/server/engines/tensorrt
 
-test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server, further graphs
+test-whole: $(VENV)/.dev $(VENV)/timm fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server, further graphs
 	$(BIN)/pytest -m whole
+	PYTHONPATH=$(VENV)/timm $(BIN)/pytest -m whole -p tests.timm.operators tests/timm
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase

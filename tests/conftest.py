@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from filelock import FileLock
 from hypothesis import settings
 from onnxscript.values import TracedOnnxFunction
@@ -28,6 +29,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
+# One thread: for models this small, synchronizing a second one takes longer than the computation.
+torch.set_num_threads(1)
+
 # torch.onnx.export parses the source of its 500 operators again for each model: a sixth of a tiny one's export.
 TracedOnnxFunction.function_ir = property(functools.cache(TracedOnnxFunction.function_ir.fget))
 
@@ -38,7 +42,7 @@ LONG = (
     "export/families/test_export", "export/test_pipeline", "export/test_cli", "server/engines/tensorrt/test_builder",
     "e2e/test_service", "e2e/test_installed", "test_docs", "test_connections", "deploy/test_envoy",
     "loadtest/test_runs", "export/variants/test_fp8_export", "server/engines/onnx/test_precision", "e2e/test_heads",
-    "server/scheduling/test_schedules", "export/methods/test_methods", "e2e/test_overload",
+    "examples/test_backbone", "server/scheduling/test_schedules", "export/methods/test_methods", "e2e/test_overload",
     "deploy/test_dashboard_live", "e2e/test_families", "e2e/test_lifecycle", "e2e/test_answers",
 )  # fmt: skip
 

@@ -33,7 +33,7 @@ HEADS: dict[str, tuple[tuple[str, ...], str | None, str]] = {
 def checkpoint(folder: Path, labels: tuple[str, ...], problem: str | None) -> Path:
     names = dict(enumerate(labels))
     label2id = {label: index for index, label in names.items()}
-    model, processor = vit(id2label=names, label2id=label2id, problem_type=problem)
+    model, processor = vit(num_hidden_layers=1, id2label=names, label2id=label2id, problem_type=problem)
     save(folder, (model, processor))
     if labels == POSE:  # in pixels: values of thousands, beside an angle in radians
         with torch.no_grad():

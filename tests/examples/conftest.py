@@ -3,14 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from examples.photos import backbone
 from examples.photos.wheels import NotFetched, wheel
 from tests.conftest import Once
-
-# One thread: others run tests on the other processors, and threads that wait for one another take their time.
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

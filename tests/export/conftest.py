@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
@@ -14,9 +13,6 @@ from tests.conftest import Once
 from tests.export.checkpoints import MAKERS, save
 from vitscope.bundle import Bundle, open_bundle
 from vitscope.export.pipeline import ExportJob, export_checkpoint
-
-# One thread: for models this small, synchronizing a second one takes longer than the computation.
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
