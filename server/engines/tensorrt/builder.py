@@ -124,12 +124,10 @@ def _inputs(trt: Any, network: Any) -> tuple[Any, Any]:
     """Return the pixels, and the classes to explain or None."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     classes = [tensor for tensor in inputs if tensor.name == TARGETS]
-    fits = all(tensor.dtype == trt.DataType.INT64 and tuple(tensor.shape) == (-1, -1) for tensor in classes)
-    pixels = [tensor for tensor in inputs if tensor.name != TARGETS]
-    if fits and len(pixels) == 1:
-        (only,) = pixels
-        if only.dtype == trt.DataType.UINT8 and tuple(only.shape)[0::3] == (-1, 3):
-            return only, classes[0] if classes else None
+    images = [tensor for tensor in inputs if tensor.name != TARGETS]
+    if all(tensor.dtype == trt.DataType.INT64 and tuple(tensor.shape) == (-1, -1) for tensor in classes):
+        if len(images) == 1 and images[0].dtype == trt.DataType.UINT8 and tuple(images[0].shape)[0::3] == (-1, 3):
+            return images[0], classes[0] if classes else None
     found = ", ".join(f"{tensor.name} {tensor.dtype.name.lower()} {list(tensor.shape)}" for tensor in inputs)
     raise BuildFailed(
         f"the graph's input is {found or 'missing'}; accepted: one, uint8 [-1, H, W, 3]; "

@@ -76,7 +76,11 @@ class LoadedPlan:
     def _tensor(self, name: str, dtypes: Sequence[Any], explains: bool = False) -> Tensor:
         """Return a tensor. explains: its second axis may be that of the classes."""
         trt = self.trt
-        types = {trt.DataType.UINT8: np.uint8, trt.DataType.FLOAT: np.float32, trt.DataType.INT64: np.int64}
+        types: dict[Any, type[np.generic]] = {
+            trt.DataType.UINT8: np.uint8,
+            trt.DataType.FLOAT: np.float32,
+            trt.DataType.INT64: np.int64,
+        }
         found, (batch, *row) = self._engine.get_tensor_dtype(name), tuple(self._engine.get_tensor_shape(name))
         fixed = row[1:] if explains and row[:1] == [-1] else row
         if found not in dtypes or batch != -1 or min(fixed, default=1) < 1:
