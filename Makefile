@@ -13,8 +13,10 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # A run that hangs is interrupted, and then killed.
 LIMIT  ?= 20m
 TIMED  := timeout --foreground --signal INT --kill-after 30 $(LIMIT)
-UNIT    = $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 && \
-	PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
+# Processors are shared by tests and their servers. A test that fails beside others has to pass by itself, and is named.
+AGAIN   = { echo "once more, what failed, by itself"; $(TIMED) $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+UNIT    = { $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 || \
+	$(AGAIN); } && PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
 	-p tests.timm.operators tests/timm
 
 .PHONY: help demo serve test test-rtx test-whole bench lint types unit coverage docs protos dashboards hooks release clean
