@@ -22,6 +22,7 @@ COPY bundle bundle
 COPY client client
 COPY dataset dataset
 COPY evaluate evaluate
+COPY explorer explorer
 COPY export export
 COPY finetune finetune
 COPY loadtest loadtest

@@ -19,7 +19,7 @@ demo: $(VENV)/.finetune  ## fine-tune a pre-trained ViT on photos, export and se
 serve: $(VENV)/.export $(MODELS)/fashion  ## serve the models in MODELS (default: models/), until Ctrl-C
 	@$(BIN)/vitscope serve $(MODELS)
 
-test: $(VENV)/.dev fashion-mnist c-compiler strace prometheus lint types unit  ## everything that CI runs
+test: $(VENV)/.dev fashion-mnist c-compiler strace prometheus chromium lint types unit  ## everything that CI runs
 
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
@@ -45,7 +45,7 @@ test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (p
 test-whole: $(VENV)/.dev fashion-mnist  ## what takes long and is not in unit: the whole Fashion-MNIST test set through a server
 	$(BIN)/pytest -m whole tests/e2e
 
-coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
+coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus chromium  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
@@ -119,6 +119,12 @@ fashion-mnist:
 c-compiler:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }
+
+# The pages of the server are tested in it.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 
 # It records each connection that a server, an export and the others open.
 .PHONY: strace

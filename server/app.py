@@ -291,7 +291,7 @@ class App:
         """Return the routes of the JSON API. What it needs is imported only where it is served."""
         from vitscope.server.api import rest
 
-        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20)
+        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20, self.settings.explorer)
         return rest.routes_of(self.service, self.repository, room, self.metrics.http, terms)
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:

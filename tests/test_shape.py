@@ -20,11 +20,12 @@ ALLOWED = {
     "dataset": set(),
     "deploy": set(),
     "docs": set(),
+    "explorer": set(),
     "evaluate": {"bundle", "client", "dataset", "export"},
     "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
-    "server": {"bundle", "v1"},
+    "server": {"bundle", "explorer", "v1"},
     "src/vitscope": {"bundle", "client"},
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
