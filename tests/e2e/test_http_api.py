@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from urllib3.filepost import encode_multipart_formdata
 
-from tests.e2e.harness import RunningServer, numbered
+from tests.e2e.harness import ROOT, RunningServer, numbered
 from tests.http1 import Reply, Socket, head, until
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
@@ -93,7 +93,7 @@ def test_maps_come_as_lists_and_as_pictures(server: RunningServer, photo: bytes)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_line_of_the_readme(server: RunningServer, photo: bytes, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo)
-    line = next(each for each in Path("README.md").read_text().splitlines() if "curl -F" in each and "api" in each)
+    line = next(each for each in (ROOT / "README.md").read_text().splitlines() if "curl -F" in each and "api" in each)
     address = server.http.removeprefix("http://")
     words = line.partition("#")[0].replace("localhost:8501", address).split()
     found = subprocess.run([*words, "-F", "model=fashion", "--silent"], cwd=tmp_path, capture_output=True, check=True)
