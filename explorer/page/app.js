@@ -1,5 +1,6 @@
 // The page: what is shown, and what changes it.
 
+import { fromAddress, toAddress } from "./address.js";
 import { classify, getModel, listModels, Refused } from "./api.js";
 import { View } from "./draw.js";
 import { patchAt, placeOf } from "./geometry.js";
@@ -23,6 +24,7 @@ const draw = () => {
   drawSeen(views.seen, shown);
   drawPatches(views.patches, shown);
   drawAttention(views.attention, shown);
+  toAddress({ ...shown, model: shown.answer.model, layer: shown.layer ?? -1 });
 };
 
 /** Changes what is selected, and draws once before the next frame. */
@@ -51,18 +53,20 @@ const show = async (photo) => {
     say(picture ? "" : "This browser cannot show the photo; the model could read it.");
   } catch (error) {
     if (signal.aborted) return;
-    say("", error instanceof Refused ? error.message : `Something went wrong in this page: ${error.message}`);
+    say("", error instanceof Refused ? error.message : `Something went wrong in this page: ${error}`);
     if (!(error instanceof Refused)) throw error;
   }
 };
 
 const begin = (answer, photo) => {
   const maps = new Maps(answer.maps);
-  const kept = shown ?? {};
-  const layer = maps.layers.includes(kept.layer) ? kept.layer : maps.layers.at(-1);
-  const head = maps.heads.includes(kept.head) ? kept.head : -1;
+  const wanted = fromAddress();
+  const layer = maps.layers.includes(wanted.layer) ? wanted.layer : maps.layers.at(-1);
+  const head = maps.heads.includes(wanted.head) ? wanted.head : -1;
   const { geometry } = answer;
-  shown = { answer, photo, maps, geometry, layer, head, patch: null, opacity: Number(element("opacity").value), smooth: element("smooth").checked };
+  const patch = wanted.patch >= 0 && wanted.patch < geometry.grid_rows * geometry.grid_cols ? wanted.patch : null;
+  const [opacity, smooth] = [Number(element("opacity").value), element("smooth").checked];
+  shown = { answer, photo, maps, geometry, layer, head, patch, opacity, smooth };
   const option = (value, text) => Object.assign(document.createElement("option"), { value, textContent: text });
   element("head").replaceChildren(option(-1, "mean of all"), ...maps.heads.map((each) => option(each, each + 1)));
   element("head").value = head;
@@ -111,7 +115,10 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer?.files ?? []);
 });
 for (const view of [views.patches, views.attention, views.seen]) {
-  const point = (event) => select({ patch: shown && patchAt(shown.geometry, ...view.point(event)) });
+  const point = (event) => {
+    const [x, y] = view.point(event);
+    select({ patch: shown && patchAt(shown.geometry, x, y) });
+  };
   view.canvas.addEventListener("pointermove", point);
   view.canvas.addEventListener("pointerdown", point);
 }
@@ -129,7 +136,8 @@ new ResizeObserver(() => select({})).observe(element("panels"));
 try {
   const names = await listModels();
   element("model").replaceChildren(...names.map((name) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
+  if (names.includes(fromAddress().model)) element("model").value = fromAddress().model;
   say(names.length ? "" : "No model is ready yet.");
 } catch (error) {
-  say("", error.message);
+  say("", `${error instanceof Refused ? error.message : error}`);
 }

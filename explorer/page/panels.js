@@ -6,7 +6,7 @@ import { corner, gridBox, placeOf } from "./geometry.js";
 import { rank } from "./maps.js";
 
 const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`;
-const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const element = (id) => /** @type {any} */ (document.getElementById(id));
 const whole = ({ image_width: width, image_height: height }) => ({ left: 0, top: 0, width, height });
 
 /** Draws the photo, greyed where the model did not look. */
@@ -92,8 +92,8 @@ export const showPrediction = ({ answer }) => {
   const plain = answer.activation === "none";
   const most = plain ? Math.max(...answer.classes.map((each) => Math.abs(each.logit)), 1e-9) : 1;
   const rows = answer.classes.map((each) => {
-    const [row, name, bar, value] = ["tr", "th", "td", "td"].map((tag) => document.createElement(tag));
-    const filled = document.createElement("div");
+    const [row, bar, value] = ["tr", "td", "td"].map((tag) => document.createElement(tag));
+    const [name, filled] = [document.createElement("th"), document.createElement("div")];
     filled.style.width = `${((plain ? Math.abs(each.logit) : each.probability) / most) * 100}%`;
     name.textContent = each.label;
     name.scope = "row";

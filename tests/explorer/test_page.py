@@ -111,6 +111,20 @@ def test_a_patch_is_selected_by_pointer_and_by_keys(server: RunningServer, chrom
         assert found.page.locator("#patches").get_attribute("tabindex") == "0"
 
 
+def test_the_address_says_what_is_selected(server: RunningServer, chromium: Any, photo: bytes) -> None:
+    with opened(chromium, server.http, "/#model=registers&layer=1&head=2&patch=5") as found:
+        page = found.page
+        page.locator("#model option").first.wait_for(state="attached")
+        page.set_input_files("#file", upload(photo))
+        page.locator("#attention-text", has_text="Layer 1, its head 2: ").wait_for()
+        assert page.input_value("#model") == "registers" and page.input_value("#layer") == "0"
+        assert page.inner_text("#patch").startswith("Patch 5 of 9: row 2, column 2.")
+        page.select_option("#head", index=0)
+        page.wait_for_url("**/#model=registers&layer=1&head=0&patch=5")
+        page.select_option("#model", "fashion")
+        page.locator("#attention-text", has_text="Layer 1, the mean over its heads: ").wait_for()
+
+
 @pytest.mark.parametrize("path", ["/", "/api/docs"])
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
 def test_pages_fit_their_screen(
