@@ -5,7 +5,7 @@ import { drawPhoto, outlinePatch } from "./draw.js";
 import { corner, gridBox, placeOf } from "./geometry.js";
 import { rank } from "./maps.js";
 
-const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`;
+const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 2 : 1)}\u00a0%`;
 const element = (id) => /** @type {any} */ (document.getElementById(id));
 const whole = ({ image_width: width, image_height: height }) => ({ left: 0, top: 0, width, height });
 
@@ -105,7 +105,7 @@ export const showPrediction = ({ answer }) => {
   });
   element("prediction").tBodies[0].replaceChildren(...rows);
   const { total_seconds: seconds, engine } = answer.timing;
-  const texts = { softmax: "Probabilities of all classes together are 100 %.", sigmoid: "Each label has a probability of its own." };
+  const texts = { softmax: "Probabilities of all classes together are 100\u00a0%.", sigmoid: "Each label has a probability of its own." };
   element("prediction-text").textContent = `${texts[answer.activation] ?? "Values of the model's outputs."} `
     + `${answer.model}, version ${answer.version}, in ${(seconds * 1000).toFixed(0)} ms on ${engine}.`;
 };

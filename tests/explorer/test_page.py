@@ -92,7 +92,7 @@ def test_photos_lie_as_the_server_has_them(server: RunningServer, chromium: Any,
         corners = [found.pixel("seen", x, y) for x, y in ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))]
         expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
         assert np.abs(np.array(corners) - expected).max() < 12
-        assert "Of 300 × 200 pixels the model saw 100.0 %" in found.page.inner_text("#seen-text")
+        assert "Of 300 × 200 pixels the model saw 100.0\u00a0%" in found.page.inner_text("#seen-text")
 
 
 def test_a_patch_is_selected_by_pointer_and_by_keys(server: RunningServer, chromium: Any, photo: bytes) -> None:
