@@ -184,8 +184,10 @@ def test_pages_of_other_origins_are_refused_unless_they_are_allowed(server: Runn
     assert get(server, CLASSIFY, "OPTIONS").headers["allow"] == "POST, OPTIONS"
 
 
-def test_origins_can_be_allowed_and_what_is_in_flight_is_answered_at_the_end(models: Path, photo: bytes) -> None:
-    with RunningServer(models, "--http-origins", "https://a.example, http://b.example:8080") as server:
+def test_origins_can_be_allowed_the_explorer_switched_off_and_the_end_is_orderly(models: Path, photo: bytes) -> None:
+    flags = ["--http-origins", "https://a.example, http://b.example:8080", "--no-explorer"]
+    with RunningServer(models, *flags) as server:
+        assert get(server, "/").status == get(server, "/explorer/app.js").status == 404
         found = post(server, photo, JPEG, Origin="http://b.example:8080")
         assert (found.status, found.headers["access-control-allow-origin"]) == (200, "http://b.example:8080")
         assert found.headers["vary"] == get(server, "/api/v1/models").headers["vary"] == "Origin"

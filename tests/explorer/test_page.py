@@ -1,7 +1,6 @@
 """The attention explorer in a browser: what it draws is what the server answered, wherever the photo came from."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,9 +167,3 @@ def test_photos_can_be_dropped_and_pasted(server: RunningServer, chromium: Any, 
             }"""
             found.page.evaluate(send, [event, carrier, list(photo)])
             found.page.locator("#prediction-text", has_text="version 1").wait_for()
-
-
-def test_the_explorer_can_be_switched_off(models: Path) -> None:
-    with RunningServer(models, "--no-explorer") as server, Socket(server.http) as client:
-        assert client.request("GET", "/").status == client.request("GET", "/explorer/app.js").status == 404
-        assert json.loads(client.request("GET", "/api/v1/models").body)["models"]
