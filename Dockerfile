@@ -23,6 +23,7 @@ COPY client client
 COPY dataset dataset
 COPY drawing drawing
 COPY evaluate evaluate
+COPY explorer explorer
 COPY export export
 COPY finetune finetune
 COPY loadtest loadtest

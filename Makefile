@@ -62,7 +62,7 @@ test-whole: $(VENV)/.dev $(VENV)/timm fashion-mnist  ## what takes long and is n
 	$(BIN)/pytest -m whole
 	PYTHONPATH=$(VENV)/timm $(BIN)/pytest -m whole -p tests.timm.operators tests/timm
 
-coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
+coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus chromium  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 	$(BIN)/coverage combine --quiet
@@ -131,7 +131,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.export
 ready: | $(BIN)/python
 	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/timm system
 system:
-	@for package in fashion-mnist c-compiler strace prometheus; do $(MAKE) --no-print-directory --silent $$package || exit; done
+	@for package in fashion-mnist c-compiler strace prometheus chromium; do $(MAKE) --no-print-directory --silent $$package || exit; done
 
 .PHONY: fashion-mnist
 fashion-mnist:
@@ -143,6 +143,12 @@ fashion-mnist:
 c-compiler:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || \
 		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }
+
+# The pages of the server are tested in it.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 
 # It records each connection that a server, an export and the others open.
 .PHONY: strace

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -18,7 +18,6 @@ from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.service import Limits, Service
 from vitscope.server.api import admin, native
-from vitscope.server.api.connections import Connections
 from vitscope.server.api.health import Health
 from vitscope.server.api.http import pages
 from vitscope.server.api.listeners import (
@@ -27,8 +26,8 @@ from vitscope.server.api.listeners import (
     address,
     admin_listener,
     grpc_listener,
-    http_listener,
 )
+from vitscope.server.api.ports import http_listeners
 from vitscope.server.api.room import Room
 from vitscope.server.decoding.job import Budget
 from vitscope.server.engines.choose import Wanted
@@ -266,41 +265,22 @@ class App:
             elif model.state is State.READY and model.detail:
                 yield f"{model}: {model.detail}"
 
-    @contextlib.asynccontextmanager
-    async def _http_listeners(self, room: Room) -> AsyncIterator[dict[str, int]]:
-        """Listen for HTTP. Yields the ports by name: "http" for all, "metrics" where the operator's pages have one."""
-        settings, metrics = self.settings, self.metrics.http
+    def _http_listeners(self, room: Room) -> AbstractAsyncContextManager[dict[str, int]]:
+        """Listen for HTTP. Yields the ports by name."""
         operators = pages(
             self.metrics.registry,
             alive=self._alive,
             ready=lambda: self.health.ready and self._alive(),
             remarks=self._remarks,
         )
-        connections = Connections(settings.max_http_connections, metrics.closed)
-        metrics.watch(lambda: len(connections))
-        routes = self._json_api(room) if settings.http_api else []
-        async with contextlib.AsyncExitStack() as stack:
-
-            async def listen(name: str, port: int, routes: list[web.RouteDef], connections: Connections) -> int:
-                seconds = settings.max_receive_seconds
-                return await stack.enter_async_context(
-                    http_listener(settings.host, port, routes, connections, seconds, f"{name}_port")
-                )
-
-            if settings.metrics_port is None:
-                yield {"http": await listen("http", settings.http_port, [*operators, *routes], connections)}
-            else:
-                own = Connections(settings.max_http_connections, metrics.closed)
-                yield {
-                    "http": await listen("http", settings.http_port, routes, connections),
-                    "metrics": await listen("metrics", settings.metrics_port, operators, own),
-                }
+        routes = self._json_api(room) if self.settings.http_api else []
+        return http_listeners(self.settings, self.metrics.http, operators, routes)
 
     def _json_api(self, room: Room) -> list[web.RouteDef]:
         """Return the routes of the JSON API. What it needs is imported only where it is served."""
         from vitscope.server.api import rest
 
-        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20)
+        terms = rest.Terms(self.settings.origins, self.settings.max_message_mib * 2**20, self.settings.explorer)
         return rest.routes_of(self.service, self.repository, room, self.metrics.http, terms)
 
     def _admin_listener(self) -> AbstractAsyncContextManager[str]:

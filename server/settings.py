@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     http_api: CliImplicitFlag[bool] = Field(
         True, description="serve the JSON API at /api; without it the HTTP port has /metrics and /healthz only"
     )
+    explorer: CliImplicitFlag[bool] = Field(
+        True, description="serve the attention explorer, a page at / that uses the JSON API"
+    )
     metrics_port: Port | None = Field(
         None, description="port of /metrics and /healthz alone, which are then not on the HTTP port; 0 takes a free one"
     )

@@ -21,11 +21,12 @@ ALLOWED = {
     "deploy": set(),
     "docs": set(),
     "drawing": set(),
+    "explorer": set(),
     "evaluate": {"bundle", "client", "dataset", "drawing", "export"},
     "finetune": {"dataset", "evaluate"},
     "loadtest": {"client", "v1"},
     "export": {"bundle"},
-    "server": {"bundle", "drawing", "v1"},
+    "server": {"bundle", "drawing", "explorer", "v1"},
     "src/vitscope": {"bundle", "client"},
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from urllib3.filepost import encode_multipart_formdata
 
-from tests.e2e.harness import RunningServer, numbered
+from tests.e2e.harness import ROOT, RunningServer, numbered
 from tests.http1 import Reply, Socket, head, until
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
@@ -93,7 +93,7 @@ def test_maps_come_as_lists_and_as_pictures(server: RunningServer, photo: bytes)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_line_of_the_readme(server: RunningServer, photo: bytes, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo)
-    line = next(each for each in Path("README.md").read_text().splitlines() if "curl -F" in each and "api" in each)
+    line = next(each for each in (ROOT / "README.md").read_text().splitlines() if "curl -F" in each and "api" in each)
     address = server.http.removeprefix("http://")
     words = line.partition("#")[0].replace("localhost:8501", address).split()
     found = subprocess.run([*words, "-F", "model=fashion", "--silent"], cwd=tmp_path, capture_output=True, check=True)
@@ -184,8 +184,10 @@ def test_pages_of_other_origins_are_refused_unless_they_are_allowed(server: Runn
     assert get(server, CLASSIFY, "OPTIONS").headers["allow"] == "POST, OPTIONS"
 
 
-def test_origins_can_be_allowed_and_what_is_in_flight_is_answered_at_the_end(models: Path, photo: bytes) -> None:
-    with RunningServer(models, "--http-origins", "https://a.example, http://b.example:8080") as server:
+def test_origins_can_be_allowed_the_explorer_switched_off_and_the_end_is_orderly(models: Path, photo: bytes) -> None:
+    flags = ["--http-origins", "https://a.example, http://b.example:8080", "--no-explorer"]
+    with RunningServer(models, *flags) as server:
+        assert get(server, "/").status == get(server, "/explorer/app.js").status == 404
         found = post(server, photo, JPEG, Origin="http://b.example:8080")
         assert (found.status, found.headers["access-control-allow-origin"]) == (200, "http://b.example:8080")
         assert found.headers["vary"] == get(server, "/api/v1/models").headers["vary"] == "Origin"

@@ -83,6 +83,8 @@ def test_chunks_and_requests_in_a_row_are_answered_on_one_connection(small: Runn
             client.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         client.send(b"0\r\n\r\n")
         assert client.reply().status == 200
+        # A body that was not wanted is not taken for the next request.
+        assert client.request("POST", CLASSIFY, photo, Content_Type="text/plain").status == 415
         client.send(head("GET", "/api/v1/models") * 50)
         assert {client.reply().status for _ in range(50)} == {200}
         client.send(head("POST", CLASSIFY, len(photo), **JPEG) + photo + head("GET", "/healthz/live"))

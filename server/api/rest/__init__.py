@@ -7,7 +7,7 @@ from aiohttp import web
 
 from vitscope.server.answer.service import Service
 from vitscope.server.api.rest.calls import Calls
-from vitscope.server.api.rest.documents import documents
+from vitscope.server.api.rest.documents import documents, explorer
 from vitscope.server.api.rest.exchange import Exchange
 from vitscope.server.api.rest.origins import Origins
 from vitscope.server.api.rest.routes import routes
@@ -18,10 +18,11 @@ from vitscope.server.models.repository import Repository
 
 @dataclass(frozen=True)
 class Terms:
-    """What clients may do. origins: of web pages, see `Origins`. max_bytes: of a body."""
+    """What there is for clients. origins: of web pages, see `Origins`. max_bytes: of a body. explorer: its page."""
 
     origins: Sequence[str]
     max_bytes: int
+    explorer: bool
 
 
 def routes_of(
@@ -29,4 +30,5 @@ def routes_of(
 ) -> list[web.RouteDef]:
     """Return the transport, for the HTTP listener."""
     exchange = Exchange(service, room, Origins(terms.origins), metrics)
-    return routes(exchange, Calls(service, repository, room, terms.max_bytes), documents())
+    read = {**documents(), **(explorer() if terms.explorer else {})}
+    return routes(exchange, Calls(service, repository, room, terms.max_bytes), read)

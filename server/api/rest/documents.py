@@ -1,10 +1,11 @@
-"""The documentation of the API: the OpenAPI document, and a page that shows it and loads nothing from elsewhere."""
+"""What people read: the OpenAPI document, a page that shows it, and the explorer. Nothing is loaded from elsewhere."""
 
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from vitscope.explorer import PAGE
 from vitscope.server.api.rest.calls import Call, Document, Method, no_fields
 from vitscope.server.api.rest.openapi import document
 from vitscope.server.host.version import service_version
@@ -20,16 +21,21 @@ POLICY = "; ".join(
 )
 """The content-security policy of every page of this server."""
 _ANEW = {"Cache-Control": "no-cache"}
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _STRICT = _ANEW | {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
 
 
 def documents() -> Mapping[str, Method]:
     """Return what the documentation consists of, by path."""
+    return {"/api/openapi.json": _serving(_openapi)} | {
+        f"/api/{path.stem if path.suffix == '.html' else path.name}": _file(path) for path in sorted(_PAGE.iterdir())
+    }
+
+
+def explorer() -> Mapping[str, Method]:
+    """Return what the attention explorer consists of, by path."""
     return {
-        "/api/openapi.json": _serving(_openapi),
-        "/api/docs": _serving(lambda: _file("docs.html", "text/html; charset=utf-8")),
-        "/api/docs.css": _serving(lambda: _file("docs.css", "text/css; charset=utf-8")),
-        "/api/docs.js": _serving(lambda: _file("docs.js", "text/javascript; charset=utf-8")),
+        "/" if path.name == "index.html" else f"/explorer/{path.name}": _file(path) for path in sorted(PAGE.iterdir())
     }
 
 
@@ -46,6 +52,5 @@ def _openapi() -> Document:
     return Document(json.dumps(document(service_version()), indent=1).encode(), "application/json", _ANEW)
 
 
-@cache
-def _file(name: str, kind: str) -> Document:
-    return Document((_PAGE / name).read_bytes(), kind, _STRICT)
+def _file(path: Path) -> Method:
+    return _serving(cache(lambda: Document(path.read_bytes(), f"{_KINDS[path.suffix]}; charset=utf-8", _STRICT)))

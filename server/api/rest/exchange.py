@@ -71,6 +71,8 @@ class Exchange:
         except Exception as error:
             response = problem(error)
         response.headers.update(headers)
+        if self._service.activity.draining.is_set():
+            response.force_close()  # the client's next request is for another server
         return response
 
     async def _call(self, request: web.Request, method: Method) -> web.Response:

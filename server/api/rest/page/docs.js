@@ -6,6 +6,9 @@ const element = (tag, properties = {}, ...children) => {
   return made;
 };
 
+/** Returns an element of the page. @returns {any} */
+const byId = (id) => document.getElementById(id);
+
 const referred = (reference) => reference.split("/").pop();
 
 // Returns a short name for what a schema takes, with links to messages.
@@ -45,18 +48,18 @@ const message = (name, schema) =>
     entries(Object.entries(schema.properties ?? {}).map(([field, each]) => [field, each])));
 
 const openTarget = () => {
-  const found = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const found = byId(decodeURIComponent(location.hash.slice(1)));
   if (found instanceof HTMLDetailsElement) found.open = true;
   found?.scrollIntoView();
 };
 
 const show = (api) => {
-  document.getElementById("version").textContent = api.info.version;
-  document.getElementById("about").append(
+  byId("version").textContent = api.info.version;
+  byId("about").append(
     ...api.info.description.split("\n\n").map((text) => element("p", { textContent: text })));
-  document.getElementById("paths").append(...Object.entries(api.paths).flatMap(([path, methods]) =>
+  byId("paths").append(...Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, about]) => operation(path, method, about))));
-  document.getElementById("schemas").append(
+  byId("schemas").append(
     ...Object.entries(api.components.schemas).map(([name, schema]) => message(name, schema)));
   openTarget();
 };
@@ -72,18 +75,18 @@ const command = (data) =>
   ["curl", ...[...data].map(([name, value]) => `-F ${name}=${value instanceof File ? `@${value.name}` : value}`),
     `${location.origin}/api/v1/classify`].join(" ");
 
-const form = document.getElementById("try");
+const form = byId("try");
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const data = filled(form);
-  const answer = document.getElementById("answer");
-  document.getElementById("command").textContent = command(data);
+  const answer = byId("answer");
+  byId("command").textContent = command(data);
   answer.textContent = "…";
   try {
     const reply = await fetch("/api/v1/classify", { method: "POST", body: data });
     answer.textContent = `${reply.status} ${reply.statusText}\n${JSON.stringify(await reply.json(), null, 1)}`;
   } catch (error) {
-    answer.textContent = `The server cannot be reached: ${error.message}`;
+    answer.textContent = `The server cannot be reached: ${error}`;
   }
 });
 window.addEventListener("hashchange", openTarget);
@@ -94,3 +97,5 @@ show(api);
 const names = [...new Set(listed.models.map((each) => each.name))];
 form.elements.model.append(...names.map((name) => element("option", { value: name, textContent: name })));
 if (names.length === 1) form.elements.model.value = names[0];
+
+export {};

@@ -1,0 +1,6 @@
+"""The attention explorer: a page that shows how a served model sees a photo. The server serves it at its root."""
+
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "page"
+"""Its files: index.html, and what that loads from /explorer/. Plain ES modules; nothing is built."""
