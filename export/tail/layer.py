@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+
 @dataclass(frozen=True)
 class Slopes:
     """Derivatives of K targets by D features, float32 [N, D, Q, K] at Q points, or [N, D, 1, K] if all are the same.

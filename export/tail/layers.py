@@ -19,8 +19,8 @@ class Linear(Layer):
 
     def back(self, slope: torch.Tensor) -> torch.Tensor:
         """Return the slope by the input, which is the same at every point."""
-        points = slope.shape[2]
-        return (self.weight.T @ slope.flatten(2)).unflatten(2, (points, -1))
+        found = self.weight.T @ slope.flatten(2)
+        return found.view(*found.shape[:2], *slope.shape[2:])
 
 
 class Scale(Layer):
@@ -47,7 +47,9 @@ class Shift(Layer):
 class Norm(Layer):
     """LayerNorm or, if not `centred`, RMSNorm. weight, bias: [D] or None."""
 
-    def __init__(self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True) -> None:
+    def __init__(
+        self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True
+    ) -> None:
         self.weight, self.bias, self.eps, self.centred = weight, bias, eps, centred
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
@@ -100,7 +102,7 @@ class Parallel(Layer):
         widths = [output.shape[-1] for output in outputs]
 
         def back(slopes: Slopes) -> Slopes:
-            wholes, directs = slopes.whole.split(widths, dim=1), slopes.direct.split(widths, dim=1)
+            wholes, directs = torch.split(slopes.whole, widths, dim=1), torch.split(slopes.direct, widths, dim=1)
             found = [pull(Slopes(*parts)) for pull, *parts in zip(pulls, wholes, directs, strict=True)]
             return Slopes(
                 torch.stack([of.whole for of in found]).sum(dim=0), torch.stack([of.direct for of in found]).sum(dim=0)
