@@ -242,8 +242,8 @@ def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Manifest(Strict):
-    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason, by the
-    name of a method that this model cannot have.
+    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason why
+    this model cannot have one, by its name.
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
     another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an

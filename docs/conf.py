@@ -26,6 +26,7 @@ NAVIGATION = {
         "evaluate",
         "export",
         "models",
+        "explanations",
         "../examples/fashion/README",
         "../examples/photos/README",
     ],

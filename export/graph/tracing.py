@@ -37,11 +37,11 @@ class PixelClassifier(torch.nn.Module):
         contract: InputContract,
         geometry: TokenGeometry,
         methods: Sequence[Method],
-        gauge: Gauge = Gauge("softmax"),
+        gauge: Gauge | None = None,
     ) -> None:
         super().__init__()
         self.model, self.family, self.geometry, self.methods = model, family, geometry, tuple(methods)
-        self.subject = Subject(model, family, geometry, gauge)
+        self.subject = Subject(model, family, geometry, gauge or Gauge())
         self.padding = exact_padding(contract)
         mean, std = np.array(contract.mean), np.array(contract.std)
         self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))

@@ -21,7 +21,7 @@ class Subject:
     model: Any
     family: Family
     geometry: TokenGeometry
-    gauge: Gauge = Gauge("softmax")
+    gauge: Gauge = field(default_factory=Gauge)
 
 
 @dataclass(frozen=True)

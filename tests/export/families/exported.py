@@ -10,6 +10,8 @@ from vitscope.export.pipeline import ExportJob, export_checkpoint
 
 # Whose certificate is looked at.
 CERTIFIED = ("siglip", "hiera")
+# Tracing it takes a while; test_forms.py has it of all of them.
+WITH_EVIDENCE = ("beit", "swin")
 
 
 def exported(name: str, once: Once, calibration: Path) -> tuple[Path, Bundle]:
@@ -21,7 +23,8 @@ def exported(name: str, once: Once, calibration: Path) -> tuple[Path, Bundle]:
         images = (
             {"calibration": calibration, "allow_uncertified": True} if name in CERTIFIED else {"certificate": False}
         )
-        export_checkpoint(ExportJob(str(source), folder / "models", model, **images))
+        job = ExportJob(str(source), folder / "models", model, evidence=name in WITH_EVIDENCE, **images)
+        export_checkpoint(job)
 
     folder = once(f"family-{model}", fill)
     return folder / "checkpoint", open_bundle(folder / "models" / model / "1")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.conftest import Once
 from tests.export.checkpoints import LABELS
-from tests.export.families.exported import exported
+from tests.export.families.exported import WITH_EVIDENCE, exported
 from tests.export.families.makers import MAKERS
 from tests.export.fused import assert_fused
 from tests.export.inside import assert_inside, watched
@@ -80,6 +80,10 @@ def check(bundle: Bundle, pixels: np.ndarray, out: Any) -> None:
                     parts = [outputs[part] for part in ("attention_prefix", "attention") if part in outputs]
                     found = np.concatenate(parts, axis=-1)
                     np.testing.assert_allclose(found, (rows[:, -1] if name == CLASSIFY else rows)[:batch], atol=1e-5)
+                if name == EVIDENCE:
+                    ledger = outputs["evidence_ledger"]
+                    total = ledger[..., 1:4].sum(-1) + outputs["evidence"].sum(-1)
+                    np.testing.assert_allclose(total, ledger[..., 0], atol=1e-3)
                 if "cam" in outputs:
                     total = outputs["cam"].sum(-1) + outputs["cam_rest"][:, 0]
                     np.testing.assert_allclose(total, logits.max(-1), atol=1e-4)
@@ -117,7 +121,8 @@ def test_the_manifest_says_what_the_head_pools(name: str, once: Once, calibratio
     assert manifest.family == name
     assert (tokens.cls_tokens, tokens.grid_rows, tokens.grid_cols) == (cls_tokens, side, side)
     assert (tokens.pooling, tokens.attention_from) == (pooling, source)
-    offered = {"attention": source, "cam": pooling == "mean", "evidence": True, "rollout": source}
+    evidence = name in WITH_EVIDENCE
+    offered = {"attention": source, "cam": pooling == "mean", "evidence": evidence, "rollout": source}
     assert list(manifest.methods) == [method for method, has in offered.items() if has]
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
