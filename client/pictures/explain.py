@@ -23,7 +23,6 @@ from vitscope.drawing import (
     titled,
 )
 from vitscope.drawing.bars import bars
-from vitscope.drawing.ledger import signed
 from vitscope.drawing.style import BODY, INK
 
 _WIDTH, _TALLEST, _SMALLEST = 280.0, 380.0, 140.0
@@ -133,7 +132,7 @@ class _Panels:
         return titled(title, bars(shares, self._width, strong))
 
     def ledger(self, story: Story, width: float) -> Drawing:
-        text = story.scale.text if story.scale.percent else signed
+        text = story.scale.text if story.scale.percent else None
         bar = ledger(story.parts, story.total, max(width, 320.0), story.unit, text)
         return titled("What it adds up to", bar, story.note)
 
