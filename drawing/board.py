@@ -93,4 +93,3 @@ def _words(one: np.ndarray, chosen: tuple[int, int]) -> str:
         return ""
     at = np.unravel_index(int(np.argmax(others)), one.shape)
     return f"Most alike: row {at[0]}, column {at[1]} ({others[at]:.2f})"
-
