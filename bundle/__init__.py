@@ -4,24 +4,34 @@
     manifest.json     the model, its input, its graphs, and the SHA-256 of every other file
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
     graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
-    file of its own explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
+                      file of its own
+    explain.npz       arrays for explanations: patch kernel, positions as used, prefix tokens, head
     certificate.json  parity of each engine and precision, and of the server's pixels, with the source checkpoint
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
 
 from vitscope.bundle.activation import AGREEMENT, Activation, probabilities
-from vitscope.bundle.certificate import Certificate, CertificateEntry, Cosines, PixelEntry
+from vitscope.bundle.certificate import (
+    Certificate,
+    CertificateEntry,
+    Cosines,
+    EvidenceFigures,
+    EvidenceSanity,
+    PixelEntry,
+)
 from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.manifest import (
     ATTENTION,
     CLASSIFY,
+    EVIDENCE,
     FP8,
     FULL,
     INT8,
     AttentionFrom,
     Graph,
     GraphName,
+    Input,
     InputContract,
     Manifest,
     Output,
@@ -41,6 +51,7 @@ __all__ = [
     "AGREEMENT",
     "ATTENTION",
     "CLASSIFY",
+    "EVIDENCE",
     "F32_SHARE",
     "FP8",
     "FULL",
@@ -53,8 +64,11 @@ __all__ = [
     "Certificate",
     "CertificateEntry",
     "Cosines",
+    "EvidenceFigures",
+    "EvidenceSanity",
     "Graph",
     "GraphName",
+    "Input",
     "InputContract",
     "LogitBars",
     "Manifest",

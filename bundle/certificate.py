@@ -23,6 +23,35 @@ def _of_attention(entry: dict[str, Any]) -> dict[str, Cosines]:
     return {} if lowest is None or mean is None else {"attention": Cosines(lowest=lowest, mean=mean)}
 
 
+class EvidenceFigures(Strict):
+    """The evidence of one engine and precision against automatic differentiation of the checkpoint, on some images.
+
+    gradient_error, integrated_error: largest distance of a map, as a share of its norm, from the derivative and from an
+    integral with 64 nodes. completeness_error: largest difference between a target and the sum of its base and shares,
+    as a share of the spread of the logits. logit_error: largest difference between the logits of the graphs `evidence`
+    and `classify`. rank_correlation, mean_rank_correlation: Spearman's, lowest and mean; None where all maps are flat.
+    """
+
+    images: Positive
+    gradient_error: float
+    integrated_error: float
+    completeness_error: float
+    logit_error: float
+    rank_correlation: float | None
+    mean_rank_correlation: float | None
+
+
+class EvidenceSanity(Strict):
+    """Whether evidence depends on what it should: the mean rank correlation of maps, None where all maps are flat.
+
+    other_class: between the most probable class and the next one. random_head: between the head and random weights.
+    """
+
+    other_class: float | None
+    random_head: float | None
+    shortfalls: tuple[str, ...] = ()
+
+
 class CertificateEntry(Strict):
     """One engine and precision against the source checkpoint in PyTorch float32, on real images.
 
@@ -30,7 +59,8 @@ class CertificateEntry(Strict):
     of labels at 0.5; 1 where there are only values. max_logit_error: largest absolute difference. logit_spread:
     standard deviation of the checkpoint's logits. max_probability_error: largest difference of a probability; None
     without probabilities. Both are None in a certificate of an earlier vitscope. cosines: by explanation method.
-    min_attention_cosine, mean_attention_cosine: those of attention, None without it. non_finite: output values that are
+    min_attention_cosine, mean_attention_cosine: those of attention, None without it. evidence: None without it, and if
+    outputs are not finite. non_finite: output values that are
     NaN or infinite. shortfalls: the bars that were missed, as text. float_layers: for int8 and fp8, the encoder blocks
     or halves of them that stayed in floating point, because 8 bits hurt them most.
     """
@@ -45,6 +75,7 @@ class CertificateEntry(Strict):
     min_attention_cosine: float | None
     mean_attention_cosine: float | None
     cosines: dict[Identifier, Cosines] = Field(default_factory=_of_attention)
+    evidence: EvidenceFigures | None = None
     logit_spread: float | None = None
     max_probability_error: float | None = None
     non_finite: Natural
@@ -85,7 +116,7 @@ class PixelEntry(Strict):
 class Certificate(Strict):
     """certificate.json. `images_sha256` identifies the images that were compared; processor: CPU model name.
 
-    pixels: none in a certificate of an earlier vitscope. not_measured: the reason, by "engine/precision" or
+    pixels: none in a certificate of an earlier vitscope. evidence_sanity: None without evidence. not_measured: the reason, by "engine/precision" or
     "pixels/decoding".
     """
 
@@ -93,6 +124,7 @@ class Certificate(Strict):
     processor: str = ""
     entries: tuple[CertificateEntry, ...] = ()
     pixels: tuple[PixelEntry, ...] = ()
+    evidence_sanity: EvidenceSanity | None = None
     not_measured: dict[str, str] = Field(default_factory=dict)
 
     def entry(self, engine: str, precision: str) -> CertificateEntry | None:

@@ -15,7 +15,7 @@ from pydantic import (
 from vitscope.bundle.activation import Activation
 from vitscope.calibration import LEAST, MOST
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 knows no graphs with further inputs, and not why a method is not offered
 
 Positive = Annotated[int, Field(gt=0)]
 Version = Annotated[int, Field(gt=0, lt=2**32)]  # a uint32 in the API
@@ -29,11 +29,12 @@ Three = tuple[float, float, float]
 Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
-# CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last; FULL if one asks for what is
-# inside of the encoder, and then only while that goes on.
-GraphName = Literal["classify", "attention", "full"]
+# The graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last, EVIDENCE if it asks
+# why a class, FULL if it asks for what is inside of the encoder, and then only while that goes on.
+GraphName = Literal["classify", "attention", "evidence", "full"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
+EVIDENCE: GraphName = "evidence"
 FULL: GraphName = "full"
 
 # Other forms of a graph, with the same inputs and outputs.
@@ -168,16 +169,24 @@ class TokenGeometry(Strict):
 PositionKind = Literal["table", "sine", "rope", "relative"]
 
 
-class Output(Strict):
-    """One output of a graph. `shape` uses N for the batch."""
+class Input(Strict):
+    """One input of a graph. `shape` uses N for the batch and K for the classes that are asked about."""
 
     name: Identifier
-    shape: tuple[Literal["N"] | Positive, ...]
-    dtype: Literal["float32"] = "float32"
+    shape: tuple[Literal["N", "K"] | Positive, ...]
+    dtype: Literal["int64"] = "int64"
+
+
+class Output(Strict):
+    """One output of a graph. `shape` uses N for the batch and K for the classes that are asked about."""
+
+    name: Identifier
+    shape: tuple[Literal["N", "K"] | Positive, ...]
+    dtype: Literal["float32", "int64"] = "float32"
 
 
 class Graph(Strict):
-    """One ONNX file. Input `pixels` uint8 [N, height, width, 3]; outputs in order.
+    """One ONNX file. Input `pixels` uint8 [N, height, width, 3], then `inputs`; outputs in order.
 
     `logits` is [N, labels]. `attention` holds rows over the patches, of the token that `tokens.attention_from` names:
     [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
@@ -186,6 +195,14 @@ class Graph(Strict):
     The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
     [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
     and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
+    The `evidence` graph has a second input, `target_class` [N, K]: c >= 0 asks about class c, -k about the k-th most
+    probable one (of the first 100). `evidence` [N, K, patches] is the share of each patch in that class, signed, of
+    what the head reads in the last attention: of its log-probability where the head has a softmax, else of its logit.
+    `evidence_gradient` and `evidence_direct` are two other ways to share it. `evidence_ledger` [N, K, 5] holds the
+    target, its base (without what was read), the share of the class token, that of the other prefix tokens, and the
+    share of the last attention in what the target gained on a head without features; base and all shares add up to the
+    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms of
+    the patches' tokens as they enter the last block.
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
@@ -193,6 +210,7 @@ class Graph(Strict):
     """
 
     file: str
+    inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...]
     variants: dict[Variant, str] = Field(default_factory=dict)
 
@@ -214,6 +232,9 @@ class Provenance(Strict):
     tools: dict[str, str]
 
 
+_EVIDENCE_SIZES: dict[str, tuple[int, ...]] = {"evidence_ledger": (5,), "evidence_class": ()}
+
+
 def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
     """Return the methods of a manifest that was written before it listed them: attention was the only one."""
     graph = manifest.get("graphs", {}).get(CLASSIFY)
@@ -221,7 +242,8 @@ def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Manifest(Strict):
-    """manifest.json. methods: the explanation methods whose outputs the graphs have.
+    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason, by the name
+    of a method that this model cannot have.
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
     another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an
@@ -229,7 +251,7 @@ class Manifest(Strict):
     not known, in a manifest that was written before it was.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: Name
     version: Version
     family: str
@@ -242,6 +264,7 @@ class Manifest(Strict):
     width: Positive
     graphs: dict[GraphName, Graph]
     methods: tuple[Identifier, ...] = Field(default_factory=_served_methods)
+    not_offered: dict[Identifier, str] = Field(default_factory=dict)
     activation: Activation = "softmax"
     temperature: Temperature = 1.0
     provenance: Provenance
@@ -298,6 +321,10 @@ class Manifest(Strict):
             return ("N", *layers, self.heads, self.tokens.patches)
         if output.name == "attention_prefix":
             return ("N", *layers, self.heads, self.tokens.prefix)
+        if output.name == "evidence_norms":
+            return ("N", self.tokens.patches)
+        if graph == EVIDENCE:
+            return ("N", "K", *_EVIDENCE_SIZES.get(output.name, (self.tokens.patches,)))
         if graph == FULL:
             return self._full_shape(output)
         return ("N", *output.shape[1:])

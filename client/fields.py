@@ -10,12 +10,15 @@ from vitscope.client.errors import InvalidRequest
 from vitscope.v1 import model_pb2
 
 
-def set_field(message: Any, field: str, value: float) -> None:
-    """Set a number. Raises InvalidRequest for a wrong type or a number out of the field's range."""
+def set_field(message: Any, field: str, value: float, option: str = "") -> None:
+    """Set a number. Raises InvalidRequest for a wrong type or a number out of the field's range.
+
+    It names `option`, which is called like the field unless given.
+    """
     try:
         setattr(message, field, value)
     except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"{field}: {value!r}; accepted: {_kind(message, field)}") from error
+        raise InvalidRequest(f"{option or field}: {value!r}; accepted: {_kind(message, field)}") from error
 
 
 def extend_field(message: Any, field: str, option: str, values: Sequence[int]) -> None:

@@ -17,7 +17,9 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from vitscope.client.channel import MAX_MESSAGE_BYTES
+from vitscope.client.classes import OneClass, set_classes, set_mode, set_versus, set_when
 from vitscope.client.errors import InvalidImage, InvalidRequest
+from vitscope.client.evidence import When
 from vitscope.client.fields import enum_value, extend_field, set_field
 from vitscope.client.rollout import RolloutOptions, patch_message, rollout_message
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
@@ -25,6 +27,7 @@ from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | PillowImage.Image | NDArray[np.uint8]
 """An image: the bytes of an image file, the path of one, a Pillow image, or RGB pixels uint8 [height, width, 3]."""
 
+_OF_EVIDENCE = ("classes", "top_classes", "versus", "versus_rank", "mode")
 _MODELS_OWN = maps_pb2.MAP_METHOD_UNSPECIFIED
 
 # Leaves room in the message for everything that is not the image.
@@ -63,7 +66,7 @@ class Options(RolloutOptions, total=False):
     """Omits classes with a lower probability; 0, the default, to 1."""
     method: str
     """Explanation method of the maps, one of the model's `methods`, of which the first is the default: "attention",
-    where the model has it. "cam" and others without `attention` ask for their default maps."""
+    where the model has it. "cam", "evidence" and others without `attention` ask for their default maps."""
     attention: Literal["last", "all"] | Sequence[int] | None
     """Layers whose attention maps are returned, from 0 or, negative, from the last (-1). Layers other than the last
     need a second, slower graph. None, the default, returns no maps."""
@@ -77,7 +80,21 @@ class Options(RolloutOptions, total=False):
     direction: str
     """With `patch`: "from" (default) shows what the patch attends to, "to" who attends to it."""
     rendering: RenderingOptions | None
-    """Asks for a picture of each map; None, the default, for none. Needs `attention`."""
+    """Asks for a picture of each map; None, the default, for none. Needs `attention` or another method."""
+    classes: OneClass | Sequence[OneClass]
+    """Classes that "evidence" explains, by label or by index, up to 10; one map each, indices before labels. Without
+    them, and without `top_classes`, the most probable class is explained."""
+    top_classes: int
+    """Explains so many of the most probable classes instead, up to 10; that of `versus` is left out."""
+    versus: OneClass | None
+    """Explains why a class rather than this one, by label or index: the exact difference of the two maps."""
+    versus_rank: int | None
+    """The same, by rank in the answer: 2 is the second most probable class."""
+    mode: str
+    """How evidence is computed: "integrated" (default), whose shares add up, "gradient" or "direct"."""
+    when: When | None
+    """When the server makes the maps, of any method: `When.confidence_below(0.8)` or `When.margin_below(0.2)`. None,
+    the default, is always. See `Result.maps_decision`."""
     preprocessed: bool
     """True when the pixels already have the model's input size and are used unchanged; for arrays and Pillow
     images only. False is the default."""
@@ -195,8 +212,12 @@ def _checked(image: image_pb2.Image) -> image_pb2.Image:
 def _map_options(options: Options) -> maps_pb2.MapOptions | None:
     attention, heads, rendering = options.get("attention"), options.get("heads"), options.get("rendering")
     method = options.get("method", "")
+    if method != "evidence":
+        for name in _OF_EVIDENCE:
+            if _is_set(name, options.get(name)):
+                raise InvalidRequest(f'{name}: set without evidence; accepted: together with method="evidence"')
     if attention is None and method in ("", "attention"):
-        for name in ("heads", "rendering", "patch", "direction"):
+        for name in ("heads", "rendering", "patch", "direction", "when"):
             if options.get(name) is not None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None
@@ -231,7 +252,21 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
         message.rollout.CopyFrom(rollout_message(options))
     if rendering is not None:
         message.rendering.CopyFrom(_rendering(rendering))
+    set_classes(message, options.get("classes", ()))
+    set_field(message, "top_classes", options.get("top_classes", 0))
+    set_versus(message, options.get("versus"), options.get("versus_rank"))
+    if mode := options.get("mode"):
+        set_mode(message, mode)
+    if (when := options.get("when")) is not None:
+        set_when(message, when)
     return message
+
+
+def _is_set(name: str, value: object) -> bool:
+    """Return whether an option asks for anything: a class may be 0, a number of classes or a name not."""
+    if name in ("classes", "versus", "versus_rank"):
+        return value not in (None, (), [])
+    return bool(value)
 
 
 def _rendering(options: RenderingOptions) -> maps_pb2.RenderingOptions:

@@ -1,13 +1,21 @@
 """The result of a classification in plain Python and numpy."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitscope.client.evidence import Evidence, MapsDecision
 from vitscope.client.fields import activation_name, enum_name
+from vitscope.client.pictures.view import MapView, View
 from vitscope.drawing import Place
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vitscope.client.request import ImageLike
 
 _DTYPES = {
     maps_pb2.DATA_TYPE_UNSPECIFIED: "<f4",
@@ -60,7 +68,7 @@ class AttentionMap:
     `tokens.attention_from` names: softmax(q_cls k^T) of one head, or the mean over all heads.
 
     Of attention, `values`, `cls`, `distillation` and `registers` sum to 1; of "cam", `values` and `rest` sum to the
-    logit of the class `class_index`.
+    logit of the class `class_index`; of "evidence", `values` and the ledger of `evidence` sum to its target.
     """
 
     layer: int
@@ -82,12 +90,23 @@ class AttentionMap:
     class_index: int | None = None
     """Index of the class that the map is about; None for attention."""
     rest: float | None = None
-    """What of that class's logit belongs to no patch; None for attention."""
+    """What of that class's logit belongs to no patch; None for attention and evidence."""
+    evidence: Evidence | None = None
+    """What a map of evidence explains, and how it adds up; None for other methods."""
+
+    @property
+    def name(self) -> str:
+        """What the map is of, in a few words: "attention, layer 5, head 2"."""
+        if self.method not in ("attention", "unspecified"):  # servers of before there were others do not say
+            return self.method.replace("_", " ")
+        return f"attention, layer {self.layer}, {'mean of heads' if self.head is None else f'head {self.head}'}"
 
     @classmethod
     def of(cls, message: maps_pb2.Map) -> "AttentionMap":
         """Convert a received message."""
         drawn, prefix = message.rendering, message.prefix
+        evidence = Evidence.of(message) if message.HasField("evidence") else None
+        about = message.about.index if message.HasField("about") else None
         return cls(
             layer=message.layer,
             head=None if message.head < 0 else message.head,
@@ -99,8 +118,9 @@ class AttentionMap:
             if message.HasField("rendering")
             else None,
             method=enum_name(maps_pb2.MapMethod, "MAP_METHOD", message.method),
-            class_index=message.about.index if message.HasField("about") else None,
+            class_index=evidence.explained.index if evidence else about,
             rest=message.about.rest if message.HasField("about") else None,
+            evidence=evidence,
         )
 
 
@@ -179,7 +199,8 @@ class Result:
     classes: tuple[Class, ...]
     """The classes with the highest scores, in falling order: of probability, with `activation` "none" of the logit."""
     maps: tuple[AttentionMap, ...]
-    """One map for each layer and head that was asked for, ordered by layer, then head; empty without `attention`."""
+    """One map for each layer and head that was asked for, ordered by layer, then head; of evidence one for each class,
+    in the order asked for. Empty without maps, and where `maps_decision` says so."""
     geometry: Geometry
     """Position of the grid of patches on the image."""
     timing: Timing
@@ -193,6 +214,8 @@ class Result:
     activation: str = "softmax"
     """What the probabilities are: "softmax" (the classes exclude one another), "sigmoid" (independent labels, which
     apply from 0.5) or "none" (plain values, as in regression). A server that does not report it knows only softmax."""
+    maps_decision: MapsDecision | None = None
+    """Whether the condition of `when` was met; None without one."""
 
     @classmethod
     def of(cls, message: classifier_pb2.ClassifyResponse) -> "Result":
@@ -206,4 +229,44 @@ class Result:
             version=message.version,
             raw=message,
             activation=activation_name(message.activation),
+            maps_decision=MapsDecision.of(message.maps_decision) if message.HasField("maps_decision") else None,
         )
+
+    def plot(self, photo: "ImageLike | None" = None) -> "Figure":
+        """Return a figure of matplotlib with the classes and the maps, drawn over `photo` if that is given.
+
+        `photo` is the image that was classified. Raises ModuleNotFoundError without matplotlib (the extra `plot`), and
+        InvalidImage for an image that cannot be read here or has another shape.
+        """
+        return self._figure(photo, interactive=False)
+
+    def show(self, photo: "ImageLike | None" = None) -> None:
+        """Open the figure of `plot` in a window, or below the cell of a notebook. Raises as `plot` does."""
+        self._figure(photo, interactive=True)
+        from matplotlib import pyplot
+
+        pyplot.show()
+
+    def _figure(self, photo: "ImageLike | None", interactive: bool) -> "Figure":
+        # Who only classifies loads none of it.
+        from vitscope.client.pictures.photo import read_photo
+        from vitscope.client.pictures.plot import figure_of
+
+        image = None if photo is None else read_photo(photo, self.geometry.image_size)
+        return figure_of(self._view(), image, interactive)
+
+    def _repr_html_(self) -> str:
+        """Return the classes and the first maps as HTML, which notebooks show."""
+        from vitscope.client.pictures.notebook import html_of
+
+        return html_of(self._view())
+
+    def _view(self) -> View:
+        if self.activation == "none":
+            classes = [(one.label, 0.0, f"{one.logit:.4g}") for one in self.classes]
+        else:
+            classes = [(one.label, one.probability, f"{one.probability:.1%}") for one in self.classes]
+        best = f"{classes[0][0]}, {classes[0][2]}" if classes else "no class"
+        place = self.geometry.place(*self.maps[0].values.shape) if self.maps else None
+        views = tuple(MapView(one.name, one.values, one.class_index is not None) for one in self.maps)
+        return View(f"{self.model} v{self.version}: {best}", tuple(classes), views, place)

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 NAVIGATION = {
     "Start": [
         "client",
+        "pictures",
         "finetune",
         "evaluate",
         "export",

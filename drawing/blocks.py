@@ -1,8 +1,10 @@
 """Text around pictures: headings, notes and the sheet that holds it all."""
 
-from vitscope.drawing.fonts import shortened, wrapped
+from vitscope.drawing.fonts import shortened, width_of, wrapped
 from vitscope.drawing.scene import Drawing, Rect, Text, column
 from vitscope.drawing.style import BODY, HEADING, LEADING, MARGIN, MUTED, PAPER, SMALL, TITLE
+
+_LEAST = 120.0  # width of a heading and its note, above and below whatever is narrower
 
 
 def caption(text: str, width: float, size: float = SMALL, bold: bool = False, colour: str = MUTED) -> Drawing:
@@ -13,12 +15,12 @@ def caption(text: str, width: float, size: float = SMALL, bold: bool = False, co
 
 
 def titled(title: str, block: Drawing, note: str = "") -> Drawing:
-    """Put a heading above a block, cut to its width, and a note below it."""
-    shown = shortened(title, HEADING, max(block.width, 60), bold=True)
-    head = Drawing(block.width, HEADING * 1.5, (Text(0, HEADING, shown, HEADING, bold=True),))
+    """Put a heading above a block, cut to its width or a little more, and a note below it."""
+    shown = shortened(title, HEADING, max(block.width, _LEAST), bold=True)
+    head = Drawing(width_of(shown, HEADING, bold=True), HEADING * 1.5, (Text(0, HEADING, shown, HEADING, bold=True),))
     parts = [head, block]
     if note:
-        parts.append(caption(note, block.width))
+        parts.append(caption(note, max(block.width, _LEAST)))
     return column(*parts, gap=3)
 
 

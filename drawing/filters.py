@@ -50,7 +50,8 @@ def filter_sheet(principal: Principal) -> Drawing:
     texts = [f"{at + 1}: {share:.1%}" for at, share in enumerate(principal.shares[:count])]
     tiles = [column(tile(principal.filters[at]), _label(text), gap=2) for at, text in enumerate(texts)]
     lines = [row(*tiles[at : at + _ACROSS], gap=10) for at in range(0, count, _ACROSS)]
-    shown = titled(f"The {count} principal filters, and the share of variance of each", column(*lines, gap=8))
+    title = f"The {count} principal filters, and the share of variance of each" if count > 1 else "Its only filter"
+    shown = titled(title, column(*lines, gap=8))
     return row(shown, titled("Explained variance, summed up", _curve(principal.shares, count)))
 
 

@@ -80,6 +80,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         calibration=arguments.calibration,
         size=Size(*arguments.size) if arguments.size else None,
         attention=arguments.attention,
+        evidence=arguments.evidence,
         full=arguments.full,
         certificate=arguments.certificate,
         allow_uncertified=arguments.allow_uncertified,
@@ -129,8 +130,14 @@ def _parser() -> argparse.ArgumentParser:
         "(default: CHECKPOINT/samples)",
     )  # fmt: skip
     parser.add_argument(
-        "--attention", action=argparse.BooleanOptionalAction, default=True,
+        "--attention",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="attention rows of the class token in the graphs (default: yes)",
+    )
+    parser.add_argument(
+        "--evidence", action=argparse.BooleanOptionalAction, default=True,
+        help="a graph of the evidence of each patch for any class (default: yes)",
     )  # fmt: skip
     parser.add_argument(
         "--full", action=argparse.BooleanOptionalAction, default=True,

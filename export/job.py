@@ -9,7 +9,7 @@ from vitscope.bundle import FP8, INT8, Activation, Variant
 from vitscope.bundle.manifest import Name
 from vitscope.export.checkpoint.preprocess import Size
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import METHODS, Attention, Method, Rollout
+from vitscope.export.methods import METHODS, Attention, Evidence, Method, Rollout
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ExportJob:
     or hub id of the image processor; None takes the checkpoint's. labels: file of class names, or `imagenet`; None
     takes those of config.json. architecture: of a checkpoint that is a file of weights. calibration: images for the
     certificate; None takes the checkpoint's own samples. size: input size in pixels; None takes the processor's.
-    attention: add attention rows to the graphs. full: add a graph of everything inside of the
-    encoder. certificate: False publishes without comparing. allow_uncertified:
-    publish although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
+    attention: add attention rows to the graphs. evidence: add the graph of class-specific evidence. full: add a graph
+    of everything inside of the encoder. certificate: False publishes without comparing. allow_uncertified: publish
+    although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
     variants of the graphs. head: activation of the head; None takes the checkpoint's.
     """
 
@@ -38,6 +38,7 @@ class ExportJob:
     calibration: Path | None = None
     size: Size | None = None
     attention: bool = True
+    evidence: bool = True
     full: bool = True
     certificate: bool = True
     allow_uncertified: bool = False
@@ -48,8 +49,9 @@ class ExportJob:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The explanation methods whose outputs the graphs get."""
-        left_out = (*(() if self.attention else (Attention,)), *(() if self.full else (Rollout,)))
-        return tuple(method for method in METHODS if not isinstance(method, left_out))
+        kinds = ((Attention, self.attention), (Evidence, self.evidence), (Rollout, self.full))
+        unwanted = tuple(kind for kind, wanted in kinds if not wanted)
+        return tuple(method for method in METHODS if not isinstance(method, unwanted))
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -14,8 +14,6 @@ from vitscope.bundle import (
     Bundle,
     BundleWriter,
     Certificate,
-    Graph,
-    GraphName,
     Manifest,
     PositionKind,
     Provenance,
@@ -23,6 +21,7 @@ from vitscope.bundle import (
     open_bundle,
 )
 from vitscope.export.certificate.certify import certify, require
+from vitscope.export.certificate.evidence import EvidenceReference
 from vitscope.export.certificate.images import ImageSet, check_images, find_images, read_image
 from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
@@ -32,12 +31,14 @@ from vitscope.export.checkpoint.head import activation_of, check_head, temperatu
 from vitscope.export.checkpoint.pixels import check_contract, prepare
 from vitscope.export.checkpoint.positions import check_multiple, token_geometry
 from vitscope.export.checkpoint.preprocess import fit_to, input_contract, output_size
+from vitscope.export.errors import ExportError
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, output_bytes, softmaxes, trace, without
 from vitscope.export.graph.lint import lint
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
-from vitscope.export.methods import Rollout
+from vitscope.export.methods import Evidence, Method, Rollout, Subject
 from vitscope.export.progress import Reporter, Silent
+from vitscope.export.tail import Gauge
 from vitscope.export.variants import Source, add_variants
 
 __all__ = ["ExportJob", "export_checkpoint"]
@@ -87,15 +88,28 @@ class Export:
         check_head(self.activation, len(checkpoint.labels))
         self.temperature = temperature_of(checkpoint.folder, self.activation)
         self.sizes = family.sizes(model)
-        self.methods = tuple(method for method in job.methods if method.offered(self.tokens))
-        self.graphs = self._describe()
+        self.subject = Subject(model, family, self.tokens, Gauge(self.activation, self.temperature))
+        self.not_offered = {method.name: why for method in job.methods if (why := method.why_not(self.subject))}
+        self._offer(job.methods)
         self.too_large = output_bytes(self.graphs[FULL]) if FULL in self.graphs else 0
         if self.too_large > LARGEST_FULL:
-            self.methods = tuple(method for method in self.methods if not isinstance(method, Rollout))
-            self.graphs = self._describe()
+            self.not_offered[Rollout.name] = "its matrices would take more than 1 GiB for one image"
+            self._offer(job.methods)
 
-    def _describe(self) -> dict[GraphName, Graph]:
-        return describe_graphs(self.sizes, len(self.checkpoint.labels), self.tokens, self.methods)
+    def _offer(self, methods: Iterable[Method]) -> None:
+        """Set the methods, and describe the graphs with them."""
+        self.methods = tuple(method for method in methods if method.name not in self.not_offered)
+        self.graphs = describe_graphs(self.sizes, len(self.checkpoint.labels), self.tokens, self.methods)
+
+    def _fit_evidence(self, found: EvidenceReference) -> None:
+        """Have the evidence graph integrate as finely as the reference needs, or leave it out."""
+        if found.sanity.shortfalls:
+            raise ExportError(f"{'; '.join(found.sanity.shortfalls)} (accepted: --no-evidence)")
+        if found.why_not:
+            self.reporter.warn(f"evidence is left out: {found.why_not}")
+            self.not_offered[Evidence.name] = found.why_not
+        fitted = Evidence(found.nodes)
+        self._offer([fitted if isinstance(method, Evidence) else method for method in self.methods])
 
     def run(self) -> tuple[Path, ImageSet | None]:
         """Run all steps. Returns the path of the published bundle and the images of its certificate."""
@@ -109,6 +123,8 @@ class Export:
         images = self._images() if self.job.certificate else None
         # The reference runs before the positions are frozen, while the model is still the original.
         reference = self._reference(images) if images else None
+        if reference and reference.evidence:
+            self._fit_evidence(reference.evidence)
         family.freeze(model, self.size)
         traced = self._write_graphs()
         certificate = Certificate()
@@ -151,15 +167,14 @@ class Export:
             images.files,
             self.methods,
             self.reporter,
-            self.activation,
-            self.temperature,
+            self.subject.gauge,
         )
 
     def _write_graphs(self) -> ir.Model:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
             model, family = self.checkpoint.model, self.checkpoint.family
-            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods)
+            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods, self.subject.gauge)
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)
@@ -178,6 +193,8 @@ class Export:
         """Certify the graphs, and add the variants that pass to `graphs`. Raises ExportError for graphs below a bar."""
         paths = {name: self.writer.path / graph.file for name, graph in self.graphs.items()}
         certificate = certify(paths, reference, images.sha256, self.reporter)
+        if reference.evidence and Evidence.name not in self.not_offered:
+            certificate = certificate.model_copy(update={"evidence_sanity": reference.evidence.sanity})
         require(certificate, self.job.allow_uncertified)
         certificate = certify_pixels(
             certificate, paths[CLASSIFY], self.contract, self.tokens, reference, images.files, self.reporter
@@ -205,6 +222,7 @@ class Export:
             width=self.sizes.width,
             graphs=self.graphs,
             methods=tuple(method.name for method in self.methods),
+            not_offered=self.not_offered,
             activation=self.activation,
             temperature=self.temperature,
             provenance=Provenance(

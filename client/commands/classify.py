@@ -86,7 +86,7 @@ def _show(out: Output, source: Source, result: Result, overlays: list[Path]) -> 
     out.print(name_line(source), soft_wrap=True)
     out.print(block(result))
     for path in overlays:
-        out.print(overlay_line(path), soft_wrap=True)
+        out.print(overlay_line(path, "evidence" if result.maps[0].evidence else "attention"), soft_wrap=True)
     out.print("")
 
 

@@ -10,10 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vitscope.client.commands.explained import decision_line, ledger_block
 from vitscope.client.commands.inputs import Source
 from vitscope.client.commands.streams import json_text, printable
 from vitscope.client.errors import ClientError
 from vitscope.client.result import Result, Timing
+from vitscope.v1 import maps_pb2
 
 # Shorter stages are not shown: they would round to 0.0 ms.
 _SHOWN_SECONDS = 0.00005
@@ -24,8 +26,12 @@ def block(result: Result) -> RenderableType:
     """Lay out one answer: classes with bars or values, timing, model and engine. Fits the width of the terminal."""
     width, height = result.geometry.image_size
     answered = f"{result.model} v{result.version} · {result.timing.engine} · batch {result.timing.batch_size}"
+    why = [ledger_block(one.evidence) for one in result.maps if one.evidence]
+    decision = [Text(decision_line(result.maps_decision))] if result.maps_decision else []
     lines: list[RenderableType] = [
         _bars(result),
+        *why,
+        *decision,
         Text(timing_line(result.timing), style="dim"),
         Text(f"{width} × {height} px · {answered}", style="dim"),
     ]
@@ -37,9 +43,9 @@ def name_line(source: Source) -> Text:
     return Text(printable(source.name), style="bold")
 
 
-def overlay_line(path: Path) -> Text:
-    """Return the line of a file that was written; to be printed unbroken."""
-    return Text.assemble("  ", ("attention ", "dim"), printable(str(path)))
+def overlay_line(path: Path, method: str = "attention") -> Text:
+    """Return the line of a file that was written, a map of this method; to be printed unbroken."""
+    return Text.assemble("  ", (f"{method} ", "dim"), printable(str(path)))
 
 
 def _bars(result: Result) -> RenderableType:
@@ -101,12 +107,20 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
                 "prefix": {"cls": one.cls, "distillation": one.distillation, "registers": one.registers},
                 "method": one.method,
             }
-            | ({} if one.class_index is None else {"about": {"index": one.class_index, "rest": one.rest}})
-            for one in outcome.maps
+            | ({} if one.rest is None else {"about": {"index": one.class_index, "rest": one.rest}})
+            | _evidence(message)
+            for one, message in zip(outcome.maps, outcome.raw.maps, strict=True)
         ]
     if overlays:
         record["overlays"] = list(map(str, overlays))
     return json_text(record)
+
+
+def _evidence(message: maps_pb2.Map) -> dict[str, Any]:
+    if not message.HasField("evidence"):
+        return {}
+    fields = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
+    return {"evidence": MessageToDict(message.evidence, **fields)}
 
 
 def error_line(source: Source, error: ClientError) -> str:

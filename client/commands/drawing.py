@@ -6,6 +6,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from vitscope.client.commands.arguments import number, whole
+from vitscope.client.commands.explained import (
+    add_class_options,
+    add_when_option,
+    check_class_options,
+    class_options,
+)
 from vitscope.client.commands.tokens import TOKEN_OPTIONS, add_token_options, token_options
 from vitscope.client.fields import enum_names
 from vitscope.client.request import Options, RenderingOptions
@@ -15,7 +21,7 @@ MOST_SIGNED = 2**31 - 1  # layers and heads are int32 fields
 SMALLEST, LARGEST = 32, 2048  # sides of a picture, as in maps.proto
 
 # Attributes of the namespace that say which maps, and how pictures of them are drawn.
-_MAPS = ("layer", "head", "method", "dtype", *TOKEN_OPTIONS)
+_MAPS = ("layer", "head", "method", "dtype", "when", *TOKEN_OPTIONS)
 _DRAWN = ("kind", "colormap", "opacity", "size", "format", "upsampling")
 
 
@@ -31,8 +37,8 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how maps are made: attention, attention followed through all layers (rollout), or the shares in the "
-        "logit of the most probable class (cam); "
+        help="how maps are made: attention, attention followed through all layers (rollout), the shares in the logit of "
+        "the most probable class (cam), or why any class (evidence), whose ledger is printed; "
         "`vitscope models NAME` lists those of a model (default: attention where it has it)",
     )
     add_layer_options(maps)
@@ -42,6 +48,8 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         help="type of the values on the wire; smaller ones are rounded (default: float32)",
     )
     add_token_options(maps)
+    add_when_option(maps)
+    add_class_options(parser)
     drawn = parser.add_argument_group("pictures, with --attention")
     drawn.add_argument(
         "--kind",
@@ -94,7 +102,8 @@ def check_map_options(arguments: argparse.Namespace, parser: argparse.ArgumentPa
     """Exit with a message where options do not go together."""
     if arguments.maps and not arguments.json:
         parser.error("--maps adds map values to JSON; add --json")
-    if (given := _given(arguments, _MAPS)) and arguments.attention is None and not arguments.maps:
+    check_class_options(arguments, parser)
+    if (given := _given(arguments, _MAPS)) and not _asks_for_maps(arguments):
         parser.error(f"{given} which maps to return; add --attention OUT, or --json --maps")
     if (given := _given(arguments, _DRAWN)) and arguments.attention is None:
         parser.error(f"{given} how pictures are drawn; add --attention OUT")
@@ -106,10 +115,13 @@ def check_map_options(arguments: argparse.Namespace, parser: argparse.ArgumentPa
 
 def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
     """Return the options of a request that ask for maps; none where the command does not."""
-    if arguments.attention is None and not arguments.maps:
+    if not _asks_for_maps(arguments):
         return Options()
     options = Options(attention=layers_of(arguments.layer), heads=heads_of(arguments.head))
     options.update(token_options(arguments))
+    options.update(class_options(arguments))
+    if arguments.when is not None:
+        options["when"] = arguments.when
     if arguments.method is not None:
         options["method"] = arguments.method
     if arguments.dtype is not None:
@@ -125,6 +137,12 @@ def map_options(arguments: argparse.Namespace, picture_format: str) -> Options:
             upsampling=arguments.upsampling or default.upsampling,
         )
     return options
+
+
+def _asks_for_maps(arguments: argparse.Namespace) -> bool:
+    """Return whether maps are returned: for pictures, for JSON, or for their ledger, which is printed."""
+    printed = arguments.method == "evidence" and not arguments.json
+    return arguments.attention is not None or arguments.maps or printed
 
 
 def layers_of(chosen: list[int | Literal["all"]] | None) -> Literal["last", "all"] | list[int]:

@@ -6,6 +6,7 @@ from functools import partial
 
 from vitscope.client.commands.arguments import number
 from vitscope.client.commands.drawing import add_layer_options, heads_of, layers_of
+from vitscope.client.commands.explained import add_class_options, check_class_options, class_options
 from vitscope.client.commands.inputs import Source
 from vitscope.client.commands.pictures import add_photo_options, name_of, run
 from vitscope.client.fields import enum_names
@@ -22,7 +23,11 @@ from vitscope.v1 import maps_pb2
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0: drawn; 2: a wrong option, an unusable photo, no such model, or no server."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.method is None and class_options(arguments):
+        arguments.method = "evidence"
+    check_class_options(arguments, parser)
     return run("explain", arguments, partial(_draw, arguments))
 
 
@@ -36,11 +41,18 @@ def _draw(arguments: argparse.Namespace, client: Client, source: Source) -> Draw
 
 def request_options(arguments: argparse.Namespace, model: Model) -> Options:
     """Return the options of the request. Raises ValueError for a model without maps."""
-    if not model.methods:
+    # A server of before there were others does not list the only method.
+    methods = model.methods or (("attention",) if model.has_attention else ())
+    if not methods:
         raise ValueError(f"--model {model.name}: has no explanation method; accepted: a model that has one")
-    method = arguments.method or model.methods[0]
+    of_layers = bool(arguments.layer or arguments.head)
+    method = arguments.method or ("evidence" if "evidence" in methods and not of_layers else methods[0])
     options = Options(model=model.name, version=model.version, method=method)
-    if method == "attention" or arguments.layer or arguments.head:
+    if asked := class_options(arguments):
+        # Also of an improbable class the probability is shown.
+        options["top_k"] = len(model.labels)
+    options.update(asked)
+    if method == "attention" or of_layers:
         options["attention"] = layers_of(arguments.layer)
         options["heads"] = heads_of(arguments.head)
     return options
@@ -56,8 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how the map is made; `vitscope models NAME` lists the methods of a model (default: the model's first)",
+        help="how the map is made; `vitscope models NAME` lists the methods of a model (default: evidence, or "
+        "else the first of them)",
     )
+    add_class_options(parser)
     add_layer_options(parser)
     parser.add_argument(
         "--upsampling",

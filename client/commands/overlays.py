@@ -91,4 +91,7 @@ def _format(path: Path, wanted: str | None) -> str:
 
 
 def _part(one: AttentionMap) -> str:
+    if one.evidence is not None:
+        versus = f"-versus{one.evidence.versus.index}" if one.evidence.versus else ""
+        return f"-class{one.evidence.explained.index}{versus}"
     return f"-layer{one.layer}" if one.head is None else f"-layer{one.layer}-head{one.head}"

@@ -2,6 +2,7 @@
 
 from PIL import Image
 
+from vitscope.client.evidence import ExplainedClass
 from vitscope.client.model import Model
 from vitscope.client.pictures.stories import Story, label_of, shared_scale, story_of
 from vitscope.client.result import AttentionMap, Class, Result
@@ -22,7 +23,6 @@ from vitscope.drawing import (
     titled,
 )
 from vitscope.drawing.bars import bars
-from vitscope.drawing.ledger import signed
 from vitscope.drawing.style import BODY, INK
 
 _WIDTH, _TALLEST, _SMALLEST = 280.0, 380.0, 140.0
@@ -59,7 +59,13 @@ def draw_explanation(
 
 
 def headline(result: Result, model: Model) -> str:
-    """Say what the model answered, and what the maps are about where that is another class."""
+    """Say what the model answered, and what the maps are about where that is another class, or two classes."""
+    if (contrast := next((one.evidence for one in result.maps if one.evidence and one.evidence.versus), None)) and (
+        len(result.maps) == 1
+    ):
+        assert contrast.versus is not None
+        one, other = (_with_certainty(found, result) for found in (contrast.explained, contrast.versus))
+        return f"Why {one} rather than {other}"
     best = result.classes[0] if result.classes else None
     said = f"The model says: {best.label}, {_certainty(best, result)}" if best else "No class is probable enough"
     about = {one.class_index for one in result.maps} - {None, best.index if best else None}
@@ -74,30 +80,31 @@ class _Panels:
         self._image, self._place, self._model = image, place, model
         self._smooth, self._opacity = smooth, opacity
         self._aspect = place.image_size[0] / place.image_size[1]
-        self._width = max(min(_WIDTH, _TALLEST * self._aspect), _SMALLEST)
+        self._of_photo = max(min(_WIDTH, _TALLEST * self._aspect), 1.0)
+        self._width = max(self._of_photo, _SMALLEST)
 
     def photo(self, result: Result) -> Drawing:
         seen = result.geometry.seen_share
         note = f"The model saw {seen:.0%} of it; the rest is grey." if seen < 0.9995 else "The model saw all of it."
-        return titled("The photo", photo(self._image, self._place, self._width), note)
+        return titled("The photo", photo(self._image, self._place, self._of_photo), note)
 
     def of_one(self, result: Result, one: AttentionMap, story: Story) -> Drawing:
         bar = colour_bar(story.scale, self._width)
         return row(
             self.photo(result),
             titled(story.title, column(self._heat(one, story.scale, self._width), bar, gap=8)),
-            titled("The same over the photo", self._overlay(one, story.scale, self._width), story.sentence),
+            titled("The same over the photo", self._overlay(one, story.scale, self._of_photo), story.sentence),
         )
 
     def of_class(self, one: AttentionMap, story: Story, scale: Scale) -> Drawing:
         heat = column(self._heat(one, scale, _SMALL), colour_bar(scale, _SMALL), gap=8)
-        laid = self._overlay(one, scale, min(_SMALL, _TALLEST * self._aspect))
+        laid = self._overlay(one, scale, max(min(_SMALL, _TALLEST * self._aspect), 1.0))
         return row(
             titled(story.title, heat), titled("Over the photo", laid, story.sentence), self.ledger(story, _WIDTH * 1.4)
         )
 
     def contacts(self, result: Result, stories: list[Story], scale: Scale) -> Drawing:
-        width = min(_SMALL, _TALLEST * self._aspect)
+        width = max(min(_SMALL, _TALLEST * self._aspect), 1.0)
         cells = [
             titled(f"Layer {one.layer}, {'mean' if one.head is None else f'head {one.head}'}",
                    self._overlay(one, scale, width))
@@ -112,7 +119,10 @@ class _Panels:
         )
 
     def answer(self, result: Result) -> Drawing:
-        classes = result.classes[:_CLASSES]
+        asked = {one.class_index for one in result.maps} | {
+            one.evidence.versus.index for one in result.maps if one.evidence and one.evidence.versus
+        }
+        classes = [one for rank, one in enumerate(result.classes) if rank < _CLASSES or one.index in asked]
         if result.activation == "none":
             lines = [caption(f"{one.label}: {number(one.logit)}", _WIDTH, BODY, colour=INK) for one in classes]
             return titled("The answer", column(*lines, gap=4))
@@ -123,8 +133,9 @@ class _Panels:
         return titled(title, bars(shares, self._width, strong))
 
     def ledger(self, story: Story, width: float) -> Drawing:
-        text = story.scale.text if story.scale.percent else signed
-        return titled("What it adds up to", ledger(story.parts, story.total, max(width, 320.0), story.unit, text))
+        text = story.scale.text if story.scale.percent else None
+        bar = ledger(story.parts, story.total, max(width, 320.0), story.unit, text)
+        return titled("What it adds up to", bar, story.note)
 
     def _heat(self, one: AttentionMap, scale: Scale, width: float) -> Drawing:
         patch = self._model.tokens.patch_width / self._model.tokens.patch_height
@@ -133,6 +144,11 @@ class _Panels:
 
     def _overlay(self, one: AttentionMap, scale: Scale, width: float) -> Drawing:
         return overlay(self._image, one.values, self._place, scale, width, self._smooth, self._opacity)
+
+
+def _with_certainty(one: ExplainedClass, result: Result) -> str:
+    found = next((known for known in result.classes if known.index == one.index), None)
+    return f"{one.label} ({_certainty(found, result)})" if found else one.label
 
 
 def _certainty(best: Class, result: Result) -> str:

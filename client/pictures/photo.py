@@ -41,6 +41,8 @@ def read_photo(image: ImageLike, size: tuple[int, int] | None = None) -> Image.I
 def _opened(image: ImageLike) -> Image.Image:
     match image:
         case np.ndarray():
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise TypeError(f"array of {image.dtype} {list(image.shape)}; accepted: uint8 [height, width, 3]")
             return Image.fromarray(image)
         case Image.Image():
             return image
@@ -62,6 +64,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether two sizes have the same aspect ratio, to the rounding of the smaller one."""
-    scale = max(other) / max(size)
-    return all(abs(one * scale - two) <= max(1.0, scale) * 1.01 for one, two in zip(size, other, strict=True))
+    """Return whether two sizes have the same aspect ratio, to less than a pixel of the smaller one."""
+    return abs(size[1] * other[0] - size[0] * other[1]) < max(size[0], other[0]) or size == other

@@ -1,22 +1,28 @@
 """What each method's maps mean: colours, units, the parts of the ledger, and sentences for people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from vitscope.client.evidence import Evidence
 from vitscope.client.model import Model
 from vitscope.client.pictures.words import where
 from vitscope.client.result import AttentionMap
 from vitscope.drawing import Scale, diverging, sequential
+
+_HALF, _NOTABLE = 0.5, 0.1
 
 Parts = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Story:
-    """One map in words. scale: for this map alone. parts, total: of the ledger; empty without one. caveat: what the
-    map does not show."""
+    """One map in words.
+
+    scale: for this map alone. parts, total: of the ledger. caveat: what maps of this method do not show. note: on how
+    much of the whole this map is.
+    """
 
     title: str
     scale: Scale
@@ -25,6 +31,7 @@ class Story:
     total: tuple[str, float]
     unit: str
     caveat: str
+    note: str = ""
 
 
 _WHOSE = {
@@ -39,6 +46,16 @@ _ABOUT_ATTENTION = (
 _ABOUT_CAM = (
     "Shares of the last tokens in a linear head, exact. By then a token has seen the whole image: its share is not "
     "that of the pixels of its patch alone."
+)
+
+
+_ABOUT_EVIDENCE = (
+    "A patch's share is what the head's token read from that patch's token in the last attention, with attention as it "
+    "was. It is no proof that these pixels caused the answer: tokens have exchanged what they know below."
+)
+_ABOUT_ROLLOUT = (
+    "Rollout multiplies the attention of all layers, and takes half of each token to be itself. It knows no class, and "
+    "nothing of what the layers computed."
 )
 
 
@@ -58,9 +75,9 @@ def shared_scale(maps: list[AttentionMap], stories: list[Story]) -> Scale:
 
 def _attention(one: AttentionMap, model: Model) -> Story:
     whose, tokens = _WHOSE.get(model.tokens.attention_from, "the model"), model.tokens
-    heads = "mean of all heads" if one.head is None else f"head {one.head}"
-    last = " (the last)" if one.layer == model.layers - 1 else ""
-    named = one.method.replace("_", " ").capitalize()
+    heads = "mean of heads" if one.head is None else f"head {one.head}"
+    layer = "last layer" if one.layer == model.layers - 1 else f"layer {one.layer}"
+    through = ", through all layers" if one.method == "rollout" else ""
     masses = [
         ("patches", float(one.values.sum()), True),
         ("class token", one.cls, tokens.cls_tokens > 0),
@@ -69,13 +86,13 @@ def _attention(one: AttentionMap, model: Model) -> Story:
     ]
     parts = tuple((name, share) for name, share, there in masses if there)
     return Story(
-        title=f"Attention in layer {one.layer}{last}, {heads}" if one.method == "attention" else named,
-        scale=sequential(one.values, f"share of the attention of {whose}", percent=True),
+        title="Rollout of attention" if through else f"Attention, {layer}, {heads}",
+        scale=sequential(one.values, f"share of the attention of {whose}{through}", percent=True),
         sentence=f"Of what {whose} attends to in the image, most is {where(one.values)}.",
         parts=parts,
         total=("all", sum(value for _, value in parts)),
         unit="share of attention",
-        caveat=_ABOUT_ATTENTION,
+        caveat=_ABOUT_ROLLOUT if through else _ABOUT_ATTENTION,
     )
 
 
@@ -92,10 +109,56 @@ def _cam(one: AttentionMap, model: Model) -> Story:
     )
 
 
+def _evidence(one: AttentionMap, model: Model) -> Story:
+    evidence = one.evidence
+    assert evidence is not None
+    ledger, label, other = evidence.ledger, f"“{evidence.explained.label}”", evidence.versus
+    against = f" rather than “{other.label}”" if other else ""
+    unit = _unit(evidence)
+    more = model.tokens.distillation_tokens + model.tokens.register_tokens > 0
+    terms = [
+        ("before the last block", ledger.base), ("patches", ledger.patches), ("class token itself", ledger.cls_self),
+        ("other tokens", ledger.registers if more else None),
+    ]  # fmt: skip
+    return Story(
+        title=f"{label} less “{other.label}”" if other else f"Evidence for {label}",
+        scale=diverging(one.values, f"share in the {unit}"),
+        sentence=f"Orange speaks for {label}{against}, blue against it. Of what speaks for it, most is "
+        f"{where(one.values)}.",
+        parts=tuple((name, value) for name, value in terms if value is not None),
+        total=(unit, ledger.target),
+        unit="nats" if evidence.target == "log_probability" else "",
+        caveat=_ABOUT_EVIDENCE,
+        note=" ".join(_notes(evidence)),
+    )
+
+
+def _unit(evidence: Evidence) -> str:
+    if evidence.target == "log_probability":
+        return "log-odds" if evidence.versus else "log-probability"
+    return "difference of logits" if evidence.versus else "logit"
+
+
+def _notes(evidence: Evidence) -> Iterator[str]:
+    """Say how much of the whole the map is."""
+    ledger, share = evidence.ledger, evidence.ledger.last_block_share
+    if share is None and ledger.base is not None:  # of a contrast
+        read = abs(ledger.target - ledger.base)
+        share = read / max(read + abs(ledger.base), 1e-12)
+    if share is not None:
+        less = ": the map is the smaller part of the story" if abs(share) < _HALF else ""
+        shown = f"{share:.0%}" if abs(share) >= 0.005 else "less than 1%"
+        yield f"What was read in the last attention is {shown} of what made the answer{less}."
+    if evidence.outlier_share is not None and evidence.outlier_share >= _NOTABLE:
+        yield f"{evidence.outlier_share:.0%} of the evidence is on outliers, tokens that hold more than their patch."
+    if evidence.mode != "integrated":
+        yield f"Shares of the mode “{evidence.mode}” do not add up to the whole."
+
+
 def label_of(model: Model, index: int | None) -> str:
     """Return the label of a class by its index, in quotation marks."""
     known = index is not None and 0 <= index < len(model.labels)
     return f"“{model.labels[index]}”" if known and index is not None else "the class"
 
 
-_STORIES: dict[str, Callable[[AttentionMap, Model], Story]] = {"cam": _cam}
+_STORIES: dict[str, Callable[[AttentionMap, Model], Story]] = {"cam": _cam, "evidence": _evidence}

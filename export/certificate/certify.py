@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from vitscope.bundle import FULL, Certificate, CertificateEntry, GraphName
+from vitscope.bundle import EVIDENCE, FULL, Certificate, CertificateEntry, GraphName
 from vitscope.export.certificate.differences import Differences
-from vitscope.export.certificate.engines import Candidate, candidates, processor_name
+from vitscope.export.certificate.engines import Candidate, Run, candidates, processor_name
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.errors import ExportError
 from vitscope.export.progress import Reporter
@@ -33,14 +33,16 @@ def measure(
     candidate: Candidate, graphs: Mapping[GraphName, Path], reference: Reference, reporter: Reporter
 ) -> CertificateEntry:
     """Compare all graphs with the reference, on one engine and precision."""
-    differences, images = Differences(candidate, reference.scale), len(reference.pixels)
+    differences, images, runs = Differences(candidate, reference.scale), len(reference.pixels), dict[str, Run]()
     # The outputs of the graph `full` are large, and its logits are those of the same nodes: some images are enough.
-    compared = {name: min(images, _FULL_IMAGES) if name == FULL else images for name in graphs}
-    steps = [(name, start) for name, count in compared.items() for start in range(0, count, BATCH)]
-    runs = {}
+    most = {EVIDENCE: 1, FULL: _FULL_IMAGES}
+    steps = [(name, start) for name in graphs for start in range(0, min(images, most.get(name, images)), BATCH)]
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
         if name not in runs:
             runs = {name: candidate.load(graphs[name])}  # one at a time: a large model is in memory once
+        if name == EVIDENCE:
+            differences.add_evidence(runs[name], reference)
+            continue
         batch = reference[start : start + BATCH]
         differences.add(name, runs[name](batch.pixels), batch)
     return differences.entry(images)

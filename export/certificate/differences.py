@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitscope.bundle import CertificateEntry, Cosines, GraphName, Parity, Scale
+from vitscope.bundle import CLASSIFY, CertificateEntry, Cosines, EvidenceFigures, GraphName, Parity, Scale
 from vitscope.export.certificate.bars import logit_bars
-from vitscope.export.certificate.engines import Candidate
+from vitscope.export.certificate.engines import Candidate, Run
+from vitscope.export.certificate.figures import (
+    evidence_outputs,
+    evidence_shortfalls,
+    figures,
+    logits_differ,
+    map_cosines,
+)
 from vitscope.export.certificate.reference import Reference
-from vitscope.export.methods import Attention, Method
+from vitscope.export.methods import Attention, Evidence, Method
 
 
 @dataclass
@@ -26,6 +33,9 @@ class Differences:
     non_finite: int = 0
 
     def __post_init__(self) -> None:
+        self._of_classify = list[np.ndarray]()
+        self._evidence: EvidenceFigures | None = None
+        self._evidence_cosines = np.empty(0)
         self._logits = Parity(self.scale, logit_bars(self.candidate.precision, self.scale.activation))
 
     def add(self, graph: GraphName, outputs: Mapping[str, np.ndarray], reference: Reference) -> None:
@@ -35,6 +45,8 @@ class Differences:
         if self.non_finite:
             return  # nothing else matters then
         self._logits.add(outputs["logits"], reference.logits)
+        if graph == CLASSIFY:
+            self._of_classify.append(outputs["logits"])
         for method, rows in reference.rows.items():
             found, expected = method.rows(outputs), method.expected(graph, rows)
             if found is None:
@@ -44,6 +56,18 @@ class Differences:
             layers = self.cosines.setdefault(method, {})
             for layer, cosines in enumerate(np.moveaxis(_cosine(found.reshape(expected.shape), expected), 1, 0)):
                 layers.setdefault((graph, layer), []).append(cosines.ravel())
+
+    def add_evidence(self, run: Run, reference: Reference) -> None:
+        """Compare the evidence graph with the reference, on the images that this has it of."""
+        assert reference.evidence is not None
+        outputs = evidence_outputs(run, reference.pixels, reference.evidence)
+        self.non_finite += sum(int(np.count_nonzero(~np.isfinite(value))) for value in outputs.values())
+        if self.non_finite:
+            return
+        self._logits.add(outputs["logits"], reference.logits[reference.evidence.images])
+        classify = np.concatenate(self._of_classify)[reference.evidence.images]
+        self._evidence = figures(outputs, classify, reference.evidence, self.scale)
+        self._evidence_cosines = map_cosines(outputs["evidence"], reference.evidence.integrated, self.scale)
 
     def entry(self, images: int) -> CertificateEntry:
         """Summarize the differences and the bars that were missed. Differences are None if outputs are not finite."""
@@ -63,6 +87,11 @@ class Differences:
                 continue
             cosines[method.name] = found = _summary(layers)
             shortfalls += _shortfalls(method, found, len(layers), candidate.precision)
+        if self._evidence:
+            if len(self._evidence_cosines):
+                cosines[Evidence.name] = _summary([self._evidence_cosines])
+            shortfalls += evidence_shortfalls(self._evidence, cosines.get(Evidence.name), candidate.precision)
+            shortfalls += logits_differ(self._evidence, self.scale) if candidate.precision == "f32" else []
         attention = cosines.get(Attention.name)
         return CertificateEntry(
             engine=candidate.engine, engine_version=candidate.version, precision=candidate.precision, images=images,
@@ -70,7 +99,7 @@ class Differences:
             logit_spread=logits.spread, max_probability_error=logits.probability,
             min_attention_cosine=attention.lowest if attention else None,
             mean_attention_cosine=attention.mean if attention else None,
-            cosines=cosines, non_finite=0, shortfalls=tuple(shortfalls),
+            cosines=cosines, evidence=self._evidence, non_finite=0, shortfalls=tuple(shortfalls),
         )  # fmt: skip
 
 

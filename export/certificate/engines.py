@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -12,8 +13,11 @@ import openvino as ov
 # Without one of these, products of 8-bit integers saturate in 16 bits, and nothing measured here holds elsewhere.
 DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
-Run = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""uint8 [N, H, W, 3] -> outputs by name."""
+
+class Run(Protocol):
+    """A graph, loaded: pixels, uint8 [N, H, W, 3], and its further inputs by name -> outputs by name."""
+
+    def __call__(self, pixels: np.ndarray, /, **inputs: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,20 @@ def _onnxruntime(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     feed = session.get_inputs()[0].name
-    return lambda pixels: dict(zip(names, session.run(names, {feed: pixels}), strict=True))
+
+    def run(pixels: np.ndarray, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, {feed: pixels, **inputs}), strict=True))
+
+    return run
 
 
 def _openvino(path: Path, precision: ov.Type) -> Run:
     compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: precision})
     names = [output.get_any_name() for output in compiled.outputs]
 
-    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(names, map(np.copy, compiled(pixels).values()), strict=True))
+    feed = compiled.inputs[0].get_any_name()
+
+    def run(pixels: np.ndarray, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, map(np.copy, compiled({feed: pixels, **inputs}).values()), strict=True))
 
     return run

@@ -1,22 +1,24 @@
 """The reference of the certificate: the checkpoint itself in PyTorch float32."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from vitscope.bundle import Activation, Scale, TokenGeometry
+from vitscope.bundle import Activation, Scale
+from vitscope.export.certificate.evidence import IMAGES, EvidenceReference, evidence_reference, run_evidence
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import Checkpoint
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import output_size
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import Kept, Method, Place, observe
+from vitscope.export.methods import Evidence, Forward, Kept, Method, Place, Subject, observe
 from vitscope.export.progress import Reporter
+from vitscope.export.tail import Gauge
 
 _SCORES = 2**25  # elements of one layer's attention matrices that a batch may take (128 MiB in float32)
 
@@ -26,7 +28,7 @@ class Reference:
     """The checkpoint's answers for some images.
 
     pixels: uint8 [M, H, W, 3]. logits: float32 [M, C], finite. rows: by method, float32 [M, layers, ..., K].
-    activation, temperature: of the head.
+    activation, temperature: of the head. evidence: of some of the images; None without that method.
     """
 
     pixels: np.ndarray
@@ -34,6 +36,7 @@ class Reference:
     rows: Mapping[Method, np.ndarray]
     activation: Activation = "softmax"
     temperature: float = 1.0
+    evidence: EvidenceReference | None = None
 
     @property
     def scale(self) -> Scale:
@@ -52,8 +55,7 @@ def run_reference(
     files: Sequence[Path],
     methods: Sequence[Method],
     reporter: Reporter,
-    activation: Activation = "softmax",
-    temperature: float = 1.0,
+    gauge: Gauge = Gauge("softmax"),
 ) -> Reference:
     """Prepare the images with the checkpoint's own processor and run its own model, with eager attention.
 
@@ -61,25 +63,44 @@ def run_reference(
     Raises ExportError for an unreadable image, and for a model whose answers are NaN or infinite.
     """
     model, family, size = checkpoint.model, checkpoint.family, output_size(processor)
-    tokens = token_geometry(model, family, size)
+    subject = Subject(model, family, token_geometry(model, family, size), gauge)
+    tokens, wanted = subject.geometry, _evidence_images(methods, len(files))
     options = family.options(model, size)
     batch = max(1, min(32, _SCORES // (family.sizes(model).heads * (tokens.prefix + tokens.patches) ** 2)))
-    pixels, logits, rows = [], [], []
+    pixels, logits, rows, evidence = [], [], [], []
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
         pixels.append(np.stack(images))
-        found, of_methods = _run(checkpoint, tokens, torch.stack(tensors), methods, options)
-        _refuse_non_finite(step, found)
-        logits.append(found)
-        rows.append(of_methods)
-    return Reference(
+        forward = _run(subject, torch.stack(tensors), methods, options)
+        _refuse_non_finite(step, forward.logits.numpy())
+        done = sum(map(len, logits))
+        logits.append(forward.logits.numpy())
+        rows.append({method: method.reference(forward).numpy() for method in _by_rows(methods)})
+        if len(chosen := wanted[(wanted >= done) & (wanted < done + len(step))]):
+            evidence.append(run_evidence(forward[chosen - done]))
+    reference = Reference(
         np.concatenate(pixels),
         np.concatenate(logits),
-        {method: np.concatenate([part[method] for part in rows]) for method in methods},
-        activation,
-        temperature,
+        {method: np.concatenate([part[method] for part in rows]) for method in _by_rows(methods)},
+        gauge.activation,
+        gauge.temperature,
     )
+    if not evidence:
+        return reference
+    return replace(reference, evidence=evidence_reference(wanted, evidence, reference.scale))
+
+
+def _by_rows(methods: Sequence[Method]) -> list[Method]:
+    """Leave out evidence, which is compared by more than rows, and on fewer images."""
+    return [method for method in methods if not isinstance(method, Evidence)]
+
+
+def _evidence_images(methods: Sequence[Method], count: int) -> np.ndarray:
+    """Return the numbers of the images that evidence is compared on."""
+    if not any(isinstance(method, Evidence) for method in methods):
+        return np.empty(0, np.int64)
+    return np.linspace(0, count - 1, min(count, IMAGES)).round().astype(np.int64)
 
 
 def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
@@ -91,22 +112,15 @@ def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
             )
 
 
-@torch.inference_mode()
-def _run(
-    checkpoint: Checkpoint,
-    tokens: TokenGeometry,
-    images: torch.Tensor,
-    methods: Sequence[Method],
-    options: Mapping[str, Any],
-) -> tuple[np.ndarray, dict[Method, np.ndarray]]:
-    """Compute the logits and each method's rows of one batch."""
-    model, family, kept = checkpoint.model, checkpoint.family, list[Kept]()
-    layers = family.sizes(model).layers
+@torch.no_grad()
+def _run(subject: Subject, images: torch.Tensor, methods: Sequence[Method], options: Mapping[str, Any]) -> Forward:
+    """Run one batch, keeping what each method needs of it."""
+    kept, modules = list[Kept](), [module for method in methods for module in method.observed(subject)]
+    layers = subject.family.sizes(subject.model).layers
 
     def see(matrix: torch.Tensor) -> None:
-        place = Place(len(kept), layers, tokens)
+        place = Place(len(kept), layers, subject.geometry)
         kept.append({method.name: method.keep(matrix, place) for method in methods})
 
-    with family.watch(model, see):
-        forward = observe(model, family, tokens, images, kept, options)
-    return forward.logits.numpy(), {method: method.reference(forward).numpy() for method in methods}
+    with subject.family.watch(subject.model, see):
+        return observe(subject, images, kept, options, modules)

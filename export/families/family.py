@@ -11,6 +11,7 @@ import torch
 
 from vitscope.bundle import TokenGeometry
 from vitscope.export.size import Size
+from vitscope.export.tail import Reading
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, float], torch.Tensor]
 """query, key, value [N, H, T, D], what is added to the scores (broadcast to [N, H, T, T]) or None, and the factor of
@@ -113,6 +114,13 @@ class Family(ABC):
     def linear(self, model: Any, tokens: torch.Tensor) -> Linear | None:
         """Take the head apart at the tokens that `last` gave. Returns None for a head that is no sum over patches."""
         return None
+
+    def reading(self, model: Any) -> Reading | str:
+        """Take apart how the head reads tokens in the last attention, or return why that has no closed form.
+
+        The reason is the end of a sentence about the model.
+        """
+        return f"vitscope has no closed form for the head of {self.title}"
 
     # The graph `full`. A family without maps of attention (windows) has none.
 

@@ -1,6 +1,6 @@
 """Encoders that add one position table to the patch embeddings: most Vision Transformers of transformers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -12,9 +12,15 @@ import torch
 from vitscope.bundle import Pooling, TokenGeometry
 from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface, watch_modules
+from vitscope.export.families.blocks import reader
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import lens, norm_then_mean
 from vitscope.export.size import Size
+from vitscope.export.tail import Head, Reader, Reading
+from vitscope.export.tail.layers import linear_of
+
+# The tokens that are read in the last attention.
+_READ: dict[Pooling, tuple[int, ...]] = {"cls": (0,), "cls+mean": (0,), "cls+distillation": (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,21 @@ class Plain(Family):
     def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
         normed = self.last(model)(states) if self.norm else states
         return lens([getattr(model, attribute) for attribute in self.heads.values()], normed, tokens)
+
+    def reading(self, model: Any) -> Reading | str:
+        readers = list[Reader]()
+        for token in _READ[self.geometry(model, self.native_size(model)).pooling]:
+            found = reader(self.blocks(model)[-1], self.sizes(model).layers - 1, token, self.last(model))
+            if isinstance(found, str):
+                return found
+            readers.append(found)
+        heads = [linear_of(getattr(model, attribute)) for attribute in self.heads.values()]
+        return Reading(tuple(readers), Head(tuple(heads), shared=len(heads) == 1), self.averaged(model))
+
+    def averaged(self, model: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """Return what takes the patches out of the last tokens, if the head reads their mean beside a token's."""
+        prefix = self.cls_tokens + self.distillation_tokens + self.registers(model)
+        return (lambda tokens: tokens[:, prefix:]) if self.pooling == "cls+mean" else None
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         return watch_modules(model, [getattr(block, self.attention) for block in self.blocks(model)], see)

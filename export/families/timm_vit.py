@@ -17,9 +17,11 @@ from vitscope.export.families.arrays import convolution
 from vitscope.export.families.attention import replace_function, watch_function
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import lens, lens_before_norm, mean_then_norm, norm_then_mean
+from vitscope.export.families.timm_blocks import reading_of
 from vitscope.export.families.timm_forms import POOLING, unsupported
 from vitscope.export.families.timm_positions import other_positions
 from vitscope.export.size import Size
+from vitscope.export.tail import Reading
 
 ARCHITECTURE = "TimmWrapperForImageClassification"
 
@@ -110,6 +112,9 @@ class TimmVit(Family):
         if tokens.pooling == "mean" and isinstance(norm, torch.nn.LayerNorm):
             return lens_before_norm(normed, norm, timm_model.head, tokens)
         return lens(heads, norm(normed), tokens)
+
+    def reading(self, model: Any) -> Reading | str:
+        return reading_of(model.timm_model)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         _call_the_function(model)

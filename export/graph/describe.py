@@ -23,8 +23,9 @@ def describe_graphs(
     added = [method.outputs(dimensions) for method in methods]
     logits = Output(name="logits", shape=("N", labels))
     outputs = {name: tuple(output for of in added for output in of.get(name, ())) for name in GRAPHS}
+    inputs = {name: tuple(one for method in methods for one in method.inputs().get(name, ())) for name in GRAPHS}
     return {
-        name: Graph(file=f"graphs/{name}.onnx", outputs=(logits, *further))
+        name: Graph(file=f"graphs/{name}.onnx", inputs=inputs[name], outputs=(logits, *further))
         for name, further in outputs.items()
         if further or name == CLASSIFY
     }

@@ -8,6 +8,7 @@ from vitscope.bundle import Graph, InputContract
 from vitscope.export.errors import ExportError
 from vitscope.export.graph.tracing import INPUT
 
+_KINDS = {"float32": "FLOAT", "int64": "INT64"}
 FORBIDDEN = {
     "Resize": "a position table is still interpolated in the graph",
     "IsNaN": "attention went through a masked form",
@@ -26,7 +27,7 @@ def lint(path: Path, graph: Graph, contract: InputContract, softmaxes: int) -> N
         *_forbidden(model),
         *_softmaxes(model, softmaxes),
         *_dequantized(model),
-        *_input(model, contract),
+        *_inputs(model, graph, contract),
         *_outputs(model, graph),
     ]
     if problems:
@@ -54,15 +55,15 @@ def _dequantized(model: onnx.GraphProto) -> list[str]:
     return problems
 
 
-def _input(model: onnx.GraphProto, contract: InputContract) -> list[str]:
-    inputs = [value for value in model.input if value.name == INPUT]
-    if len(model.input) != 1 or not inputs:
-        return [f"its inputs are {', '.join(value.name for value in model.input) or 'none'} instead of {INPUT}"]
+def _inputs(model: onnx.GraphProto, graph: Graph, contract: InputContract) -> list[str]:
+    found, expected = [value.name for value in model.input], [INPUT, *(one.name for one in graph.inputs)]
+    if found != expected:
+        return [f"its inputs are {', '.join(found) or 'none'} instead of {', '.join(expected)}"]
+    kinds = ["UINT8", *(one.dtype.upper() for one in graph.inputs)]
+    shapes = [("N", contract.height, contract.width, 3), *(one.shape for one in graph.inputs)]
     problems = []
-    kind = onnx.TensorProto.DataType.Name(inputs[0].type.tensor_type.elem_type)
-    if kind != "UINT8":
-        problems.append(f"input {INPUT} is {kind} instead of UINT8")
-    problems += _shape(inputs[0], ("N", contract.height, contract.width, 3))
+    for value, kind, shape in zip(model.input, kinds, shapes, strict=True):
+        problems += [*_kind(value, kind, "input"), *_shape(value, shape)]
     early = {n.op_type for n in model.node if INPUT in n.input} - {"Cast", "Shape"}
     if early:
         problems.append(f"{', '.join(sorted(early))} reads {INPUT} before the cast to float")
@@ -74,14 +75,28 @@ def _outputs(model: onnx.GraphProto, graph: Graph) -> list[str]:
     if found != expected:
         return [f"its outputs are {', '.join(found)} instead of {', '.join(expected)}"]
     pairs = zip(model.output, graph.outputs, strict=True)
-    return [problem for value, output in pairs for problem in _shape(value, output.shape)]
+    return [
+        problem
+        for value, output in pairs
+        for problem in (*_kind(value, _KINDS[output.dtype], "output"), *_shape(value, output.shape))
+    ]
+
+
+def _kind(value: onnx.ValueInfoProto, expected: str, what: str) -> list[str]:
+    found = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    return [] if found == expected else [f"{what} {value.name} is {found} instead of {expected}"]
 
 
 def _shape(value: onnx.ValueInfoProto, expected: tuple[int | str, ...]) -> list[str]:
     dims = value.type.tensor_type.shape.dim
-    found = tuple(d.dim_value if d.HasField("dim_value") else "N" for d in dims)
+    found = tuple(d.dim_value if d.HasField("dim_value") else _symbol(d.dim_param) for d in dims)
     if found == expected:
         return []
-    if found[1:] == expected[1:] and found:
+    if found[1:] == expected[1:] and found and isinstance(found[0], int):
         return [f"the batch of {value.name} is fixed at {found[0]}"]
     return [f"the shape of {value.name} is {list(found)} instead of {list(expected)}"]
+
+
+def _symbol(name: str) -> str:
+    """Return a dimension that is open: K is the classes that are asked about, any other name stands for the batch."""
+    return name if name == "K" else "N"

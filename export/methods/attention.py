@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward, Place, Scores
+from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
 PATCHES, PREFIX = "attention", "attention_prefix"
@@ -27,8 +27,8 @@ class Attention(Method):
     # 0.975 in PyTorch's own bfloat16 too. The floor only catches a broken head.
     bar = Bar(cosine=0.999, floor=0.95)
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        return tokens.attention_from is not None
+    def why_not(self, subject: Subject) -> str:
+        return "" if subject.geometry.attention_from else "it attends within windows of patches"
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
         tokens = dimensions.tokens

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from vitscope.bundle import CLASSIFY, GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward
+from vitscope.bundle import CLASSIFY, GraphName, Output
+from vitscope.export.methods.forward import Forward, Subject
 from vitscope.export.methods.method import Bar, Dimensions, Method
 
 SHARES, REST = "cam", "cam_rest"
@@ -23,8 +23,9 @@ class Cam(Method):
     bar = Bar(cosine=0.999, floor=0.95)
     of_best_class = True
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        return tokens.pooling == "mean"
+    def why_not(self, subject: Subject) -> str:
+        read = subject.geometry.pooling
+        return "" if read == "mean" else f"its head reads {read}, so its logits are no sums over patches"
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
         shares = Output(name=SHARES, shape=("N", dimensions.tokens.patches))

@@ -1,15 +1,15 @@
 """What the export has to know about an explanation method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from vitscope.bundle import GraphName, Output, TokenGeometry
-from vitscope.export.methods.forward import Forward, Place, Scores
+from vitscope.bundle import GraphName, Input, Output, TokenGeometry
+from vitscope.export.methods.forward import Forward, Place, Scores, Subject
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Method(ABC):
     """An explanation method: the outputs that it adds to the graphs, and how they are certified.
 
     name: as in the manifest and the certificate. bar: for the certificate. of_best_class: its rows are about the most
-    probable class, so that they are compared only where that is the same. reads_states: `trace` needs `Forward.states`.
+    probable class, so that they are compared only where that is the same.
 
     What `side_branch` and `keep` return for a layer is in `Forward.attention`, for `trace` and `reference`
     respectively.
@@ -50,7 +50,6 @@ class Method(ABC):
     name: str
     bar: Bar
     of_best_class: bool = False
-    reads_states: bool = False
 
     @abstractmethod
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
@@ -72,9 +71,17 @@ class Method(ABC):
         """Select the rows of the reference that a graph computes. By default all."""
         return reference
 
-    def offered(self, tokens: TokenGeometry) -> bool:
-        """Return whether models with this token sequence can be explained so. By default all."""
-        return True
+    def why_not(self, subject: Subject) -> str:
+        """Return why this model cannot be explained so, as the end of a sentence; empty, as by default, if it can."""
+        return ""
+
+    def inputs(self) -> Mapping[GraphName, tuple[Input, ...]]:
+        """Describe the inputs that it adds to each graph. They are in `Forward.inputs`. By default none."""
+        return {}
+
+    def observed(self, subject: Subject) -> Iterable[torch.nn.Module]:
+        """List the modules whose input and output it needs in `Forward.seen`. By default none."""
+        return ()
 
     def side_branch(self, scores: Scores, place: Place) -> Any:
         """Compute, beside the fused kernel of a layer, what `trace` needs of its attention. By default nothing.
@@ -84,7 +91,7 @@ class Method(ABC):
         """
         return None
 
-    def keep(self, matrix: torch.Tensor, place: Place) -> torch.Tensor | None:
+    def keep(self, matrix: torch.Tensor, place: Place) -> Any:
         """Copy what `reference` needs of a layer's attention matrix [N, H, T, T]. By default nothing."""
         return None
 

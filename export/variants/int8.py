@@ -73,7 +73,8 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
     nncf.set_log_level("ERROR")
     chosen = set(nodes)
     others = [n.name for n in model.graph if n.op_type in ("MatMul", "Gemm", "Conv") and n.name not in chosen]
-    inputs: list[Any] = [{INPUT: image[np.newaxis]} for image in images]
+    further = {value.name: np.zeros([1] * len(value.shape or ()), np.int64) for value in model.graph.inputs[1:]}
+    inputs: list[Any] = [{INPUT: image[np.newaxis], **further} for image in images]
     with redirect_stdout(io.StringIO()):  # NNCF's progress bars; those of the export are on stderr
         quantized = nncf.quantize(
             ir.to_proto(model),

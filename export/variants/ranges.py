@@ -7,9 +7,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from vitscope.export.graph import INPUT
+from vitscope.export.graph import INPUT, remove_unused
 from vitscope.export.graph.weights import write_graphs
 
 BATCH = 8
@@ -41,5 +40,5 @@ def _with_maxima(model: ir.Model, names: list[str]) -> ir.Model:
         maximum = ir.val(f"{name}/largest", ir.DataType.FLOAT, ())
         graph.extend([magnitude, ir.node("ReduceMax", magnitude.outputs, {"keepdims": 0}, outputs=[maximum])])
         graph.outputs.append(maximum)
-    RemoveUnusedNodesPass()(model)
+    remove_unused(model)
     return model

@@ -8,6 +8,7 @@ from vitscope.server.answer.ranking import Ranked
 from vitscope.server.engines.contract import Identity
 from vitscope.server.errors import Outcome
 from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.condition import Decision
 from vitscope.server.maps.encode import Encoded
 from vitscope.server.maps.internals.blocks import Internals
 from vitscope.server.maps.map import Map
@@ -15,7 +16,7 @@ from vitscope.server.maps.render import Rendered
 from vitscope.server.sharing.calls import Origin
 
 # Upper bounds of what a transport adds to the bytes of labels, maps and pictures: field tags, lengths, numbers.
-_CLASS_BYTES, _MAP_BYTES, _REST_BYTES = 48, 256, 4096
+_CLASS_BYTES, _MAP_BYTES, _EVIDENCE_BYTES, _REST_BYTES = 48, 256, 192, 4096
 
 
 @dataclass(slots=True)
@@ -32,8 +33,8 @@ class Classification:
     """The result for one image.
 
     origin: computed for this request, shared with an equal request in flight, or cached from an earlier one.
-    activation: of the model's head, which says what the probabilities of the classes are. internals: what of the
-    encoder's inside was asked for.
+    activation: of the model's head, which says what the probabilities of the classes are. decision: whether the
+    condition of the maps was met; None without one. internals: what of the encoder's inside was asked for.
     """
 
     classes: list[Ranked]
@@ -42,15 +43,29 @@ class Classification:
     engine: Identity
     origin: Origin
     activation: Activation = "softmax"
+    decision: Decision | None = None
     internals: Internals | None = None
 
     def size(self) -> int:
         """Return an upper bound of the size of a reply in bytes."""
         maps = sum(
-            _MAP_BYTES + len(item.encoded.data) + (len(item.picture.data) if item.picture else 0) for item in self.maps
+            _MAP_BYTES
+            + len(item.encoded.data)
+            + (len(item.picture.data) if item.picture else 0)
+            + _evidence_size(item.map)
+            for item in self.maps
         )
         classes = sum(_CLASS_BYTES + 4 * len(ranked.label) for ranked in self.classes)  # UTF-8: four bytes a character
         return _REST_BYTES + maps + classes
+
+
+def _evidence_size(made: Map) -> int:
+    evidence = made.evidence
+    if evidence is None:
+        return 0
+    named = (evidence.explained, evidence.versus)
+    bits = 0 if evidence.outliers is None else evidence.outliers.size // 8 + 1
+    return _EVIDENCE_BYTES + bits + sum(4 * len(one.label) for one in named if one)
 
 
 @dataclass(slots=True)

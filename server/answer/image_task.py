@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from vitscope.server.answer.decoding import Decoding
@@ -25,7 +26,7 @@ class Inference:
     """The result of decoding and running one image, shared by all requests for the same image and graph.
 
     photo: the upright photo, if an overlay was requested. brightness: 0..1. outputs: of the graph, without the batch
-    axis.
+    axis. pixels: the model's input, for another graph; None where the result was kept from an earlier request.
     """
 
     geometry: Geometry
@@ -33,6 +34,11 @@ class Inference:
     brightness: float
     outputs: Outputs
     timeline: Timeline
+    pixels: np.ndarray | None
+
+    def prepared(self) -> Prepared | None:
+        """Return the image as it was prepared; None where the result was kept from an earlier request."""
+        return None if self.pixels is None else Prepared(self.pixels, self.geometry, self.photo)
 
 
 class ImageTask(Work):
@@ -45,7 +51,7 @@ class ImageTask(Work):
     __slots__ = ("_brightness", "_future", "_isolated", "_lane", "_loop", "_pool", "_prepared", "_query", "_scheduler")
 
     def __init__(self, query: Query, lane: Lane, decoding: Decoding, scheduler: Scheduler) -> None:
-        super().__init__(query.caller, query.deadline.at, query.timeline)
+        super().__init__(query.caller, query.deadline.at, query.timeline, query.classes)
         self._query, self._lane, self._scheduler = query, lane, scheduler
         self._pool = decoding.pool(query.cost)
         self._isolated = decoding.isolated(query.cost, query.prepare, lambda: self.deadline)
@@ -85,7 +91,7 @@ class ImageTask(Work):
         assert prepared is not None
         if not self._future.done():
             self._future.set_result(
-                Inference(prepared.geometry, prepared.photo, self._brightness, outputs, self.timeline)
+                Inference(prepared.geometry, prepared.photo, self._brightness, outputs, self.timeline, prepared.pixels)
             )
 
     def failed(self, error: Exception) -> None:

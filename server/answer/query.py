@@ -1,7 +1,7 @@
 """An `Ask` that has been checked against its model."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vitscope.bundle import CLASSIFY, FULL, GraphName, Manifest
@@ -9,6 +9,7 @@ from vitscope.server.answer.ask import Ask, EncodedImage
 from vitscope.server.answer.deadline import Deadline
 from vitscope.server.answer.prediction import predict_file, predict_raw
 from vitscope.server.decoding.job import DecodeJob
+from vitscope.server.engines.classes import BEST
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.cost import Cost
 from vitscope.server.images.limits import ImageLimits
@@ -19,6 +20,8 @@ from vitscope.server.maps.spec import MapSpec
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.timeline import Timeline
 
+_NOTHING = Cost(0.0, 0, certain=True)
+
 
 @dataclass(slots=True)
 class Query:
@@ -28,7 +31,8 @@ class Query:
     the bytes of the image. form: everything else that the result of `prepare` depends on; queries with equal image and
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
-    cost. top_k, min_probability: see `Ask`. maps: None for no maps. internals: None for nothing.
+    cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is
+    asked for (engines/classes.py). internals: what of the encoder's inside; None for nothing.
     """
 
     caller: Caller
@@ -43,13 +47,16 @@ class Query:
     maps: MapSpec | None
     deadline: Deadline
     timeline: Timeline
+    classes: tuple[int, ...] = (BEST,)
     internals: Selection | None = None
     _cost: Cost | None = None
 
     @property
     def graph(self) -> GraphName:
-        """The graph to run."""
-        return FULL if self.internals else self.maps.graph if self.maps else CLASSIFY
+        """The graph to run first. Under a condition the classes are found first, by the cheapest."""
+        if self.internals:
+            return FULL
+        return CLASSIFY if self.maps is None or self.maps.when else self.maps.graph
 
     @property
     def cost(self) -> Cost:
@@ -105,5 +112,14 @@ def to_query(
         spec,
         deadline,
         timeline,
+        spec.targets.columns if spec and spec.targets else (BEST,),
         internals,
     )
+
+
+def of_prepared(query: Query, prepared: Prepared | None, classes: tuple[int, ...]) -> Query:
+    """Return the query of another graph for an image that is `prepared` already; without that, from the start."""
+    again = replace(query, classes=classes, timeline=Timeline())
+    if prepared is None:
+        return again
+    return replace(again, prepare=lambda: prepared, at_once=True, _cost=_NOTHING)

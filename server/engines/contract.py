@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -84,6 +84,25 @@ class Slot(Protocol):
 
         Returns float32 arrays by output name, batch first, owned by the caller.
         """
+
+
+class ClassSlot(Slot, Protocol):
+    """A slot of a graph that explains classes; it has one more buffer, see `class_slot`."""
+
+    @property
+    def classes(self) -> np.ndarray:
+        """int64 [max_batch, MOST_CLASSES] (engines/classes.py): the caller writes the classes into the first rows."""
+
+    def run(self, n: int, profile: int = 0, columns: int = 1) -> Outputs:
+        """Run the first `n` rows of pixels with the first `columns` of their classes, one of `classes.SIZES`.
+
+        Outputs as of any slot; the class indices among them are int64.
+        """
+
+
+def class_slot(slot: Slot) -> ClassSlot | None:
+    """Return the slot if its graph explains classes, else None."""
+    return cast(ClassSlot, slot) if getattr(slot, "classes", None) is not None else None
 
 
 class Engine(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vitscope.server.engines.classes import TARGETS, class_buffer
 from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
 from vitscope.server.engines.kind import EngineKind, EngineSpec
 
@@ -41,17 +42,20 @@ class OnnxRuntimeEngine:
 
     def __init__(self, graph: Path, profiles: Sequence[Profile], max_batch: int) -> None:
         self._sessions = [_session(graph, profile) for profile in profiles]
-        (pixels,) = self._sessions[0].get_inputs()
-        self._input, self._shape = pixels.name, tuple(pixels.shape[1:])
+        inputs = self._sessions[0].get_inputs()
+        (pixels,) = (one for one in inputs if one.name != TARGETS)
+        self._input, self._shape, self._explains = pixels.name, tuple(pixels.shape[1:]), len(inputs) > 1
         self._outputs = [output.name for output in self._sessions[0].get_outputs()]
         self.max_batch, self.profiles = max_batch, tuple(profiles)
         self.identity = identity()
 
     def slot(self) -> "OnnxRuntimeSlot":
-        return OnnxRuntimeSlot(self, np.zeros((self.max_batch, *self._shape), np.uint8))
+        classes = class_buffer(self.max_batch) if self._explains else None
+        return OnnxRuntimeSlot(self, np.zeros((self.max_batch, *self._shape), np.uint8), classes)
 
-    def run(self, pixels: np.ndarray, profile: int) -> Outputs:
-        arrays = self._sessions[profile].run(self._outputs, {self._input: pixels})
+    def run(self, pixels: np.ndarray, profile: int, classes: np.ndarray | None = None) -> Outputs:
+        feeds = {self._input: pixels} if classes is None else {self._input: pixels, TARGETS: classes}
+        arrays = self._sessions[profile].run(self._outputs, feeds)
         return dict(zip(self._outputs, arrays, strict=True))
 
     def close(self) -> None:
@@ -59,14 +63,16 @@ class OnnxRuntimeEngine:
 
 
 class OnnxRuntimeSlot:
-    """A buffer; sessions take any number of concurrent runs."""
+    """Its buffers; sessions take any number of concurrent runs. classes: None for a graph that explains none."""
 
-    def __init__(self, engine: OnnxRuntimeEngine, pixels: np.ndarray) -> None:
-        self.pixels = pixels
+    def __init__(self, engine: OnnxRuntimeEngine, pixels: np.ndarray, classes: np.ndarray | None) -> None:
+        self.pixels, self.classes = pixels, classes
         self._engine = engine
 
-    def run(self, n: int, profile: int = 0) -> Outputs:
-        return self._engine.run(self.pixels[:n], profile)
+    def run(self, n: int, profile: int = 0, columns: int = 1) -> Outputs:
+        if self.classes is None:
+            return self._engine.run(self.pixels[:n], profile)
+        return self._engine.run(self.pixels[:n], profile, np.ascontiguousarray(self.classes[:n, :columns]))
 
 
 def _session(graph: Path, profile: Profile) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vitscope.server.engines import cuda
 from vitscope.server.engines.batches import buckets
+from vitscope.server.engines.classes import TARGETS, class_buffer
 from vitscope.server.engines.contract import Engine, Identity, Outputs, Precision, Profile
 from vitscope.server.engines.kind import EngineKind, EngineSpec
 from vitscope.server.engines.onnxruntime import open_session
@@ -22,7 +23,7 @@ from vitscope.server.engines.replicas import gpu_profiles, on_every_gpu
 NAME, FUSED = "onnxruntime-cuda", "onnxruntime-cuda-fused"
 _PRECISIONS: tuple[Precision, ...] = ("f16", "f32")
 PROVIDER = "CUDAExecutionProvider"
-_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
 
 
 def why_not(precision: Precision) -> str | None:
@@ -47,6 +48,7 @@ def identity(precision: Precision, device: int = 0, name: str = NAME) -> Identit
 
 class OnnxRuntimeCudaEngine:
     """One ONNX graph in one session on one GPU, for batches of 1, 2, 4, … up to `max_batch`; smaller ones are padded.
+    What is bound for a number of classes to explain is made when it is first asked for.
 
     graph: the float32 graph; for f16 it is converted. fused_layers: how many layers' attention becomes one node each:
     all of the model's, or 0 for none. device: index of the GPU. provider: another one than CUDA's, for machines
@@ -76,37 +78,58 @@ class OnnxRuntimeCudaEngine:
 
 
 class OnnxRuntimeCudaSlot:
-    """A buffer here and, for each batch size, tensors on the GPU that stay bound from run to run: no run allocates."""
+    """Buffers here and, for each batch size, tensors on the GPU that stay bound from run to run: no run allocates.
+
+    classes: None for a graph that explains none.
+    """
 
     def __init__(self, session: Any, place: tuple[str, int], max_batch: int) -> None:
-        (pixels,) = session.get_inputs()
+        inputs = {one.name: one for one in session.get_inputs()}
+        self.classes = class_buffer(max_batch) if inputs.pop(TARGETS, None) else None
+        (pixels,) = inputs.values()
         self.pixels = np.zeros((max_batch, *pixels.shape[1:]), np.uint8)
-        self._bound = [_Bound(session, place, size) for size in buckets(max_batch)]
+        self._session, self._place, self._sizes = session, place, buckets(max_batch)
+        self._bound: dict[int, list[_Bound]] = {1: self._bind(1)}
 
-    def run(self, n: int, profile: int = 0) -> Outputs:
-        bound = next(bound for bound in self._bound if bound.size >= n)
+    def run(self, n: int, profile: int = 0, columns: int = 1) -> Outputs:
+        if columns not in self._bound:
+            self._bound[columns] = self._bind(columns)
+        bound = next(bound for bound in self._bound[columns] if bound.size >= n)
         # Rows beyond n hold what an earlier batch left; images of a batch do not influence one another.
-        return {name: values[:n] for name, values in bound.run(self.pixels[: bound.size]).items()}
+        inputs = [self.pixels[: bound.size]]
+        if self.classes is not None:
+            inputs.append(np.ascontiguousarray(self.classes[: bound.size, :columns]))
+        return {name: values[:n] for name, values in bound.run(inputs).items()}
+
+    def _bind(self, columns: int) -> "list[_Bound]":
+        return [_Bound(self._session, self._place, size, columns) for size in self._sizes]
 
 
 class _Bound:
-    """A session's inputs and outputs for batches of one size."""
+    """A session's inputs and outputs for batches of one size, and one number of classes to explain."""
 
-    def __init__(self, session: Any, place: tuple[str, int], size: int) -> None:
+    def __init__(self, session: Any, place: tuple[str, int], size: int, columns: int) -> None:
         from onnxruntime import OrtValue
 
         self.size, self._session, self._binding = size, session, session.io_binding()
-        (pixels,) = session.get_inputs()
-        self._input = OrtValue.ortvalue_from_shape_and_type((size, *pixels.shape[1:]), np.uint8, *place)
-        self._binding.bind_ortvalue_input(pixels.name, self._input)
+
+        def tensor(of: Any) -> Any:
+            # The batch comes first; the only other axis without a length is that of the classes.
+            rest = [length if isinstance(length, int) else columns for length in of.shape[1:]]
+            return OrtValue.ortvalue_from_shape_and_type((size, *rest), _TYPES[of.type], *place)
+
+        self._inputs = []
+        for one in sorted(session.get_inputs(), key=lambda one: one.name == TARGETS):  # the pixels first
+            self._inputs.append(tensor(one))
+            self._binding.bind_ortvalue_input(one.name, self._inputs[-1])
         self._outputs = {}
         for output in session.get_outputs():
-            value = OrtValue.ortvalue_from_shape_and_type((size, *output.shape[1:]), _TYPES[output.type], *place)
+            value = self._outputs[output.name] = tensor(output)
             self._binding.bind_ortvalue_output(output.name, value)
-            self._outputs[output.name] = value
 
-    def run(self, pixels: np.ndarray) -> Outputs:
-        self._input.update_inplace(pixels)
+    def run(self, inputs: Sequence[np.ndarray]) -> Outputs:
+        for bound, values in zip(self._inputs, inputs, strict=True):
+            bound.update_inplace(values)
         self._session.run_with_iobinding(self._binding)
         # Copies: the next run overwrites the bound memory.
         return {name: np.array(value.numpy()) for name, value in self._outputs.items()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vitscope.server.engines import processor
+from vitscope.server.engines.classes import MOST_CLASSES, TARGETS, class_buffer
 from vitscope.server.engines.contract import Identity, Outputs, Precision, Profile
 from vitscope.server.engines.kind import EngineKind, EngineSpec
 
@@ -62,20 +63,28 @@ class OpenVinoEngine:
 
         core = _core()
         model = core.read_model(graph)
-        shape = tuple(dimension.get_length() for dimension in list(model.inputs[0].get_partial_shape())[1:])
-        model.reshape([openvino.Dimension(1, max_batch), *shape])
+        names = [one.get_any_name() for one in model.inputs]
+        (name,) = (name for name in names if name != TARGETS)
+        shape = tuple(dimension.get_length() for dimension in list(model.input(name).get_partial_shape())[1:])
+        batch = openvino.Dimension(1, max_batch)
+        shapes = {name: openvino.PartialShape([batch, *shape])}
+        self._explains = TARGETS in names
+        if self._explains:
+            shapes[TARGETS] = openvino.PartialShape([batch, openvino.Dimension(1, MOST_CLASSES)])
+        model.reshape(shapes)
         self._compiled = [
             core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": arithmetic, **_properties(profile)})
             for profile in profiles
         ]
         self._outputs = [output.get_any_name() for output in self._compiled[0].outputs]
-        self._buffer = (max_batch, *shape)
+        self._input, self._buffer = name, (max_batch, *shape)
         self.max_batch, self.profiles = max_batch, tuple(profiles)
         self.identity = identity(precision)
 
     def slot(self) -> "OpenVinoSlot":
         requests = [compiled.create_infer_request() for compiled in self._compiled]
-        return OpenVinoSlot(requests, np.zeros(self._buffer, np.uint8), self._outputs)
+        slot = ExplainingOpenVinoSlot if self._explains else OpenVinoSlot
+        return slot(requests, self._input, np.zeros(self._buffer, np.uint8), self._outputs)
 
     def close(self) -> None:
         self._compiled.clear()
@@ -84,19 +93,38 @@ class OpenVinoEngine:
 class OpenVinoSlot:
     """An infer request for each profile; all read the slot's buffer in place."""
 
-    def __init__(self, requests: Sequence[Any], pixels: np.ndarray, outputs: Sequence[str]) -> None:
+    def __init__(self, requests: Sequence[Any], name: str, pixels: np.ndarray, outputs: Sequence[str]) -> None:
         import openvino
 
         self.pixels = pixels
-        self._requests, self._outputs = requests, outputs
+        self._requests, self._name, self._outputs = requests, name, outputs
         self._inputs = [openvino.Tensor(pixels[:n], shared_memory=True) for n in range(1, len(pixels) + 1)]
 
     def run(self, n: int, profile: int = 0) -> Outputs:
         request = self._requests[profile]
-        request.set_input_tensor(self._inputs[n - 1])
+        request.set_tensor(self._name, self._inputs[n - 1])
+        return self._infer(request)
+
+    def _infer(self, request: Any) -> Outputs:
         request.infer()
         # Copies: the next run of the request overwrites its memory, while replies are still being made of these.
         return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._outputs)}
+
+
+class ExplainingOpenVinoSlot(OpenVinoSlot):
+    """A slot of a graph that explains classes."""
+
+    def __init__(self, requests: Sequence[Any], name: str, pixels: np.ndarray, outputs: Sequence[str]) -> None:
+        super().__init__(requests, name, pixels, outputs)
+        self.classes = class_buffer(len(pixels))
+
+    def run(self, n: int, profile: int = 0, columns: int = 1) -> Outputs:
+        import openvino
+
+        request = self._requests[profile]
+        request.set_tensor(self._name, self._inputs[n - 1])
+        request.set_tensor(TARGETS, openvino.Tensor(np.ascontiguousarray(self.classes[:n, :columns])))
+        return self._infer(request)
 
 
 def _properties(profile: Profile) -> dict[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitscope.bundle import TokenGeometry
+from vitscope.server.maps.evidence import Evidence
 
 Outputs = Mapping[str, np.ndarray]
 """Outputs of a graph by name, float32: of one image without the batch axis, or of a batch."""
@@ -46,8 +47,8 @@ class Map:
     """A method's value for each patch, in one layer and one head (from 0), or the mean over the heads (-1).
 
     values: float32 [rows, cols], not normalised. min, max, sum: of the values. For attention, the sum and the shares of
-    the prefix tokens add up to 1. about: the class, of a map that is about one; then `sum` and `about.rest` add up to
-    its logit.
+    the prefix tokens add up to 1. about: the class, of a class-activation map; then `sum` and `about.rest` add up to
+    its logit. evidence: what a map of evidence explains.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Map:
     sum: float
     prefix: PrefixShares
     about: ClassShares | None
+    evidence: Evidence | None
 
     @classmethod
     def of(
@@ -69,7 +71,8 @@ class Map:
         values: np.ndarray,
         prefix: PrefixShares = PrefixShares(),
         about: ClassShares | None = None,
+        evidence: Evidence | None = None,
     ) -> "Map":
         """Return a map with the statistics of `values`."""
         low, high, total = float(values.min()), float(values.max()), float(values.sum())
-        return cls(method, layer, head, values, low, high, total, prefix, about)
+        return cls(method, layer, head, values, low, high, total, prefix, about, evidence)

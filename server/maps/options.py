@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vitscope.server.maps.classes import NONE, ClassOptions
+from vitscope.server.maps.condition import ALWAYS, When
 from vitscope.server.maps.rendering import RenderingSpec
 from vitscope.server.maps.rollout import MEAN_OF_ALL, RolloutOptions
 from vitscope.server.maps.tokens import Token
@@ -22,7 +24,8 @@ class MapOptions:
 
     method: a name in the registry (maps/methods), or empty for the first one that the model has. layers: from 0;
     negative ones count from the last. heads: from 0. dtype: of the values in the reply. rendering: how to draw a
-    picture of each map; None for no pictures. token: whose attention, or who is attended to (direction "to"); None for
+    picture of each map; None for no pictures. classes: which ones to explain, for methods that have a choice. when: the
+    condition under which the maps are made. token: whose attention, or who is attended to (direction "to"); None for
     that of the token or tokens that the head reads. rollout: how rollout is made.
     """
 
@@ -31,6 +34,8 @@ class MapOptions:
     heads: Chosen = ()
     dtype: Dtype = "float32"
     rendering: RenderingSpec | None = None
+    classes: ClassOptions = NONE
+    when: When = ALWAYS
     token: Token | None = None
     direction: Direction = "from"
     rollout: RolloutOptions = MEAN_OF_ALL

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from vitscope.bundle import GraphName
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import Mode, Targets
+from vitscope.server.maps.condition import ALWAYS, When
 from vitscope.server.maps.options import Chosen, Direction, Dtype
 from vitscope.server.maps.rendering import RenderingSpec
 from vitscope.server.maps.rollout import MEAN_OF_ALL, RolloutOptions
@@ -14,8 +16,9 @@ class MapSpec:
     """The maps to make of one image, for one model.
 
     method: name in the registry. graph: the cheapest graph with the outputs that the method needs. layers: ascending,
-    each once. heads: likewise; None for one map per layer, the mean over all heads. token: index of the token that the
-    maps are about; None for that of the token or tokens that the head reads. rollout: how it is made.
+    each once. heads: likewise; None for one map per layer, the mean over all heads. targets: the classes to explain, of
+    a graph that explains classes, in a mode. when: the condition under which the maps are made. token: index of the
+    token that the maps are about; None for that of the token or tokens that the head reads. rollout: how it is made.
     """
 
     method: str
@@ -24,6 +27,9 @@ class MapSpec:
     heads: tuple[int, ...] | None
     dtype: Dtype
     rendering: RenderingSpec | None
+    targets: Targets | None = None
+    mode: Mode = "integrated"
+    when: When = ALWAYS
     token: int | None = None
     direction: Direction = "from"
     rollout: RolloutOptions = MEAN_OF_ALL

@@ -40,7 +40,8 @@ def check_contract(slot: Slot, graph: Graph, manifest: Manifest) -> None:
         found = outputs[output.name].shape if output.name in outputs else None
         if found is not None and not np.isfinite(outputs[output.name]).all():
             raise BundleError(f"{graph.file}: output {output.name} is not finite on a grey image")
-        if found != (1, *output.shape[1:]):
+        # One class is explained, the K of a shape.
+        if found != (1, *(1 if length == "K" else length for length in output.shape[1:])):
             raise BundleError(
                 f"{graph.file}: output {output.name} is {found} for one image, the manifest says {output.shape}"
             )

@@ -1,15 +1,18 @@
 """A batch: the work of one lane that an engine runs together."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
-from vitscope.server.engines.contract import Slot
+from vitscope.server.engines.classes import padded
+from vitscope.server.engines.contract import ClassSlot, Outputs, Slot
 from vitscope.server.scheduling.lane import Lane
 from vitscope.server.scheduling.work import Work
 
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Work of one lane in one of the engine's slots: row i of `slot.pixels` holds the pixels of work[i].
+    """Work of one lane in one of the engine's slots: row i of `slot.pixels` holds the pixels of work[i], and row i of
+    `slot.classes`, where the graph explains classes, the ones that work[i] asks for.
 
     profile: index of the engine profile that the run uses. started: monotonic seconds at which the run began.
     """
@@ -51,3 +54,15 @@ class Batch:
         """
         assert work.pixels is not None
         self.slot.pixels[row].data.cast("B")[:] = work.pixels.data.cast("B")
+        if self.lane.explains:
+            count = len(work.classes)
+            classes = cast(ClassSlot, self.slot).classes[row]
+            classes[:count] = work.classes
+            classes[count:] = work.classes[0]  # so that every column is a class, however many a run takes
+
+    def run(self, n: int) -> Outputs:
+        """Run the first `n` rows."""
+        if not self.lane.explains:
+            return self.slot.run(n, self.profile)
+        columns = padded(max(len(work.classes) for work in self.work))
+        return cast(ClassSlot, self.slot).run(n, self.profile, columns)

@@ -45,7 +45,7 @@ class Isolation:
         """
         size = len(batch)
         try:
-            outputs = batch.slot.run(size, batch.profile)
+            outputs = batch.run(size)
         except Exception as error:
             if size > 1 and self._is_worth_it(batch.lane):
                 return self._one_by_one(batch, error), False
@@ -80,7 +80,7 @@ class Isolation:
             return DeadlineExpired("the deadline passed while the request was computed")
         try:
             batch.write(0, work)
-            outputs = batch.slot.run(1, batch.profile)
+            outputs = batch.run(1)
             return next(iter(rows(outputs, 1) if _surely_finite(outputs) else self._finite(lane, outputs, 1)))
         except Exception as error:
             return _EngineError(error)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from vitscope.bundle import GraphName
-from vitscope.server.engines.contract import Engine, Slot
+from vitscope.server.engines.contract import Engine, Slot, class_slot
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.cost import CostModel
 from vitscope.server.scheduling.fair import FairQueue, turns_ahead
@@ -49,6 +49,9 @@ class Lane:
     shape: tuple[int, ...] = field(init=False)
     """[H, W, 3] of an image's pixels."""
 
+    explains: bool = field(init=False)
+    """Whether the graph explains classes: each work then has some."""
+
     throughput_profile: int = field(init=False)
     """Index of the profile that is used under load."""
 
@@ -69,6 +72,7 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.shape = self.slots[0].pixels.shape[1:]
+        self.explains = class_slot(self.slots[0]) is not None
         self.throughput_profile = len(self.engine.profiles) - 1
         self.streams = self.engine.profiles[-1].streams
         self.best_batch = min(self.costs[-1].best_batch, self.engine.max_batch)

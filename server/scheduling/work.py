@@ -5,6 +5,7 @@ from enum import Enum
 
 import numpy as np
 
+from vitscope.server.engines.classes import BEST
 from vitscope.server.engines.contract import Outputs
 from vitscope.server.scheduling.callers import Caller
 from vitscope.server.scheduling.timeline import Timeline
@@ -28,13 +29,15 @@ class Stage(Enum):
 class Work:
     """One image to be run by an engine. The result goes to `done` or `failed`, which subclasses define.
 
-    deadline: monotonic seconds, infinite without one; may be extended while the work waits. pixels: uint8 [H, W, 3],
-    set by `Scheduler.submit`. The fields after it belong to the scheduler.
+    deadline: monotonic seconds, infinite without one; may be extended while the work waits. classes: what a graph that
+    explains classes is asked for (engines/classes.py). pixels: uint8 [H, W, 3], set by `Scheduler.submit`. The fields
+    after it belong to the scheduler.
     """
 
     caller: Caller
     deadline: float
     timeline: Timeline
+    classes: tuple[int, ...] = (BEST,)
     pixels: np.ndarray | None = None
     stage: Stage = Stage.NEW
     submitted: float = 0.0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Overloaded,
         Unavailable,
     )
+    from vitscope.client.evidence import When
     from vitscope.client.internals.result import Explained
     from vitscope.client.model import Model, ModelSummary
     from vitscope.client.request import RenderingOptions
@@ -53,6 +54,7 @@ __all__ = [
     "RenderingOptions",
     "Result",
     "Unavailable",
+    "When",
     "open_bundle",
 ]
 
@@ -67,6 +69,7 @@ _MODULES = {
     "ModelSummary": "vitscope.client.model",
     "RenderingOptions": "vitscope.client.request",
     "Result": "vitscope.client.result",
+    "When": "vitscope.client.evidence",
     "open_bundle": "vitscope.bundle",
 }
 

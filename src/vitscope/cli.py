@@ -54,7 +54,7 @@ SUBCOMMANDS = {
         "vitscope.server.tools.positions", "serve", "draw the position embeddings of a bundle; needs no server"
     ),
     "filters": Subcommand(
-        "vitscope.server.tools.filters", "serve", "draw the patch embedding of a bundle, and what it makes of a patch"
+        "vitscope.server.tools.filters", "serve", "draw the patch embedding of a bundle; needs no server"
     ),
     "loadtest": Subcommand("vitscope.loadtest.cli", "load", "put load on a server and judge it by latency objectives"),
 }

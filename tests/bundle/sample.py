@@ -1,5 +1,6 @@
 """A small bundle with every kind of file, for tests of the format. Its graphs are not valid ONNX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,19 @@ def write_sample(
     name: str = "sample",
     graph: bytes = b"graph",
     manifest: Manifest = MANIFEST,
+    more: Mapping[str, bytes] = {},
 ) -> Path:
-    """Write a complete bundle that passes verification. Returns its folder."""
+    """Write a complete bundle that passes verification, with more graphs by name. Returns its folder."""
     with BundleWriter(models, name, version) as writer:
         (writer.path / "graphs").mkdir()
         (writer.path / "graphs/classify.onnx").write_bytes(graph)
+        for file, content in more.items():
+            (writer.path / "graphs" / file).write_bytes(content)
         (writer.path / "graphs/weights.bin").write_bytes(bytes(range(256)))
         writer.save_explain({"patch_kernel": np.zeros((12, 3, 4, 4), np.float32)})
         writer.save_certificate(Certificate())
         changes: dict[str, Any] = {"name": name, "version": writer.version, "files": writer.files()}
         # Tests replace the graphs of a manifest, and the methods have to match them.
-        changes["methods"] = ("attention",) if manifest.has_attention else ()
+        others = tuple(method for method in manifest.methods if method != "attention")
+        changes["methods"] = (("attention",) if manifest.has_attention else ()) + others
         return writer.publish(manifest.model_copy(update=changes))

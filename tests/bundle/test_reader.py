@@ -136,8 +136,8 @@ def test_a_file_that_is_not_listed_is_refused_but_the_engine_cache_is_not(bundle
 
 
 def test_a_newer_schema_is_reported_before_anything_else(bundle: Path) -> None:
-    (bundle / "manifest.json").write_text('{"schema_version": 2, "something": "new"}')
-    with pytest.raises(BundleError, match=r"schema version 2 is newer than this vitscope reads \(1\); update vitscope"):
+    (bundle / "manifest.json").write_text('{"schema_version": 3, "something": "new"}')
+    with pytest.raises(BundleError, match=r"schema version 3 is newer than this vitscope reads \(2\); update vitscope"):
         open_bundle(bundle)
 
 

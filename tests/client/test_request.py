@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitscope import InvalidImage, InvalidRequest, RenderingOptions
+from vitscope.client.evidence import When
 from vitscope.client.request import Options, classify_request
 from vitscope.v1 import maps_pb2
 
@@ -181,6 +182,18 @@ def test_map_options() -> None:
         ({"min_probability": "half"}, "min_probability: 'half'; accepted: number"),
         ({"heads": [0]}, "heads: set without attention"),
         ({"rendering": RenderingOptions()}, "rendering: set without attention"),
+        ({"when": When.margin_below(0.5)}, "when: set without attention"),
+        ({"classes": 0}, 'classes: set without evidence; accepted: together with method="evidence"'),
+        ({"versus": 0, "method": "cam"}, "versus: set without evidence"),
+        ({"mode": "direct", "attention": "last"}, "mode: set without evidence"),
+        ({"method": "evidence", "classes": [1.5]}, r"classes: \[1.5\]; accepted: a list of whole number from 0s"),
+        ({"method": "evidence", "classes": [-1]}, r"classes: \[-1\]; accepted"),
+        ({"method": "evidence", "versus": -1}, "versus: -1; accepted: whole number from 0"),
+        ({"method": "evidence", "versus": 1, "versus_rank": 2}, "versus: 1 beside versus_rank; accepted: one of them"),
+        ({"method": "evidence", "mode": "exact"}, "mode: 'exact'; accepted: integrated, gradient, direct"),
+        ({"method": "evidence", "when": When("never", 0.5)}, "when: 'never'; accepted: always, confidence_below"),
+        ({"method": "evidence", "when": When("margin_below", "x")}, "when: 'x'; accepted: number"),
+        ({"method": "evidence", "when": 0.5}, "when: 0.5; accepted: When.confidence_below"),
         ({"attention": "first"}, 'attention: \'first\'; accepted: "last", "all" or layer numbers'),
         ({"attention": ["0"]}, r"attention: \['0'\]; accepted: a list of whole numbers"),
         ({"attention": "last", "heads": "mean"}, "heads: 'mean'; accepted: \"all\" or head numbers"),

@@ -34,9 +34,9 @@ def deit(teacher: bool = False) -> tuple[Any, Any]:
     return kind(config), DeiTImageProcessorPil(size={"height": 40, "width": 40}, crop_size={"height": 32, "width": 32})
 
 
-def dinov2(registers: int = 0) -> tuple[Any, Any]:
+def dinov2(registers: int = 0, **changes: Any) -> tuple[Any, Any]:
     """Make a DINOv2 with positions for 56 pixels and a processor for 42; published checkpoints have 518 and 224."""
-    shape = {**SHAPE, "image_size": 56, "patch_size": 14, "mlp_ratio": 2}
+    shape = {**SHAPE, "image_size": 56, "patch_size": 14, "mlp_ratio": 2, **changes}
     del shape["intermediate_size"]
     processor = BitImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 42, "width": 42})
     if registers:

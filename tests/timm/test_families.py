@@ -25,7 +25,7 @@ from vitscope.export.errors import ExportError
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs, trace
 from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
-from vitscope.export.methods import METHODS
+from vitscope.export.methods import METHODS, Subject
 from vitscope.export.pipeline import export_checkpoint
 from vitscope.export.size import Size
 
@@ -41,7 +41,7 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         normalised = torch.tensor((pixels / 255 - mean) / std, dtype=torch.float32).permute(0, 3, 1, 2)
         expected = model.timm_model(normalised).numpy()
-    methods = [method for method in METHODS if method.offered(tokens)]
+    methods = [method for method in METHODS if not method.why_not(Subject(model, family, tokens))]
     graphs = describe_graphs(family.sizes(model), len(LABELS), tokens, methods)
     family.freeze(model, size)
     traced = trace(PixelClassifier(model, family, contract, tokens, methods), contract, graphs)
@@ -93,7 +93,7 @@ def test_another_size_is_what_timm_builds_at_that_size(kind: str, tmp_path: Path
         height=SIZE.height, width=SIZE.width, resize={"mode": "squash", "height": 24, "width": 40,
         "interpolation": "bicubic"}, mean=(0.5,) * 3, std=(0.5,) * 3,
     )  # fmt: skip
-    methods = [method for method in METHODS if method.offered(tokens)]
+    methods = [method for method in METHODS if not method.why_not(Subject(model, family, tokens))]
     pixels = torch.randint(0, 256, (3, 24, 40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.inference_mode():
         expected = built((pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.5)

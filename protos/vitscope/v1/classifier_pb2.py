@@ -28,7 +28,7 @@ from vitscope.v1 import model_pb2 as vitscope_dot_v1_dot_model__pb2
 from vitscope.v1 import timing_pb2 as vitscope_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvitscope/v1/classifier.proto\x12\x0bvitscope.v1\x1a\x17vitscope/v1/image.proto\x1a\x16vitscope/v1/maps.proto\x1a\x17vitscope/v1/model.proto\x1a\x18vitscope/v1/timing.proto\"\xa3\x01\n\x0f\x43lassifyRequest\x12!\n\x05image\x18\x01 \x01(\x0b\x32\x12.vitscope.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05top_k\x18\x04 \x01(\r\x12\x17\n\x0fmin_probability\x18\x05 \x01(\x02\x12%\n\x04maps\x18\x06 \x01(\x0b\x32\x17.vitscope.v1.MapOptions\"\xf2\x01\n\x10\x43lassifyResponse\x12#\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x12.vitscope.v1.Class\x12\x1e\n\x04maps\x18\x02 \x03(\x0b\x32\x10.vitscope.v1.Map\x12\'\n\x08geometry\x18\x03 \x01(\x0b\x32\x15.vitscope.v1.Geometry\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12#\n\x06timing\x18\x06 \x01(\x0b\x32\x13.vitscope.v1.Timing\x12+\n\nactivation\x18\x07 \x01(\x0e\x32\x17.vitscope.v1.Activation\"I\n\x05\x43lass\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12\r\n\x05logit\x18\x04 \x01(\x02\"Z\n\x15\x43lassifyStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.vitscope.v1.ClassifyRequest\"\x92\x01\n\x16\x43lassifyStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.vitscope.v1.ClassifyResponseH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.vitscope.v1.ItemErrorH\x00\x42\x08\n\x06result\"B\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.vitscope.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.vitscope.v1.Model2\xd3\x02\n\x11\x43lassifierService\x12G\n\x08\x43lassify\x12\x1c.vitscope.v1.ClassifyRequest\x1a\x1d.vitscope.v1.ClassifyResponse\x12]\n\x0e\x43lassifyStream\x12\".vitscope.v1.ClassifyStreamRequest\x1a#.vitscope.v1.ClassifyStreamResponse(\x01\x30\x01\x12M\n\nListModels\x12\x1e.vitscope.v1.ListModelsRequest\x1a\x1f.vitscope.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.vitscope.v1.GetModelRequest\x1a\x1d.vitscope.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvitscope/v1/classifier.proto\x12\x0bvitscope.v1\x1a\x17vitscope/v1/image.proto\x1a\x16vitscope/v1/maps.proto\x1a\x17vitscope/v1/model.proto\x1a\x18vitscope/v1/timing.proto\"\xa3\x01\n\x0f\x43lassifyRequest\x12!\n\x05image\x18\x01 \x01(\x0b\x32\x12.vitscope.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05top_k\x18\x04 \x01(\r\x12\x17\n\x0fmin_probability\x18\x05 \x01(\x02\x12%\n\x04maps\x18\x06 \x01(\x0b\x32\x17.vitscope.v1.MapOptions\"\xa4\x02\n\x10\x43lassifyResponse\x12#\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x12.vitscope.v1.Class\x12\x1e\n\x04maps\x18\x02 \x03(\x0b\x32\x10.vitscope.v1.Map\x12\'\n\x08geometry\x18\x03 \x01(\x0b\x32\x15.vitscope.v1.Geometry\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12#\n\x06timing\x18\x06 \x01(\x0b\x32\x13.vitscope.v1.Timing\x12+\n\nactivation\x18\x07 \x01(\x0e\x32\x17.vitscope.v1.Activation\x12\x30\n\rmaps_decision\x18\x08 \x01(\x0b\x32\x19.vitscope.v1.MapsDecision\"I\n\x05\x43lass\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12\r\n\x05logit\x18\x04 \x01(\x02\"Z\n\x15\x43lassifyStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.vitscope.v1.ClassifyRequest\"\x92\x01\n\x16\x43lassifyStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.vitscope.v1.ClassifyResponseH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.vitscope.v1.ItemErrorH\x00\x42\x08\n\x06result\"B\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.vitscope.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.vitscope.v1.Model2\xd3\x02\n\x11\x43lassifierService\x12G\n\x08\x43lassify\x12\x1c.vitscope.v1.ClassifyRequest\x1a\x1d.vitscope.v1.ClassifyResponse\x12]\n\x0e\x43lassifyStream\x12\".vitscope.v1.ClassifyStreamRequest\x1a#.vitscope.v1.ClassifyStreamResponse(\x01\x30\x01\x12M\n\nListModels\x12\x1e.vitscope.v1.ListModelsRequest\x1a\x1f.vitscope.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.vitscope.v1.GetModelRequest\x1a\x1d.vitscope.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,23 +38,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYREQUEST']._serialized_start=146
   _globals['_CLASSIFYREQUEST']._serialized_end=309
   _globals['_CLASSIFYRESPONSE']._serialized_start=312
-  _globals['_CLASSIFYRESPONSE']._serialized_end=554
-  _globals['_CLASS']._serialized_start=556
-  _globals['_CLASS']._serialized_end=629
-  _globals['_CLASSIFYSTREAMREQUEST']._serialized_start=631
-  _globals['_CLASSIFYSTREAMREQUEST']._serialized_end=721
-  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_start=724
-  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_end=870
-  _globals['_ITEMERROR']._serialized_start=872
-  _globals['_ITEMERROR']._serialized_end=938
-  _globals['_LISTMODELSREQUEST']._serialized_start=940
-  _globals['_LISTMODELSREQUEST']._serialized_end=959
-  _globals['_LISTMODELSRESPONSE']._serialized_start=961
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1024
-  _globals['_GETMODELREQUEST']._serialized_start=1026
-  _globals['_GETMODELREQUEST']._serialized_end=1075
-  _globals['_GETMODELRESPONSE']._serialized_start=1077
-  _globals['_GETMODELRESPONSE']._serialized_end=1130
-  _globals['_CLASSIFIERSERVICE']._serialized_start=1133
-  _globals['_CLASSIFIERSERVICE']._serialized_end=1472
+  _globals['_CLASSIFYRESPONSE']._serialized_end=604
+  _globals['_CLASS']._serialized_start=606
+  _globals['_CLASS']._serialized_end=679
+  _globals['_CLASSIFYSTREAMREQUEST']._serialized_start=681
+  _globals['_CLASSIFYSTREAMREQUEST']._serialized_end=771
+  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_start=774
+  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_end=920
+  _globals['_ITEMERROR']._serialized_start=922
+  _globals['_ITEMERROR']._serialized_end=988
+  _globals['_LISTMODELSREQUEST']._serialized_start=990
+  _globals['_LISTMODELSREQUEST']._serialized_end=1009
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1011
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1074
+  _globals['_GETMODELREQUEST']._serialized_start=1076
+  _globals['_GETMODELREQUEST']._serialized_end=1125
+  _globals['_GETMODELRESPONSE']._serialized_start=1127
+  _globals['_GETMODELRESPONSE']._serialized_end=1180
+  _globals['_CLASSIFIERSERVICE']._serialized_start=1183
+  _globals['_CLASSIFIERSERVICE']._serialized_end=1522
 # @@protoc_insertion_point(module_scope)

@@ -83,6 +83,7 @@ class ClassifyResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
     ACTIVATION_FIELD_NUMBER: _builtins.int
+    MAPS_DECISION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that answered."""
     version: _builtins.int
@@ -95,7 +96,9 @@ class ClassifyResponse(_message.Message):
 
     @_builtins.property
     def maps(self) -> _containers.RepeatedCompositeFieldContainer[_maps_pb2.Map]:
-        """One for each (layer, head) that was asked for, in ascending order of layer, then head. Empty unless asked for."""
+        """One for each (layer, head) that was asked for, in ascending order of layer, then head; of evidence one for each class, in
+        the order in which they were asked for. Empty unless asked for, and where `maps_decision` says so.
+        """
 
     @_builtins.property
     def geometry(self) -> _image_pb2.Geometry:
@@ -104,6 +107,10 @@ class ClassifyResponse(_message.Message):
     @_builtins.property
     def timing(self) -> _timing_pb2.Timing:
         """Where the time went, which batch the request rode in and on which engine."""
+
+    @_builtins.property
+    def maps_decision(self) -> _maps_pb2.MapsDecision:
+        """Whether the condition of MapOptions.when was met. Absent without one."""
 
     def __init__(
         self,
@@ -115,10 +122,11 @@ class ClassifyResponse(_message.Message):
         version: _builtins.int = ...,
         timing: _timing_pb2.Timing | None = ...,
         activation: _model_pb2.Activation.ValueType = ...,
+        maps_decision: _maps_pb2.MapsDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["geometry", b"geometry", "timing", b"timing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["geometry", b"geometry", "maps_decision", b"maps_decision", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "classes", b"classes", "geometry", b"geometry", "maps", b"maps", "model", b"model", "timing", b"timing", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "classes", b"classes", "geometry", b"geometry", "maps", b"maps", "maps_decision", b"maps_decision", "model", b"model", "timing", b"timing", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,6 +71,74 @@ HEAD_FUSION_MIN: HeadFusion.ValueType  # 3
 """The smallest."""
 Global___HeadFusion: _TypeAlias = HeadFusion  # noqa: Y015
 
+class _MapCondition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MapConditionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MapCondition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAP_CONDITION_UNSPECIFIED: _MapCondition.ValueType  # 0
+    """Always."""
+    MAP_CONDITION_ALWAYS: _MapCondition.ValueType  # 1
+    """For every image."""
+    MAP_CONDITION_CONFIDENCE_BELOW: _MapCondition.ValueType  # 2
+    """Where the confidence is below `when_below`: the probability of the most probable class; with ACTIVATION_SIGMOID that of
+    the least certain label's decision, 0.5 to 1. Not for ACTIVATION_NONE.
+    """
+    MAP_CONDITION_MARGIN_BELOW: _MapCondition.ValueType  # 3
+    """Where the margin is below `when_below`: the probability of the most probable class less that of the second; with
+    ACTIVATION_SIGMOID that of the least certain label's decision less its opposite's. Not for ACTIVATION_NONE.
+    """
+
+class MapCondition(_MapCondition, metaclass=_MapConditionEnumTypeWrapper):
+    """When maps are made."""
+
+MAP_CONDITION_UNSPECIFIED: MapCondition.ValueType  # 0
+"""Always."""
+MAP_CONDITION_ALWAYS: MapCondition.ValueType  # 1
+"""For every image."""
+MAP_CONDITION_CONFIDENCE_BELOW: MapCondition.ValueType  # 2
+"""Where the confidence is below `when_below`: the probability of the most probable class; with ACTIVATION_SIGMOID that of
+the least certain label's decision, 0.5 to 1. Not for ACTIVATION_NONE.
+"""
+MAP_CONDITION_MARGIN_BELOW: MapCondition.ValueType  # 3
+"""Where the margin is below `when_below`: the probability of the most probable class less that of the second; with
+ACTIVATION_SIGMOID that of the least certain label's decision less its opposite's. Not for ACTIVATION_NONE.
+"""
+Global___MapCondition: _TypeAlias = MapCondition  # noqa: Y015
+
+class _EvidenceMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvidenceMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_MODE_UNSPECIFIED: _EvidenceMode.ValueType  # 0
+    """Integrated."""
+    EVIDENCE_MODE_INTEGRATED: _EvidenceMode.ValueType  # 1
+    """What each token that the head's reader reads adds to the target, averaged on the path from having read none to having read
+    all (Aumann and Shapley): the shares add up to the target, see Ledger.
+    """
+    EVIDENCE_MODE_GRADIENT: _EvidenceMode.ValueType  # 2
+    """Gradient of the target by each token's contribution, times that contribution. Does not add up."""
+    EVIDENCE_MODE_DIRECT: _EvidenceMode.ValueType  # 3
+    """What each token adds directly, without the last block's MLP. Does not add up to the target."""
+
+class EvidenceMode(_EvidenceMode, metaclass=_EvidenceModeEnumTypeWrapper):
+    """How the shares of evidence are computed."""
+
+EVIDENCE_MODE_UNSPECIFIED: EvidenceMode.ValueType  # 0
+"""Integrated."""
+EVIDENCE_MODE_INTEGRATED: EvidenceMode.ValueType  # 1
+"""What each token that the head's reader reads adds to the target, averaged on the path from having read none to having read
+all (Aumann and Shapley): the shares add up to the target, see Ledger.
+"""
+EVIDENCE_MODE_GRADIENT: EvidenceMode.ValueType  # 2
+"""Gradient of the target by each token's contribution, times that contribution. Does not add up."""
+EVIDENCE_MODE_DIRECT: EvidenceMode.ValueType  # 3
+"""What each token adds directly, without the last block's MLP. Does not add up to the target."""
+Global___EvidenceMode: _TypeAlias = EvidenceMode  # noqa: Y015
+
 class _MapMethod:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -86,6 +154,10 @@ class _MapMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MapMethod.V
     MAP_METHOD_CAM: _MapMethod.ValueType  # 2
     """Class-activation map: the share of each patch in the logit of the most probable class, of both signs. Exact, for
     heads that are linear on the mean over patches: patches and `Map.about.rest` together sum to the logit.
+    """
+    MAP_METHOD_EVIDENCE: _MapMethod.ValueType  # 3
+    """Evidence: the share of each patch in a class's log-probability (in its logit, for heads without softmax), of both signs:
+    what the last block read from the patch that speaks for the class, or against it. For any class; see Evidence.
     """
     MAP_METHOD_ROLLOUT: _MapMethod.ValueType  # 4
     """Attention rollout (arXiv:2005.00928): attention followed through all layers back to the image, residual connections
@@ -104,6 +176,10 @@ patches and prefix tokens together sum to 1. Without a class token it is of whom
 MAP_METHOD_CAM: MapMethod.ValueType  # 2
 """Class-activation map: the share of each patch in the logit of the most probable class, of both signs. Exact, for
 heads that are linear on the mean over patches: patches and `Map.about.rest` together sum to the logit.
+"""
+MAP_METHOD_EVIDENCE: MapMethod.ValueType  # 3
+"""Evidence: the share of each patch in a class's log-probability (in its logit, for heads without softmax), of both signs:
+what the last block read from the patch that speaks for the class, or against it. For any class; see Evidence.
 """
 MAP_METHOD_ROLLOUT: MapMethod.ValueType  # 4
 """Attention rollout (arXiv:2005.00928): attention followed through all layers back to the image, residual connections
@@ -138,6 +214,34 @@ DATA_TYPE_FLOAT16: DataType.ValueType  # 2
 DATA_TYPE_UINT8: DataType.ValueType  # 3
 """One byte each; value = byte * scale + offset."""
 Global___DataType: _TypeAlias = DataType  # noqa: Y015
+
+class _EvidenceTarget:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceTargetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvidenceTarget.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_TARGET_UNSPECIFIED: _EvidenceTarget.ValueType  # 0
+    """Not set."""
+    EVIDENCE_TARGET_LOG_PROBABILITY: _EvidenceTarget.ValueType  # 1
+    """The natural logarithm of the class's probability, as in Class.probability; in a contrast, of the ratio of two. For
+    ACTIVATION_SOFTMAX.
+    """
+    EVIDENCE_TARGET_LOGIT: _EvidenceTarget.ValueType  # 2
+    """The logit. For ACTIVATION_SIGMOID, where it is the log-odds of the label, and ACTIVATION_NONE, where it is the answer."""
+
+class EvidenceTarget(_EvidenceTarget, metaclass=_EvidenceTargetEnumTypeWrapper):
+    """What evidence explains."""
+
+EVIDENCE_TARGET_UNSPECIFIED: EvidenceTarget.ValueType  # 0
+"""Not set."""
+EVIDENCE_TARGET_LOG_PROBABILITY: EvidenceTarget.ValueType  # 1
+"""The natural logarithm of the class's probability, as in Class.probability; in a contrast, of the ratio of two. For
+ACTIVATION_SOFTMAX.
+"""
+EVIDENCE_TARGET_LOGIT: EvidenceTarget.ValueType  # 2
+"""The logit. For ACTIVATION_SIGMOID, where it is the log-odds of the label, and ACTIVATION_NONE, where it is the answer."""
+Global___EvidenceTarget: _TypeAlias = EvidenceTarget  # noqa: Y015
 
 class _RenderingKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -256,6 +360,15 @@ class MapOptions(_message.Message):
     ALL_HEADS_FIELD_NUMBER: _builtins.int
     DTYPE_FIELD_NUMBER: _builtins.int
     RENDERING_FIELD_NUMBER: _builtins.int
+    CLASS_INDICES_FIELD_NUMBER: _builtins.int
+    CLASS_LABELS_FIELD_NUMBER: _builtins.int
+    TOP_CLASSES_FIELD_NUMBER: _builtins.int
+    VERSUS_INDEX_FIELD_NUMBER: _builtins.int
+    VERSUS_LABEL_FIELD_NUMBER: _builtins.int
+    VERSUS_RANK_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    WHEN_BELOW_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
     ROLLOUT_FIELD_NUMBER: _builtins.int
@@ -267,6 +380,24 @@ class MapOptions(_message.Message):
     """True: one map for every head. `heads` must then be empty."""
     dtype: Global___DataType.ValueType
     """Type of the values on the wire; unspecified means float32."""
+    top_classes: _builtins.int
+    """Explains so many of the most probable classes, 1 to 10, in falling order; the class that `versus` names is left out.
+    `class_indices` and `class_labels` must then be empty. 0: none but those.
+    """
+    versus_index: _builtins.int
+    """Its index in the model's labels."""
+    versus_label: _builtins.str
+    """Its label, exactly as in the model's labels."""
+    versus_rank: _builtins.int
+    """Its rank in the answer, from 1: 2 is the second most probable class."""
+    mode: Global___EvidenceMode.ValueType
+    """How the shares are computed; unspecified means integrated."""
+    when: Global___MapCondition.ValueType
+    """When maps are made, for every method; unspecified means always. It is decided on the server once the classes are known:
+    the image is not decoded again, and nothing is paid for maps that are not made. See ClassifyResponse.maps_decision.
+    """
+    when_below: _builtins.float
+    """The bound of CONFIDENCE_BELOW and MARGIN_BELOW, above 0 and up to 1; otherwise 0."""
     direction: Global___AttentionDirection.ValueType
     """Attention with a `token`: whether it is what the token attends to, or who attends to it."""
     @_builtins.property
@@ -282,6 +413,17 @@ class MapOptions(_message.Message):
     @_builtins.property
     def rendering(self) -> Global___RenderingOptions:
         """Asks for a picture beside the values of each map."""
+
+    @_builtins.property
+    def class_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Classes to explain, by index in the model's labels; one map each, in this order. Only for evidence, as are the fields up
+        to `mode`. With `class_labels` together at most 10, each class once. Without either, and without `top_classes`, the most
+        probable class is explained.
+        """
+
+    @_builtins.property
+    def class_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Classes to explain, by label, exactly as in the model's labels; after those of `class_indices`."""
 
     @_builtins.property
     def token(self) -> Global___TokenRef:
@@ -301,15 +443,26 @@ class MapOptions(_message.Message):
         all_heads: _builtins.bool = ...,
         dtype: Global___DataType.ValueType = ...,
         rendering: Global___RenderingOptions | None = ...,
+        class_indices: _abc.Iterable[_builtins.int] | None = ...,
+        class_labels: _abc.Iterable[_builtins.str] | None = ...,
+        top_classes: _builtins.int = ...,
+        versus_index: _builtins.int = ...,
+        versus_label: _builtins.str = ...,
+        versus_rank: _builtins.int = ...,
+        mode: Global___EvidenceMode.ValueType = ...,
+        when: Global___MapCondition.ValueType = ...,
+        when_below: _builtins.float = ...,
         token: Global___TokenRef | None = ...,
         direction: Global___AttentionDirection.ValueType = ...,
         rollout: Global___RolloutOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rendering", b"rendering", "rollout", b"rollout", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rendering", b"rendering", "rollout", b"rollout", "token", b"token", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_heads", b"all_heads", "all_layers", b"all_layers", "direction", b"direction", "dtype", b"dtype", "heads", b"heads", "layers", b"layers", "method", b"method", "rendering", b"rendering", "rollout", b"rollout", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_heads", b"all_heads", "all_layers", b"all_layers", "class_indices", b"class_indices", "class_labels", b"class_labels", "direction", b"direction", "dtype", b"dtype", "heads", b"heads", "layers", b"layers", "method", b"method", "mode", b"mode", "rendering", b"rendering", "rollout", b"rollout", "token", b"token", "top_classes", b"top_classes", "versus", b"versus", "versus_index", b"versus_index", "versus_label", b"versus_label", "versus_rank", b"versus_rank", "when", b"when", "when_below", b"when_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_versus: _TypeAlias = _typing.Literal["versus_index", "versus_label", "versus_rank"]  # noqa: Y015
+    _WhichOneofArgType_versus: _TypeAlias = _typing.Literal["versus", b"versus"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_versus) -> _WhichOneofReturnType_versus | None: ...
 
 Global___MapOptions: _TypeAlias = MapOptions  # noqa: Y015
 
@@ -404,6 +557,40 @@ class RolloutOptions(_message.Message):
 Global___RolloutOptions: _TypeAlias = RolloutOptions  # noqa: Y015
 
 @_typing.final
+class MapsDecision(_message.Message):
+    """Whether `when` was met."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MADE_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    made: _builtins.bool
+    """Whether the maps were made."""
+    when: Global___MapCondition.ValueType
+    """The condition."""
+    below: _builtins.float
+    """Its bound, as asked for."""
+    value: _builtins.float
+    """What was compared with it: the answer's confidence or margin, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        made: _builtins.bool = ...,
+        when: Global___MapCondition.ValueType = ...,
+        below: _builtins.float = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "made", b"made", "value", b"value", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapsDecision: _TypeAlias = MapsDecision  # noqa: Y015
+
+@_typing.final
 class Map(_message.Message):
     """One map over the grid of patches."""
 
@@ -422,6 +609,7 @@ class Map(_message.Message):
     PREFIX_FIELD_NUMBER: _builtins.int
     RENDERING_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     method: Global___MapMethod.ValueType
     """How it was made."""
     layer: _builtins.int
@@ -454,7 +642,11 @@ class Map(_message.Message):
 
     @_builtins.property
     def about(self) -> Global___ClassShares:
-        """The class that the map is about; absent where it is about none, as with attention."""
+        """The class that a class-activation map is about; absent for other methods."""
+
+    @_builtins.property
+    def evidence(self) -> Global___Evidence:
+        """What is explained, and how it adds up; absent for other methods than evidence."""
 
     def __init__(
         self,
@@ -472,14 +664,203 @@ class Map(_message.Message):
         prefix: Global___PrefixMass | None = ...,
         rendering: Global___Rendering | None = ...,
         about: Global___ClassShares | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "prefix", b"prefix", "rendering", b"rendering", "stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "evidence", b"evidence", "prefix", b"prefix", "rendering", b"rendering", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "cols", b"cols", "dtype", b"dtype", "head", b"head", "layer", b"layer", "method", b"method", "offset", b"offset", "prefix", b"prefix", "rendering", b"rendering", "rows", b"rows", "scale", b"scale", "stats", b"stats", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "cols", b"cols", "dtype", b"dtype", "evidence", b"evidence", "head", b"head", "layer", b"layer", "method", b"method", "offset", b"offset", "prefix", b"prefix", "rendering", b"rendering", "rows", b"rows", "scale", b"scale", "stats", b"stats", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Map: _TypeAlias = Map  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """What a map of evidence explains. Nothing is normalised: `Map.values` are in the unit of the target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLAINED_FIELD_NUMBER: _builtins.int
+    VERSUS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    LEDGER_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    target: Global___EvidenceTarget.ValueType
+    """What the shares are shares of."""
+    mode: Global___EvidenceMode.ValueType
+    """How they were computed."""
+    outliers: _builtins.bytes
+    """Patches whose tokens are outliers: on entering the last block their norm is more than three times the median of all
+    patches'. Models keep notes in such tokens, so what was read there need not be about that place. One bit for each patch,
+    row-major from the top left, the least significant bit of each byte first. Empty where the graph does not tell.
+    """
+    @_builtins.property
+    def explained(self) -> Global___ExplainedClass:
+        """The class that is explained."""
+
+    @_builtins.property
+    def versus(self) -> Global___ExplainedClass:
+        """The class that it is explained against; absent without a contrast. With it the map, its statistics and the ledger are
+        those of `explained` less those of this class.
+        """
+
+    @_builtins.property
+    def ledger(self) -> Global___Ledger:
+        """How they add up."""
+
+    @_builtins.property
+    def shares(self) -> Global___EvidenceShares:
+        """Where the evidence lies. Much of it outside the object is a reason to distrust the answer."""
+
+    def __init__(
+        self,
+        *,
+        explained: Global___ExplainedClass | None = ...,
+        versus: Global___ExplainedClass | None = ...,
+        target: Global___EvidenceTarget.ValueType = ...,
+        mode: Global___EvidenceMode.ValueType = ...,
+        ledger: Global___Ledger | None = ...,
+        shares: Global___EvidenceShares | None = ...,
+        outliers: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "ledger", b"ledger", "shares", b"shares", "versus", b"versus"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "ledger", b"ledger", "mode", b"mode", "outliers", b"outliers", "shares", b"shares", "target", b"target", "versus", b"versus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class ExplainedClass(_message.Message):
+    """A class, as in Class."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Index of the class in the model's labels, from 0."""
+    label: _builtins.str
+    """Name of the class."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedClass: _TypeAlias = ExplainedClass  # noqa: Y015
+
+@_typing.final
+class Ledger(_message.Message):
+    """What the target is made of: base + patches + cls_self + registers + completeness_error = target. The modes gradient and
+    direct do not account for all of it: base, cls_self, registers and last_block_share are then absent, and
+    patches + completeness_error = target.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    PATCHES_FIELD_NUMBER: _builtins.int
+    CLS_SELF_FIELD_NUMBER: _builtins.int
+    REGISTERS_FIELD_NUMBER: _builtins.int
+    COMPLETENESS_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_BLOCK_SHARE_FIELD_NUMBER: _builtins.int
+    target: _builtins.float
+    """The class's log-probability or logit, as Evidence.target says."""
+    base: _builtins.float
+    """What was there before the last block read anything."""
+    patches: _builtins.float
+    """Read from the patches: the sum of the map."""
+    cls_self: _builtins.float
+    """Read by the class token from itself."""
+    registers: _builtins.float
+    """Read from the other tokens before the patches: distillation token and registers."""
+    completeness_error: _builtins.float
+    """What the other terms leave over: in the mode integrated the error of the integration."""
+    last_block_share: _builtins.float
+    """What the last block read (target - base), as a share of what the target gained on a head without any features. Not
+    bounded: it may be negative, or above 1. Where it is small, the map is not the story. Absent in a contrast as well.
+    """
+    def __init__(
+        self,
+        *,
+        target: _builtins.float = ...,
+        base: _builtins.float | None = ...,
+        patches: _builtins.float = ...,
+        cls_self: _builtins.float | None = ...,
+        registers: _builtins.float | None = ...,
+        completeness_error: _builtins.float = ...,
+        last_block_share: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base", b"_base", "_cls_self", b"_cls_self", "_last_block_share", b"_last_block_share", "_registers", b"_registers", "base", b"base", "cls_self", b"cls_self", "last_block_share", b"last_block_share", "registers", b"registers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base", b"_base", "_cls_self", b"_cls_self", "_last_block_share", b"_last_block_share", "_registers", b"_registers", "base", b"base", "cls_self", b"cls_self", "completeness_error", b"completeness_error", "last_block_share", b"last_block_share", "patches", b"patches", "registers", b"registers", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base: _TypeAlias = _typing.Literal["base"]  # noqa: Y015
+    _WhichOneofArgType__base: _TypeAlias = _typing.Literal["_base", b"_base"]  # noqa: Y015
+    _WhichOneofReturnType__cls_self: _TypeAlias = _typing.Literal["cls_self"]  # noqa: Y015
+    _WhichOneofArgType__cls_self: _TypeAlias = _typing.Literal["_cls_self", b"_cls_self"]  # noqa: Y015
+    _WhichOneofReturnType__last_block_share: _TypeAlias = _typing.Literal["last_block_share"]  # noqa: Y015
+    _WhichOneofArgType__last_block_share: _TypeAlias = _typing.Literal["_last_block_share", b"_last_block_share"]  # noqa: Y015
+    _WhichOneofReturnType__registers: _TypeAlias = _typing.Literal["registers"]  # noqa: Y015
+    _WhichOneofArgType__registers: _TypeAlias = _typing.Literal["_registers", b"_registers"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base) -> _WhichOneofReturnType__base | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cls_self) -> _WhichOneofReturnType__cls_self | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_block_share) -> _WhichOneofReturnType__last_block_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__registers) -> _WhichOneofReturnType__registers | None: ...
+
+Global___Ledger: _TypeAlias = Ledger  # noqa: Y015
+
+@_typing.final
+class EvidenceShares(_message.Message):
+    """Shares of the evidence, by absolute value, 0 to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BORDER_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    border: _builtins.float
+    """Of that in the patches, what lies in the first and last rows and columns of the grid."""
+    prefix: _builtins.float
+    """Of all, what was read from the tokens before the patches. Absent in the modes gradient and direct."""
+    outliers: _builtins.float
+    """Of that in the patches, what lies on outliers, see Evidence.outliers. Absent where the graph does not tell."""
+    def __init__(
+        self,
+        *,
+        border: _builtins.float = ...,
+        prefix: _builtins.float | None = ...,
+        outliers: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_outliers", b"_outliers", "_prefix", b"_prefix", "outliers", b"outliers", "prefix", b"prefix"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_outliers", b"_outliers", "_prefix", b"_prefix", "border", b"border", "outliers", b"outliers", "prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__outliers: _TypeAlias = _typing.Literal["outliers"]  # noqa: Y015
+    _WhichOneofArgType__outliers: _TypeAlias = _typing.Literal["_outliers", b"_outliers"]  # noqa: Y015
+    _WhichOneofReturnType__prefix: _TypeAlias = _typing.Literal["prefix"]  # noqa: Y015
+    _WhichOneofArgType__prefix: _TypeAlias = _typing.Literal["_prefix", b"_prefix"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__outliers) -> _WhichOneofReturnType__outliers | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prefix) -> _WhichOneofReturnType__prefix | None: ...
+
+Global___EvidenceShares: _TypeAlias = EvidenceShares  # noqa: Y015
 
 @_typing.final
 class ClassShares(_message.Message):

@@ -76,7 +76,7 @@ class Timing(_message.Message):
     infer_seconds: _builtins.float
     """The engine's run of the whole batch."""
     maps_seconds: _builtins.float
-    """Ranking classes, selecting and drawing maps."""
+    """Ranking classes, selecting and drawing maps; with MapOptions.when also the second run, which they are made of."""
     total_seconds: _builtins.float
     """From the start of the call to the end of the last stage."""
     batch_size: _builtins.int

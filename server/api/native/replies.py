@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
+import numpy as np
+
 from vitscope.server.answer.answer import AnsweredMap, Result
 from vitscope.server.answer.ranking import Ranked
 from vitscope.server.api.models import ACTIVATIONS, RESIZE_MODES
-from vitscope.server.api.native.requests import DTYPES, METHODS
+from vitscope.server.api.native.requests import CONDITIONS, DTYPES, METHODS, MODES
 from vitscope.server.images.geometry import Geometry
+from vitscope.server.maps.condition import Decision
+from vitscope.server.maps.evidence import Evidence, ExplainedClass
 from vitscope.server.maps.render import Rendered
 from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, timing_pb2
 
@@ -15,6 +19,10 @@ _ORIGINS = {
     "computed": timing_pb2.ORIGIN_COMPUTED,
     "shared": timing_pb2.ORIGIN_SHARED,
     "cached": timing_pb2.ORIGIN_CACHED,
+}
+_TARGETS = {
+    "log_probability": maps_pb2.EVIDENCE_TARGET_LOG_PROBABILITY,
+    "logit": maps_pb2.EVIDENCE_TARGET_LOGIT,
 }
 
 
@@ -29,6 +37,7 @@ def to_response(result: Result) -> classifier_pb2.ClassifyResponse:
         version=result.version,
         timing=to_timing(result),
         activation=ACTIVATIONS[found.activation],
+        maps_decision=_to_decision(found.decision) if found.decision else None,
     )
 
 
@@ -58,6 +67,41 @@ def _to_map(answered: AnsweredMap) -> maps_pb2.Map:
         ),
         rendering=_to_rendering(answered.picture) if answered.picture else None,
         about=maps_pb2.ClassShares(index=item.about.index, rest=item.about.rest) if item.about else None,
+        evidence=_to_evidence(item.evidence) if item.evidence else None,
+    )
+
+
+def _to_evidence(evidence: Evidence) -> maps_pb2.Evidence:
+    ledger, shares, outliers = evidence.ledger, evidence.shares, evidence.outliers
+    return maps_pb2.Evidence(
+        explained=_to_class(evidence.explained),
+        versus=_to_class(evidence.versus) if evidence.versus else None,
+        target=_TARGETS[evidence.target],
+        mode=MODES.number(evidence.mode),
+        ledger=maps_pb2.Ledger(
+            target=ledger.target,
+            base=ledger.base,
+            patches=ledger.patches,
+            cls_self=ledger.cls_self,
+            registers=ledger.registers,
+            completeness_error=ledger.completeness_error,
+            last_block_share=ledger.last_block_share,
+        ),
+        shares=maps_pb2.EvidenceShares(border=shares.border, prefix=shares.prefix, outliers=shares.outliers),
+        outliers=b"" if outliers is None else np.packbits(outliers, bitorder="little").tobytes(),
+    )
+
+
+def _to_class(one: ExplainedClass) -> maps_pb2.ExplainedClass:
+    return maps_pb2.ExplainedClass(index=one.index, label=one.label)
+
+
+def _to_decision(decision: Decision) -> maps_pb2.MapsDecision:
+    return maps_pb2.MapsDecision(
+        made=decision.made,
+        when=CONDITIONS.number(decision.when.condition),
+        below=decision.when.below,
+        value=decision.value,
     )
 
 

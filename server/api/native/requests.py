@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from vitscope.server.answer.ask import DEFAULT_TOP_K, Ask, EncodedImage, RawImage
 from vitscope.server.api.native.enums import Names
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import NONE, ClassOptions
+from vitscope.server.maps.condition import When
 from vitscope.server.maps.options import Chosen, MapOptions
 from vitscope.server.maps.rendering import RenderingSpec
 from vitscope.server.maps.rollout import RolloutOptions
@@ -13,6 +15,8 @@ from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2
 
 METHODS = Names(maps_pb2.MapMethod, "")
 DTYPES = Names(maps_pb2.DataType, "float32")
+MODES = Names(maps_pb2.EvidenceMode, "")
+CONDITIONS = Names(maps_pb2.MapCondition, "always")
 _KINDS = Names(maps_pb2.RenderingKind, "overlay")
 _COLOUR_MAPS = Names(maps_pb2.ColorMap, "viridis")
 _FORMATS = Names(maps_pb2.PictureFormat, "png")
@@ -55,9 +59,24 @@ def _to_map_options(options: maps_pb2.MapOptions) -> MapOptions:
         _chosen("heads", options.heads, options.all_heads),
         DTYPES.name("dtype", options.dtype),
         _to_rendering_spec(options.rendering) if options.HasField("rendering") else None,
+        _to_class_options(options),
+        When(CONDITIONS.name("when", options.when), options.when_below),
         _to_token(options.token) if options.HasField("token") else None,
         _DIRECTIONS.name("direction", options.direction),
         to_rollout(options.rollout),
+    )
+
+
+def _to_class_options(options: maps_pb2.MapOptions) -> ClassOptions:
+    versus = options.WhichOneof("versus")
+    if not (options.class_indices or options.class_labels or options.top_classes or versus or options.mode):
+        return NONE
+    return ClassOptions(
+        tuple(options.class_indices),
+        tuple(options.class_labels),
+        options.top_classes,
+        **({versus: getattr(options, versus)} if versus else {}),
+        mode=MODES.name("mode", options.mode),
     )
 
 

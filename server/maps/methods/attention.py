@@ -10,6 +10,7 @@ import numpy as np
 
 from vitscope.bundle import ATTENTION, CLASSIFY, FULL, Manifest, TokenGeometry
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import refuse_classes
 from vitscope.server.maps.map import MEAN, Map, Outputs, PrefixShares
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec, choose
@@ -42,11 +43,14 @@ class Attention:
         last = manifest.layers - 1
         layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
         heads = choose("heads", options.heads, manifest.heads) or None
+        refuse_classes(options.classes, "attention is of no class")
         rendering = options.rendering and options.rendering.shared_by(len(layers) * len(heads or (MEAN,)))
         if options.token is not None:
             token = index_of(options.token, manifest.tokens)
             require_full(manifest, "token", "no token: then it is the attention of what the head reads")
-            return MapSpec(self.name, FULL, layers, heads, options.dtype, rendering, token, options.direction)
+            return MapSpec(
+                self.name, FULL, layers, heads, options.dtype, rendering, token=token, direction=options.direction
+            )
         if options.direction != "from":
             raise InvalidRequest("direction", f"{options.direction} without a token", "from, or a token")
         graph = CLASSIFY if layers == (last,) else ATTENTION

@@ -7,6 +7,7 @@ import numpy as np
 
 from vitscope.bundle import CLASSIFY, Manifest
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import refuse_classes
 from vitscope.server.maps.map import MEAN, ClassShares, Map, Outputs
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec, choose
@@ -32,6 +33,7 @@ class Cam:
         if options.heads:
             found = options.heads if options.heads == "all" else str(list(options.heads))
             raise InvalidRequest("heads", str(found), "none; a class-activation map is not made of attention heads")
+        refuse_classes(options.classes, "class-activation maps are of the most probable class")
         return MapSpec(self.name, CLASSIFY, layers, None, options.dtype, options.rendering)
 
     def make(self, spec: MapSpec, manifest: Manifest, outputs: Outputs) -> list[Map]:

@@ -24,6 +24,10 @@ def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
+OF_EVIDENCE = {"class_indices", "class_labels", "top_classes", "versus_index", "versus_label", "versus_rank", "mode"}
+OF_EVIDENCE |= {"when", "when_below"}
+
+
 def test_one_photo(server: str, photos: Path, capsys: Capture) -> None:
     assert main([str(photos / "one.jpg"), "--server", server, "--top", "3"]) == 0
     out, err = capsys.readouterr()
@@ -107,13 +111,28 @@ def test_every_option_of_the_api_has_its_option_here(tmp_path: Path) -> None:
     )
     message = classify_request(b"photo", **_options(arguments, _writer(arguments, 1))).maps
     for part in (message, message.rendering, message.rollout):
-        numbers = {field.name for field in part.DESCRIPTOR.fields} - {"layers", "heads"}
+        numbers = {field.name for field in part.DESCRIPTOR.fields} - {"layers", "heads"} - OF_EVIDENCE
         assert numbers == {field.name for field, _ in part.ListFields()}
     assert message.rendering.format == maps_pb2.PICTURE_FORMAT_JPEG
     assert message.rendering.upsampling == maps_pb2.UPSAMPLING_NEAREST
     assert (message.token.patch.row, message.token.patch.col) == (3, 7)
     assert message.direction == maps_pb2.ATTENTION_DIRECTION_TO
     assert message.rollout == maps_pb2.RolloutOptions(fusion=maps_pb2.HEAD_FUSION_MAX, discard=0.5, from_layer=-2)
+
+
+def test_every_option_of_evidence_has_its_option_here() -> None:
+    def asked(text: str) -> maps_pb2.MapOptions:
+        arguments = _parser().parse_args(["photo.jpg", "--method", "evidence", *text.split()])
+        return classify_request(b"photo", **_options(arguments, None)).maps
+
+    found = asked("--class sneaker --class 3 --class =7 --versus ankle-boot --mode direct --when margin-below=0.25")
+    assert (list(found.class_labels), list(found.class_indices)) == (["sneaker", "7"], [3])
+    assert (found.versus_label, found.mode) == ("ankle-boot", maps_pb2.EVIDENCE_MODE_DIRECT)
+    assert (found.when, found.when_below) == (maps_pb2.MAP_CONDITION_MARGIN_BELOW, 0.25)
+    assert asked("--versus 0").versus_index == 0 and asked("--versus 0").HasField("versus_index")
+    found = asked("--top-classes 3 --versus-rank 2 --when confidence-below=1")
+    assert (found.top_classes, found.versus_rank, found.when) == (3, 2, maps_pb2.MAP_CONDITION_CONFIDENCE_BELOW)
+    assert asked("") == maps_pb2.MapOptions(method=maps_pb2.MAP_METHOD_EVIDENCE, dtype=maps_pb2.DATA_TYPE_FLOAT32)
 
 
 def test_options_that_are_not_given_are_the_defaults_of_the_library(tmp_path: Path) -> None:
@@ -169,6 +188,18 @@ def test_a_host_that_does_not_answer_fails_at_the_timeout(photos: Path, count: i
         (["--head", "1"], "add --attention OUT, or --json --maps"),
         (["--method", "cam"], "add --attention OUT, or --json --maps"),
         (["--maps"], "add --json"),
+        (["--class", "3"], "--class: which class is explained; add --method evidence"),
+        (["--versus", "bag", "--mode", "direct", "--method", "cam"], "--versus, --mode: which class is explained"),
+        (["--method", "evidence", "--class", "1", "--top-classes", "2"], "--top-classes: set beside --class"),
+        (["--method", "evidence", "--versus", "1", "--versus-rank", "2"], "--versus-rank: set beside --versus"),
+        (["--method", "evidence", "--top-classes", "11"], "--top-classes: '11'; accepted: a whole number from 1 to 10"),
+        (["--when", "margin-below=0.2"], "--when says which maps to return; add --attention OUT"),
+        (["--when", "margin-below=0", "--attention", "x"], "--when: 'margin-below=0'; accepted: confidence-below=X or"),
+        (["--when", "never", "--attention", "x"], "--when: 'never'; accepted: confidence-below=X or margin-below=X"),
+        (
+            ["--method", "evidence", "--json"],
+            "--method says which maps to return; add --attention OUT, or --json --maps",
+        ),
         (["--size", "512", "--kind", "heat_map"], "--kind and --size say how pictures are drawn; add --attention OUT"),
         (["--method", "attention"], "--method says which maps to return; add --attention OUT"),
         (["--size", "31"], "--size: '31'; accepted: a whole number from 32 to 2048"),

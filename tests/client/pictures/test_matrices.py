@@ -27,8 +27,8 @@ def explained(cls: int = 1, registers: int = 0, rows: int = 4, cols: int = 6) ->
         classes=(Class(0, "ankle boot", 0.9, 3.0),),
         geometry=Geometry((90, 60), (96, 64), to_image, (0, 0, 90, 60), 1),
         tokens=TokenLayout(count, cls, 0, registers, rows, cols), timing=Timing(0, {}, 1, "e/f32"), model="m",
-        version=2, layers=(3,), heads=(0, 5), chosen=(), lens_classes=(), matrices=scores / scores.sum(-1, keepdims=True),
-        header=explain_pb2.ExplainHeader(), **nothing,
+        version=2, layers=(3,), heads=(0, 5), chosen=(), lens_classes=(),
+        matrices=scores / scores.sum(-1, keepdims=True), header=explain_pb2.ExplainHeader(), **nothing,
     )  # fmt: skip
 
 

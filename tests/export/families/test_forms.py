@@ -14,7 +14,7 @@ from vitscope.export.checkpoint.preprocess import fit_to, input_contract
 from vitscope.export.errors import ExportError
 from vitscope.export.families import family_of
 from vitscope.export.graph import PixelClassifier, describe_graphs
-from vitscope.export.methods import METHODS
+from vitscope.export.methods import METHODS, Subject
 from vitscope.export.size import Size
 
 SIZES = {
@@ -35,20 +35,26 @@ def test_the_traced_module_gives_what_the_model_gives(name: str, size: Size | No
     prepared = fit_to(checkpoint.processor, size)
     tokens = token_geometry(model, family, size)
     pixels = np.random.default_rng(0).integers(0, 256, (3, size.height, size.width, 3), np.uint8)
-    methods = [method for method in METHODS if method.offered(tokens)]
+    methods = [method for method in METHODS if not method.why_not(Subject(model, family, tokens))]
     graphs = describe_graphs(family.sizes(model), 5, tokens, methods)
     with torch.inference_mode():
         normalised = prepared(list(pixels), return_tensors="pt")["pixel_values"]
         expected = family.logits(model, normalised, family.options(model, size))
         family.freeze(model, size)
         module = PixelClassifier(model, family, input_contract(prepared), tokens, methods)
-        logits, *added = module(torch.from_numpy(pixels))
+        logits, *added = module(torch.from_numpy(pixels), torch.tensor([[-1, 4], [0, -2], [3, -1]]))
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=2e-5)
     described = [output for graph in graphs.values() for output in graph.outputs[1:]]
-    assert [tuple(tensor.shape) for tensor in added] == [(3, *output.shape[1:]) for output in described]
+    sizes = {"N": 3, "K": 2}
+    shapes = [tuple(sizes.get(str(side), side) for side in output.shape) for output in described]
+    assert [tuple(tensor.shape) for tensor in added] == shapes
+    outputs = {output.name: tensor for output, tensor in zip(described, added, strict=True)}
     if tokens.pooling == "mean":
-        shares, rest = added[-2:] if len(graphs) == 1 else added[2:4]
-        torch.testing.assert_close(shares.sum(-1) + rest[:, 0], expected.max(-1).values, rtol=1e-5, atol=2e-5)
+        sums = outputs["cam"].sum(-1) + outputs["cam_rest"][:, 0]
+        torch.testing.assert_close(sums, expected.max(-1).values, rtol=1e-5, atol=2e-5)
+    target, *parts, _ = outputs["evidence_ledger"].unbind(-1)
+    torch.testing.assert_close(outputs["evidence"].sum(-1) + sum(parts), target, rtol=0, atol=2e-3)
+    torch.testing.assert_close(target, expected.log_softmax(-1).gather(1, outputs["evidence_class"]))
 
 
 @pytest.mark.parametrize(

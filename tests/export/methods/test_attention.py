@@ -9,7 +9,7 @@ import torch
 from tests.export.checkpoints import dinov2
 from vitscope.bundle import AttentionFrom, TokenGeometry
 from vitscope.export.families import FAMILIES
-from vitscope.export.methods import Attention, Dimensions, Forward, Place, Scores
+from vitscope.export.methods import Attention, Dimensions, Forward, Place, Scores, Subject
 
 TOKENS = TokenGeometry(
     patch_height=8, patch_width=8, grid_rows=3, grid_cols=4, register_tokens=4, pooling="cls+mean"
@@ -23,7 +23,7 @@ def forward() -> Forward:
     layers = [{"attention": torch.rand(2, 2, 17, generator=generator)} for _ in range(3)]
     nothing = torch.empty(0)
     family = FAMILIES["Dinov2WithRegistersForImageClassification"]
-    return Forward(dinov2(registers=4)[0], family, TOKENS, nothing, nothing, nothing, layers)
+    return Forward(Subject(dinov2(registers=4)[0], family, TOKENS), nothing, nothing, nothing, layers)
 
 
 def test_traced_outputs_have_the_shapes_that_are_described(forward: Forward) -> None:
@@ -62,7 +62,7 @@ def test_a_side_branch_is_what_is_kept_of_the_matrix(
     expected = matrix[:, :, 0] if source == "class_token" else matrix[:, :, prefix:].mean(dim=2)
     assert kept is not None
     torch.testing.assert_close(kept, expected)
-    torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias), place), kept)
+    torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias, key.mT, kept), place), kept)
     assert kept.untyped_storage().nbytes() == kept.nbytes, "a view keeps the whole matrix in memory"
 
 
@@ -79,4 +79,5 @@ def test_layers_that_are_not_asked_for_are_not_computed(source: AttentionFrom | 
     tokens = TOKENS.model_copy(update={"attention_from": source})
     kept = [Attention().keep(torch.ones(1, 1, 2, 2), Place(layer, 3, tokens)) for layer in range(4)]
     assert [number for number, found in enumerate(kept) if found is not None] == layers
-    assert Attention().offered(tokens) == (source is not None)
+    family = FAMILIES["ViTForImageClassification"]
+    assert bool(Attention().why_not(Subject(None, family, tokens))) == (source is None)

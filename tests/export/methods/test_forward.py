@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.export.checkpoints import MAKERS, made
-from vitscope.export.methods import Kept, observe
+from vitscope.export.methods import Kept, Subject, observe
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
@@ -15,7 +15,7 @@ def test_it_is_what_the_model_computes(name: str) -> None:
     kept: list[Kept] = []
     with torch.inference_mode():
         with family.watch(model, lambda matrix: kept.append({"row": matrix[:, :, 0]})):
-            found = observe(model, family, family.geometry(model, size), pixels, kept)
+            found = observe(Subject(model, family, family.geometry(model, size)), pixels, kept)
         model.set_attn_implementation("eager")
         own = model(pixels, output_attentions=True, output_hidden_states=True)
     torch.testing.assert_close(found.logits, own.logits)
@@ -31,6 +31,6 @@ def test_no_hook_is_left() -> None:
     geometry = family.geometry(model, family.native_size(model))
     before = model.config._attn_implementation
     with pytest.raises(ZeroDivisionError), family.watch(model, lambda _: torch.zeros(1 // 0)):
-        observe(model, family, geometry, torch.zeros(1, 3, 32, 32), [])
+        observe(Subject(model, family, geometry), torch.zeros(1, 3, 32, 32), [])
     assert not any(module._forward_hooks for module in model.modules())
     assert model.config._attn_implementation == before

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.server.engines.graphs import HEIGHT, WIDTH, write_graph
+from tests.server.engines.graphs import CLASSES, HEIGHT, WIDTH, explained, write_explaining_graph, write_graph
 from vitscope.server.engines import onnxruntime_cuda, processor
-from vitscope.server.engines.contract import Engine, Identity, Precision, Profile
+from vitscope.server.engines.classes import BEST, MOST_CLASSES, SIZES, padded
+from vitscope.server.engines.contract import Engine, Identity, Precision, Profile, class_slot
 from vitscope.server.engines.onnxruntime import OnnxRuntimeEngine
 from vitscope.server.engines.openvino import OpenVinoEngine, why_not
 
@@ -131,3 +132,46 @@ def test_onnxruntime_never_falls_back_to_the_processor_in_silence(tmp_path: Path
     refused = "could not use CUDAExecutionProvider"
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(RuntimeError, match=refused):
         onnxruntime_cuda.OnnxRuntimeCudaEngine(tmp_path / "graph.onnx", PROFILES, 1, identity)
+
+
+@pytest.fixture(params=[name for name in ENGINES if name.endswith("f32")])
+def explaining(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, np.ndarray]:
+    """Return an engine with the graph that explains classes, for batches up to 5, and the graph's matrix."""
+    matrix = write_explaining_graph(tmp_path / "graph.onnx")
+    return ENGINES[request.param](tmp_path / "graph.onnx", 5), matrix
+
+
+def test_a_graph_that_explains_classes_is_asked_for_any_number_of_them(explaining: tuple[Engine, np.ndarray]) -> None:
+    engine, matrix = explaining
+    slot = class_slot(engine.slot())
+    assert slot is not None
+    assert (slot.classes.shape, slot.classes.dtype) == ((5, MOST_CLASSES), np.int64)
+    random = np.random.default_rng(0)
+    for n, columns, profile in ((1, 1, 0), (5, 6, 1), (3, 2, 0), (3, 11, 1), (2, 1, 1)):
+        images, classes = random_images(n, seed=n), random.integers(-CLASSES, CLASSES, (n, columns))
+        slot.pixels[:n], slot.classes[:n, :columns] = images, classes
+        outputs = slot.run(n, profile, columns)
+        evidence, chosen = explained(images, classes, matrix)
+        np.testing.assert_array_equal(outputs["evidence_class"], chosen)
+        np.testing.assert_allclose(outputs["evidence"], evidence, atol=1e-3)
+        np.testing.assert_allclose(outputs["logits"], images.mean((1, 2)) @ matrix, atol=1e-3)
+
+
+def test_unasked_it_explains_the_most_probable_class(explaining: tuple[Engine, np.ndarray]) -> None:
+    engine, matrix = explaining
+    slot = engine.slot()
+    slot.pixels[:2] = images = random_images(2)
+    outputs = slot.run(2)
+    np.testing.assert_array_equal(outputs["evidence_class"], explained(images, np.full((2, 1), BEST), matrix)[1])
+
+
+def test_other_graphs_have_no_classes(opened: tuple[Engine, np.ndarray, float]) -> None:
+    assert class_slot(opened[0].slot()) is None
+
+
+def test_numbers_of_classes_are_padded_to_a_few() -> None:
+    assert [padded(count) for count in range(1, MOST_CLASSES + 1)] == [1, 2, *[6] * 4, *[11] * 5]
+    assert all(padded(size) == size for size in SIZES)
+    for count in (0, MOST_CLASSES + 1):
+        with pytest.raises(ValueError, match="accepted: 1 to 11"):
+            padded(count)
