@@ -37,8 +37,8 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--method",
         choices=enum_names(maps_pb2.MapMethod, "MAP_METHOD"),
-        help="how maps are made: attention, attention followed through all layers (rollout), the shares in the logit of "
-        "the most probable class (cam), or why any class (evidence), whose ledger is printed; "
+        help="how maps are made: attention, attention followed through all layers (rollout), the shares in the logit "
+        "of the most probable class (cam), or why any class (evidence), whose ledger is printed; "
         "`vitscope models NAME` lists those of a model (default: attention where it has it)",
     )
     add_layer_options(maps)

@@ -27,7 +27,7 @@ def forward() -> Forward:
 
 
 def test_traced_outputs_have_the_shapes_that_are_described(forward: Forward) -> None:
-    described, traced = Attention().outputs(Dimensions(3, 2, TOKENS)), Attention().trace(forward)
+    described, traced = Attention().outputs(Dimensions(3, 2, 8, 5, TOKENS)), Attention().trace(forward)
     shapes = {graph: [(2, *output.shape[1:]) for output in outputs] for graph, outputs in described.items()}
     assert {graph: [tuple(t.shape) for t in tensors] for graph, tensors in traced.items()} == shapes
     assert shapes == {"classify": [(2, 2, 12), (2, 2, 5)], "attention": [(2, 3, 2, 12), (2, 3, 2, 5)]}
