@@ -68,7 +68,7 @@ def test_axes_name_patches_and_the_prefix_is_ruled_off() -> None:
 def test_a_patch_is_marked_and_drawn_over_the_photo() -> None:
     one = explained()
     drawn = draw_matrix(one, 3, 0, "photo.jpg", (2, 1), PHOTO)
-    assert {"What row 2, column 1 attends to", "Who attends to row 2, column 1"} <= set(texts(drawn))
+    assert {"What patch 2,1 attends to", "Who attends to patch 2,1"} <= set(texts(drawn))
     heat = rasters(drawn)[0]
     cell, index = heat.width / 25, one.tokens.index(2, 1)
     marks = [item for item in drawn.items if isinstance(item, Rect) and item.stroke == "#e11d48"]
