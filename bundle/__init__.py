@@ -4,7 +4,8 @@
     manifest.json     the model, its input, its graphs, and the SHA-256 of every other file
     manifest.sha256   SHA-256 of manifest.json, as `sha256sum` writes it
     graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
-    file of its own explain.npz       arrays for explanations: patch kernel, position embeddings as used, head
+                      file of its own
+    explain.npz       arrays for explanations: patch kernel, positions as used, prefix tokens, head
     certificate.json  parity of each engine and precision, and of the server's pixels, with the source checkpoint
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """

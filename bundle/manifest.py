@@ -30,7 +30,7 @@ Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 
 # The graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last, EVIDENCE if it asks
-# why a class; FULL if one asks for what is inside of the encoder, and then only while that goes on.
+# why a class, FULL if it asks for what is inside of the encoder, and then only while that goes on.
 GraphName = Literal["classify", "attention", "evidence", "full"]
 CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
@@ -192,17 +192,17 @@ class Graph(Strict):
     [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
     `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the share of
     each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
+    The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
+    [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
+    and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
     The `evidence` graph has a second input, `target_class` [N, K]: c >= 0 asks about class c, -k about the k-th most
     probable one (of the first 100). `evidence` [N, K, patches] is the share of each patch in that class, signed, of
     what the head reads in the last attention: of its log-probability where the head has a softmax, else of its logit.
     `evidence_gradient` and `evidence_direct` are two other ways to share it. `evidence_ledger` [N, K, 5] holds the
     target, its base (without what was read), the share of the class token, that of the other prefix tokens, and the
     share of the last attention in what the target gained on a head without features; base and all shares add up to the
-    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms
-    of the patches' tokens as they enter the last block.
-    The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
-    [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
-    and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
+    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms of
+    the patches' tokens as they enter the last block.
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute

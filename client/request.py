@@ -218,7 +218,7 @@ def _map_options(options: Options) -> maps_pb2.MapOptions | None:
             if _is_set(name, options.get(name)):
                 raise InvalidRequest(f'{name}: set without evidence; accepted: together with method="evidence"')
     if attention is None and method in ("", "attention"):
-        for name in ("heads", "rendering", "when", "patch", "direction"):
+        for name in ("heads", "rendering", "patch", "direction", "when"):
             if options.get(name) is not None:
                 raise InvalidRequest(f"{name}: set without attention; accepted: together with attention")
         return None

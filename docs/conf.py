@@ -22,6 +22,7 @@ NAVIGATION = {
     "Start": [
         "client",
         "http",
+        "pictures",
         "finetune",
         "evaluate",
         "export",

@@ -58,7 +58,7 @@ def position_board(
     known = [alike.min()] + ([] if prefix is None else [prefix.min()])
     scale = Scale(float(min(known)), 1.0, "viridis", unit)
     step = every(alike.shape)
-    which = "each position" if step == 1 else f"every {step}{_ordinal(step)} position"
+    which = "each position" if step == 1 else f"one position of {step} in each direction"
     left = titled(
         f"One map for {which}, at its place",
         column(board(alike, scale, mark=chosen), colour_bar(scale, ONE), gap=10),
@@ -93,7 +93,3 @@ def _words(one: np.ndarray, chosen: tuple[int, int]) -> str:
         return ""
     at = np.unravel_index(int(np.argmax(others)), one.shape)
     return f"Most alike: row {at[0]}, column {at[1]} ({others[at]:.2f})"
-
-
-def _ordinal(number: int) -> str:
-    return {2: "nd", 3: "rd"}.get(number, "th")

@@ -1,10 +1,10 @@
 """A bar of parts that add up to a total."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from vitscope.drawing.colours import COLOURS
 from vitscope.drawing.fonts import width_of
-from vitscope.drawing.scales import number
 from vitscope.drawing.scene import Drawing, Item, Line, Rect, Text
 from vitscope.drawing.style import BODY, INK, LINE, MUTED, SMALL
 
@@ -12,9 +12,16 @@ _ROW = 22.0
 _MINUS, _PLUS = (f"#{bytes(COLOURS['signed'][at]).hex()}" for at in (50, 205))
 
 
-def signed(value: float) -> str:
-    """Format a number with its sign."""
-    return f"+{number(value)}" if value > 0 else number(value)
+def signed(values: Iterable[float]) -> Callable[[float], str]:
+    """Return how numbers are written below one another: with a sign, and three digits of the largest of them."""
+    most = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
+    decimals = min(8, max(0, 2 - math.floor(math.log10(most))))
+
+    def text(value: float) -> str:
+        shown = f"{value:+,.{decimals}f}".replace("-", "−")
+        return shown if shown.strip("+−0.,") else "0"
+
+    return text
 
 
 def ledger(
@@ -22,17 +29,19 @@ def ledger(
     total: tuple[str, float],
     width: float,
     unit: str = "",
-    text: Callable[[float], str] = signed,
+    text: Callable[[float], str] | None = None,
 ) -> Drawing:
     """Draw one bar below the other, each from where the one before ended, and last the total, from zero.
 
     What raises the total is orange, what lowers it blue, as in the maps. The parts should add up to the total; what is
-    missing is shown as a part of its own, so that the bars meet in any case. text: how numbers are written.
+    missing is shown as a part of its own, so that the bars meet in any case. text: how numbers are written, with three
+    digits of the largest unless given.
     """
     parts = list(parts)
     rest = total[1] - sum(value for _, value in parts)
     if abs(rest) > 0.005 * max(abs(total[1]), *(abs(value) for _, value in parts), 1e-9):
         parts.append(("not explained", rest))
+    text = text or signed([total[1], *(value for _, value in parts)])
     ends = [0.0]
     for _, value in parts:
         ends.append(ends[-1] + value)

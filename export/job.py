@@ -49,8 +49,8 @@ class ExportJob:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The explanation methods whose outputs the graphs get."""
-        choices = ((Attention, self.attention), (Evidence, self.evidence), (Rollout, self.full))
-        unwanted = tuple(kind for kind, wanted in choices if not wanted)
+        kinds = ((Attention, self.attention), (Evidence, self.evidence), (Rollout, self.full))
+        unwanted = tuple(kind for kind, wanted in kinds if not wanted)
         return tuple(method for method in METHODS if not isinstance(method, unwanted))
 
     @property

@@ -93,7 +93,8 @@ class Export:
         self._offer(job.methods)
         self.too_large = output_bytes(self.graphs[FULL]) if FULL in self.graphs else 0
         if self.too_large > LARGEST_FULL:
-            self._offer([method for method in self.methods if not isinstance(method, Rollout)])
+            self.not_offered[Rollout.name] = "its matrices would take more than 1 GiB for one image"
+            self._offer(job.methods)
 
     def _offer(self, methods: Iterable[Method]) -> None:
         """Set the methods, and describe the graphs with them."""

@@ -47,8 +47,8 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         choices=enum_names(maps_pb2.DataType, "DATA_TYPE"),
         help="type of the values on the wire; smaller ones are rounded (default: float32)",
     )
-    add_when_option(maps)
     add_token_options(maps)
+    add_when_option(maps)
     add_class_options(parser)
     drawn = parser.add_argument_group("pictures, with --attention")
     drawn.add_argument(

@@ -23,7 +23,6 @@ from vitscope.drawing import (
     titled,
 )
 from vitscope.drawing.bars import bars
-from vitscope.drawing.ledger import signed
 from vitscope.drawing.style import BODY, INK
 
 _WIDTH, _TALLEST, _SMALLEST = 280.0, 380.0, 140.0
@@ -81,30 +80,31 @@ class _Panels:
         self._image, self._place, self._model = image, place, model
         self._smooth, self._opacity = smooth, opacity
         self._aspect = place.image_size[0] / place.image_size[1]
-        self._width = max(min(_WIDTH, _TALLEST * self._aspect), _SMALLEST)
+        self._of_photo = max(min(_WIDTH, _TALLEST * self._aspect), 1.0)
+        self._width = max(self._of_photo, _SMALLEST)
 
     def photo(self, result: Result) -> Drawing:
         seen = result.geometry.seen_share
         note = f"The model saw {seen:.0%} of it; the rest is grey." if seen < 0.9995 else "The model saw all of it."
-        return titled("The photo", photo(self._image, self._place, self._width), note)
+        return titled("The photo", photo(self._image, self._place, self._of_photo), note)
 
     def of_one(self, result: Result, one: AttentionMap, story: Story) -> Drawing:
         bar = colour_bar(story.scale, self._width)
         return row(
             self.photo(result),
             titled(story.title, column(self._heat(one, story.scale, self._width), bar, gap=8)),
-            titled("The same over the photo", self._overlay(one, story.scale, self._width), story.sentence),
+            titled("The same over the photo", self._overlay(one, story.scale, self._of_photo), story.sentence),
         )
 
     def of_class(self, one: AttentionMap, story: Story, scale: Scale) -> Drawing:
         heat = column(self._heat(one, scale, _SMALL), colour_bar(scale, _SMALL), gap=8)
-        laid = self._overlay(one, scale, min(_SMALL, _TALLEST * self._aspect))
+        laid = self._overlay(one, scale, max(min(_SMALL, _TALLEST * self._aspect), 1.0))
         return row(
             titled(story.title, heat), titled("Over the photo", laid, story.sentence), self.ledger(story, _WIDTH * 1.4)
         )
 
     def contacts(self, result: Result, stories: list[Story], scale: Scale) -> Drawing:
-        width = min(_SMALL, _TALLEST * self._aspect)
+        width = max(min(_SMALL, _TALLEST * self._aspect), 1.0)
         cells = [
             titled(f"Layer {one.layer}, {'mean' if one.head is None else f'head {one.head}'}",
                    self._overlay(one, scale, width))
@@ -133,7 +133,7 @@ class _Panels:
         return titled(title, bars(shares, self._width, strong))
 
     def ledger(self, story: Story, width: float) -> Drawing:
-        text = story.scale.text if story.scale.percent else signed
+        text = story.scale.text if story.scale.percent else None
         bar = ledger(story.parts, story.total, max(width, 320.0), story.unit, text)
         return titled("What it adds up to", bar, story.note)
 

@@ -95,7 +95,7 @@ def _of_patch(explained: Explained, matrix: Array, patch: tuple[int, int], chose
     tokens = explained.tokens
     place = explained.geometry.place(tokens.rows, tokens.cols)
     width = min(_PHOTO, _TALLEST * place.image_size[0] / place.image_size[1])
-    at = f"row {patch[0]}, column {patch[1]}"
+    at = f"patch {patch[0]},{patch[1]}"
     parts = []
     for title, values, rest in (
         (f"What {at} attends to", matrix[chosen], "on the {} before the patches"),

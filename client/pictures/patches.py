@@ -28,7 +28,7 @@ def draw_patches(
     tokens = model.tokens
     grid = (tokens.grid_rows, tokens.grid_cols)
     place = result.geometry.place(*grid)
-    width = min(_PHOTO, _TALLEST * place.image_size[0] / place.image_size[1])
+    width = max(min(_PHOTO, _TALLEST * place.image_size[0] / place.image_size[1]), 1.0)
     marks = [chosen] if chosen else []
     pixels = model_view(image, place, model)
     seen = result.geometry.seen_share

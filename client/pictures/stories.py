@@ -147,7 +147,8 @@ def _notes(evidence: Evidence) -> Iterator[str]:
         share = read / max(read + abs(ledger.base), 1e-12)
     if share is not None:
         less = ": the map is the smaller part of the story" if abs(share) < _HALF else ""
-        yield f"What was read in the last attention is {share:.0%} of what made the answer{less}."
+        shown = f"{share:.0%}" if abs(share) >= 0.005 else "less than 1%"
+        yield f"What was read in the last attention is {shown} of what made the answer{less}."
     if evidence.outlier_share is not None and evidence.outlier_share >= _NOTABLE:
         yield f"{evidence.outlier_share:.0%} of the evidence is on outliers, tokens that hold more than their patch."
     if evidence.mode != "integrated":

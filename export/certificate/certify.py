@@ -34,10 +34,9 @@ def measure(
 ) -> CertificateEntry:
     """Compare all graphs with the reference, on one engine and precision."""
     differences, images, runs = Differences(candidate, reference.scale), len(reference.pixels), dict[str, Run]()
-    # One batch shows what evidence is worth. The outputs of the graph `full` are large, and its logits are those of the
-    # same nodes: some images are enough.
-    compared = {name: {EVIDENCE: 1, FULL: min(images, _FULL_IMAGES)}.get(name, images) for name in graphs}
-    steps = [(name, start) for name, count in compared.items() for start in range(0, count, BATCH)]
+    # The outputs of the graph `full` are large, and its logits are those of the same nodes: some images are enough.
+    most = {EVIDENCE: 1, FULL: _FULL_IMAGES}
+    steps = [(name, start) for name in graphs for start in range(0, min(images, most.get(name, images)), BATCH)]
     for name, start in reporter.track(steps, f"comparing {candidate.engine} {candidate.precision}"):
         if name not in runs:
             runs = {name: candidate.load(graphs[name])}  # one at a time: a large model is in memory once

@@ -154,6 +154,10 @@ class Plain(Family):
     def linear(self, model: Any, tokens: torch.Tensor) -> Linear | None:
         return norm_then_mean(tokens[:, self.cls_tokens :], model.classifier) if self.pooling == "mean" else None
 
+    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
+        normed = self.last(model)(states) if self.norm else states
+        return lens([getattr(model, attribute) for attribute in self.heads.values()], normed, tokens)
+
     def reading(self, model: Any) -> Reading | str:
         readers = list[Reader]()
         for token in _READ[self.geometry(model, self.native_size(model)).pooling]:
@@ -168,10 +172,6 @@ class Plain(Family):
         """Return what takes the patches out of the last tokens, if the head reads their mean beside a token's."""
         prefix = self.cls_tokens + self.distillation_tokens + self.registers(model)
         return (lambda tokens: tokens[:, prefix:]) if self.pooling == "cls+mean" else None
-
-    def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
-        normed = self.last(model)(states) if self.norm else states
-        return lens([getattr(model, attribute) for attribute in self.heads.values()], normed, tokens)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         return watch_modules(model, [getattr(block, self.attention) for block in self.blocks(model)], see)

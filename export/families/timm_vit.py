@@ -102,9 +102,6 @@ class TimmVit(Family):
             return mean_then_norm(patches, norm, timm_model.head)
         return norm_then_mean(patches, timm_model.head) if isinstance(norm, torch.nn.Identity) else None
 
-    def reading(self, model: Any) -> Reading | str:
-        return reading_of(model.timm_model)
-
     def blocks(self, model: Any) -> list[torch.nn.Module]:
         return list(model.timm_model.blocks)
 
@@ -115,6 +112,9 @@ class TimmVit(Family):
         if tokens.pooling == "mean" and isinstance(norm, torch.nn.LayerNorm):
             return lens_before_norm(normed, norm, timm_model.head, tokens)
         return lens(heads, norm(normed), tokens)
+
+    def reading(self, model: Any) -> Reading | str:
+        return reading_of(model.timm_model)
 
     def watch(self, model: Any, see: See) -> AbstractContextManager[None]:
         _call_the_function(model)

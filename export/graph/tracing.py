@@ -55,8 +55,7 @@ class PixelClassifier(torch.nn.Module):
         named = dict(zip(further_inputs(self.methods), inputs, strict=True))
         modules = dict.fromkeys(module for method in self.methods for module in method.observed(self.subject))
         with self.family.replace(self.model, attend):
-            states = any(method.reads_states for method in self.methods)
-            forward = observe(self.subject, normalised, attend.kept, modules=modules, inputs=named, states=states)
+            forward = observe(self.subject, normalised, attend.kept, modules=modules, inputs=named)
         added = [method.trace(forward) for method in self.methods]
         return forward.logits, *(tensor for name in GRAPHS for of in added for tensor in of.get(name, ()))
 
@@ -131,13 +130,13 @@ def _cut(model: ir.Model, graph: GraphName) -> ir.Model:
     return model
 
 
+def _owner(value: ir.Value) -> str:
+    """Return the graph that an output of a traced model is for; empty for the logits, which are for all."""
+    return (value.name or "").rpartition("/")[0]
+
+
 def remove_unused(model: ir.Model) -> None:
     """Remove nodes, weights and further inputs that no output needs, in place."""
     RemoveUnusedNodesPass()(model)
     for value in [value for value in model.graph.inputs if value.name != INPUT and not value.uses()]:
         model.graph.inputs.remove(value)
-
-
-def _owner(value: ir.Value) -> str:
-    """Return the graph that an output of a traced model is for; empty for the logits, which are for all."""
-    return (value.name or "").rpartition("/")[0]

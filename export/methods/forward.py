@@ -38,8 +38,7 @@ class Forward:
 
     pixels: float32 [N, 3, H, W], normalised. logits: [N, C]. tokens: [N, T, D] after the last LayerNorm, or without
     one after the last block, before pooling. attention: of each layer, the part that each method keeps. seen: what the
-    modules were given that a method observes. inputs: further ones of the graphs, by name; none in a reference. states:
-    what enters the first block and what leaves each, [N, T, D]; empty unless a method reads them.
+    modules were given that a method observes. inputs: further ones of the graphs, by name; none in a reference.
     """
 
     subject: Subject
@@ -49,7 +48,6 @@ class Forward:
     attention: list[Kept]
     seen: Mapping[torch.nn.Module, Seen] = field(default_factory=dict)
     inputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    states: list[torch.Tensor] = field(default_factory=list)
 
     def __getitem__(self, images: Any) -> "Forward":
         """Select images, by their numbers."""
@@ -59,8 +57,7 @@ class Forward:
         seen = {module: Seen(one.given[images], one.returned[images]) for module, one in self.seen.items()}
         inputs = {name: tensor[images] for name, tensor in self.inputs.items()}
         pixels, logits, tokens = (tensor[images] for tensor in (self.pixels, self.logits, self.tokens))
-        states = [state[images] for state in self.states]
-        return Forward(self.subject, pixels, logits, tokens, attention, seen, inputs, states)
+        return Forward(self.subject, pixels, logits, tokens, attention, seen, inputs)
 
     @property
     def model(self) -> Any:
@@ -92,8 +89,8 @@ class Scores:
     """What one layer's attention is the softmax of, over the last axis: query @ key + bias.
 
     query: [N, H, T, D], scaled. key: [N, H, D, T]. bias: broadcast to [N, H, T, T]; None for none. value: [N, H, T, D],
-    what the softmax is multiplied by. kernel: the softmax itself, [N, H, T, T]. A graph in which anything but `value`
-    is multiplied with it has no fused kernel.
+    what the softmax is multiplied by. kernel: the softmax itself, [N, H, T, T]; where anything but that product reads
+    it, the kernel is not fused.
     """
 
     query: torch.Tensor
@@ -127,30 +124,24 @@ def observe(
     options: Mapping[str, Any] | None = None,
     modules: Iterable[torch.nn.Module] = (),
     inputs: Mapping[str, torch.Tensor] | None = None,
-    states: bool = False,
 ) -> Forward:
     """Run the model with the keyword arguments `options`. Whoever watches attention fills the list meanwhile.
 
-    modules: to be in `seen`. inputs: further ones of the graphs. states: keep what enters the first block and what
-    leaves each.
+    modules: to be in `seen`. inputs: further ones of the graphs.
     """
     model, family, tokens, seen = subject.model, subject.family, list[torch.Tensor](), dict[torch.nn.Module, Seen]()
-    kept = list[torch.Tensor]()
 
     def see(module: torch.nn.Module, given: Any, named: Any, out: Any) -> None:
         seen[module] = Seen(given[0] if given else named["hidden_states"], _first(out))
 
     hooks = [module.register_forward_hook(see, with_kwargs=True) for module in modules]
-    blocks = family.blocks(model) if states else []
-    hooks += [block.register_forward_hook(lambda _module, _inputs, out: kept.append(_first(out))) for block in blocks]
-    hooks += [block.register_forward_pre_hook(lambda _module, given: kept.append(given[0])) for block in blocks[:1]]
     hooks.append(family.last(model).register_forward_hook(lambda _module, _inputs, out: tokens.append(_first(out))))
     try:
         logits = family.logits(model, pixels, options or {})
     finally:
         for hook in hooks:
             hook.remove()
-    return Forward(subject, pixels, logits, tokens[0], attention, seen, inputs or {}, kept)
+    return Forward(subject, pixels, logits, tokens[0], attention, seen, inputs or {})
 
 
 def _first(out: Any) -> torch.Tensor:

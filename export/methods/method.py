@@ -41,7 +41,7 @@ class Method(ABC):
     """An explanation method: the outputs that it adds to the graphs, and how they are certified.
 
     name: as in the manifest and the certificate. bar: for the certificate. of_best_class: its rows are about the most
-    probable class, so that they are compared only where that is the same. reads_states: `trace` needs `Forward.states`.
+    probable class, so that they are compared only where that is the same.
 
     What `side_branch` and `keep` return for a layer is in `Forward.attention`, for `trace` and `reference`
     respectively.
@@ -50,7 +50,6 @@ class Method(ABC):
     name: str
     bar: Bar
     of_best_class: bool = False
-    reads_states: bool = False
 
     @abstractmethod
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:

@@ -27,10 +27,12 @@ class Rollout(Method):
 
     name = "rollout"
     bar = Bar(cosine=0.999, floor=0.95)
-    reads_states = True
 
     def why_not(self, subject: Subject) -> str:
         return "" if subject.geometry.attention_from else "it attends within windows of patches"
+
+    def observed(self, subject: Subject) -> list[torch.nn.Module]:
+        return subject.family.blocks(subject.model)
 
     def outputs(self, dimensions: Dimensions) -> Mapping[GraphName, tuple[Output, ...]]:
         tokens, layers, heads = (
@@ -47,7 +49,7 @@ class Rollout(Method):
 
     def trace(self, forward: Forward) -> Mapping[GraphName, tuple[torch.Tensor, ...]]:
         layers = [kept[self.name] for kept in forward.attention if kept[self.name] is not None]
-        states = torch.stack(forward.states, dim=1)
+        states = states_of(forward)
         found = [torch.stack(parts, dim=1) for parts in zip(*layers, strict=True)]
         found.append(states.square().sum(dim=-1).sqrt())
         if _has_lens(forward.geometry):
@@ -71,6 +73,12 @@ class Rollout(Method):
 
     def keep(self, matrix: torch.Tensor, place: Place) -> torch.Tensor | None:
         return matrix.mean(dim=-2) if place.layer < place.layers else None
+
+
+def states_of(forward: Forward) -> torch.Tensor:
+    """Return what enters the first block and what leaves each, [N, L + 1, T, D]."""
+    blocks = [forward.seen[block] for block in forward.family.blocks(forward.model)]
+    return torch.stack([blocks[0].given, *(block.returned for block in blocks)], dim=1)
 
 
 def _has_lens(tokens: TokenGeometry) -> bool:

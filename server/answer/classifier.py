@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 
-from vitscope.bundle import CLASSIFY, FULL, GraphName
+from vitscope.bundle import FULL, GraphName
 from vitscope.server.answer.answer import AnsweredMap, Classification
 from vitscope.server.answer.decoding import Decoding
 from vitscope.server.answer.image_task import ImageTask, Inference
@@ -53,10 +53,9 @@ class Classifier:
 
     async def classify(self, model: ServedModel, query: Query) -> tuple[Classification, Quality]:
         """Answer one image. Raises ServerError. Cancelling gives its place back at once."""
-        caller, spec = query.caller, query.maps
-        # Under a condition the classes are found first, by the cheapest graph.
-        graph = CLASSIFY if query.internals is None and spec and spec.when else query.graph
-        size = query.size + (output_bytes(model.bundle.manifest, FULL) if query.graph == FULL else 0)
+        caller, graph = query.caller, query.graph
+        reads_full = FULL in (graph, query.maps and query.maps.graph)
+        size = query.size + (output_bytes(model.bundle.manifest, FULL) if reads_full else 0)
         if caller.bulk:
             await self._admission.wait_for_place(caller, size)
         with self._admission.place(caller, size):

@@ -32,7 +32,7 @@ class Query:
     form share one decode and one inference. prepare: turns the bytes into pixels, on a decode thread or in a process
     (see `Decoding`), or on the event loop if that takes next to no time (`at_once`). predict: returns what that will
     cost. top_k, min_probability: see `Ask`. maps: None for no maps. classes: what a graph that explains classes is
-    asked for (engines/classes.py). internals: None for nothing.
+    asked for (engines/classes.py). internals: what of the encoder's inside; None for nothing.
     """
 
     caller: Caller
@@ -53,8 +53,10 @@ class Query:
 
     @property
     def graph(self) -> GraphName:
-        """The graph to run."""
-        return FULL if self.internals else self.maps.graph if self.maps else CLASSIFY
+        """The graph to run first. Under a condition the classes are found first, by the cheapest."""
+        if self.internals:
+            return FULL
+        return CLASSIFY if self.maps is None or self.maps.when else self.maps.graph
 
     @property
     def cost(self) -> Cost:

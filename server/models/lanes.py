@@ -102,10 +102,10 @@ class GraphLanes:
         self._open[graph] = lane
         self._log_ready(lane, time.monotonic() - began)
         if graph == FULL and self._idle_seconds:
-            self._freeing = asyncio.create_task(self._free_when_idle(lane))
+            self._freeing = asyncio.create_task(self._free_when_idle(graph, lane))
         return lane
 
-    async def _free_when_idle(self, lane: Lane) -> None:
+    async def _free_when_idle(self, graph: GraphName, lane: Lane) -> None:
         """Free a lane that nobody holds and nobody has held for some time. The next who asks opens another."""
         lease = lane.lease()
         while True:
@@ -113,8 +113,8 @@ class GraphLanes:
             await asyncio.sleep(self._idle_seconds)
             if not lease.holders and lease.taken == taken:
                 break
-        if self._open.get(lane.graph) is lane:
-            del self._open[lane.graph]
+        if self._open.get(graph) is lane:
+            del self._open[graph]
             self._freeing = None  # from here on it is not cancelled: the lane is in no list any more
             await asyncio.to_thread(self._free, lane)
             log.info("idle graph freed", lane=lane.name, idle_seconds=self._idle_seconds)

@@ -33,7 +33,7 @@ def test_the_map_of_each_position_stands_where_it_is() -> None:
 def test_of_a_large_grid_every_second_position_is_shown() -> None:
     alike = similarities(np.random.default_rng(0).normal(size=(20, 24, 8)))
     shown = texts(position_board(alike, "cosine similarity", (3, 3)))
-    assert "One map for every 2nd position, at its place" in shown
+    assert "One map for one position of 2 in each direction, at its place" in shown
     assert "The map of row 3, column 3" in shown
 
 

@@ -74,7 +74,7 @@ def test_bars_of_a_ledger_meet() -> None:
     ends = {"base": (bars[0].x, bars[0].x + bars[0].width), "patches": (bars[1].x, bars[1].x + bars[1].width)}
     assert ends["base"][0] == ends["patches"][0]
     assert bars[3].x + bars[3].width == pytest.approx(bars[2].x)  # the total ends where the parts have
-    assert texts(drawing) == ["base", "−2", "patches", "+3", "registers", "−0.5", "logit", "+0.5", "0"]
+    assert texts(drawing) == ["base", "−2.00", "patches", "+3.00", "registers", "−0.50", "logit", "+0.50", "0"]
 
 
 def test_a_ledger_that_does_not_add_up_says_so() -> None:

@@ -9,6 +9,7 @@ import torch
 from vitscope.bundle import TokenGeometry
 from vitscope.export.families import Family
 from vitscope.export.methods import Forward, Subject, observe
+from vitscope.export.methods.rollout import states_of
 
 
 @torch.inference_mode()
@@ -18,7 +19,7 @@ def watched(
     """Run the model with its own attention. Returns the matrices of its blocks, [N, L, H, T, T], and the rest."""
     seen: list[torch.Tensor] = []
     with family.watch(model, lambda matrix: seen.append(matrix.clone())):
-        forward = observe(Subject(model, family, tokens), pixels, [], options, states=True)
+        forward = observe(Subject(model, family, tokens), pixels, [], options, modules=family.blocks(model))
     return torch.stack(seen[: family.sizes(model).layers], dim=1).numpy(), forward
 
 
@@ -30,7 +31,7 @@ def assert_inside(
     np.testing.assert_allclose(outputs["matrices"], matrices, atol=accuracy / 10)
     np.testing.assert_allclose(outputs["matrices"].sum(axis=-1), 1, atol=1e-5)
     _assert_scores(outputs)
-    norms = torch.stack([state.norm(dim=-1) for state in forward.states], dim=1).numpy()
+    norms = states_of(forward).norm(dim=-1).numpy()
     np.testing.assert_allclose(outputs["token_norms"], norms, rtol=accuracy, atol=accuracy)
     if tokens.pooling == "attention":
         assert "lens" not in outputs

@@ -10,14 +10,15 @@ import transformers
 from tests.export.checkpoints import LABELS, MAKERS, save, vit
 from tests.export.fused import assert_fused
 from tests.export.inside import assert_inside, watched
-from vitscope.bundle import FULL, Bundle, BundleError, GraphName, LogitBars, open_bundle
+from vitscope.bundle import FULL, Bundle, BundleError, BundleWriter, GraphName, LogitBars, open_bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.pixels import prepare
 from vitscope.export.checkpoint.preprocess import Size, fit_to
 from vitscope.export.errors import ExportError
-from vitscope.export.pipeline import ExportJob, export_checkpoint
+from vitscope.export.pipeline import Export, ExportJob, export_checkpoint
+from vitscope.export.progress import Silent
 
 FAMILIES = list(MAKERS)
 # (prefix tokens, grid rows and columns, pooling) of the checkpoints in checkpoints.py
@@ -120,7 +121,9 @@ def test_graphs_share_one_copy_of_the_weights(
     family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]
 ) -> None:
     folder = bundles[family].path / "graphs"
-    assert sorted(p.name for p in folder.iterdir()) == ["attention.onnx", "classify.onnx", "full.onnx", "weights.bin"]
+    graphs = {Path(graph.file).name for graph in bundles[family].manifest.graphs.values()}
+    assert {"attention.onnx", "classify.onnx", "full.onnx"} <= graphs
+    assert {p.name for p in folder.iterdir()} == {*graphs, "weights.bin"}
     large = sum(
         -(-p.nelement() * 4 // 4096) * 4096
         for p in load_checkpoint(str(checkpoints[family])).model.state_dict().values()
@@ -161,6 +164,23 @@ def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_pat
     assert bundle.manifest.methods == ()
     outputs = candidates()[0].load(bundle.graph_path("classify"))(np.zeros((3, 32, 32, 3), np.uint8))
     assert not {"attention", "attention_prefix"} & outputs.keys() and outputs["logits"].shape == (3, 5)
+
+
+def test_a_graph_that_a_server_could_hardly_hold_is_left_out(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export() -> Export:
+        job = ExportJob(str(checkpoints["vit"]), tmp_path, "large", certificate=False)
+        with BundleWriter(tmp_path, "large", None) as writer:
+            return Export(job, load_checkpoint(str(checkpoints["vit"])), writer, Silent())
+
+    fits = export()
+    assert "full" in fits.graphs and not list(fits._full_note())
+    monkeypatch.setattr("vitscope.export.pipeline.LARGEST_FULL", fits.too_large - 1)
+    too_large = export()
+    assert "full" not in too_large.graphs and "rollout" in too_large.not_offered
+    (note,) = too_large._full_note()
+    assert note.startswith("no graph of everything inside of the encoder: for one image it would give ")
 
 
 def test_a_version_is_never_overwritten(bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path) -> None:

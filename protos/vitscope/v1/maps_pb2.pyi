@@ -19,6 +19,58 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AttentionDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AttentionDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttentionDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATTENTION_DIRECTION_UNSPECIFIED: _AttentionDirection.ValueType  # 0
+    """What the token attends to."""
+    ATTENTION_DIRECTION_FROM: _AttentionDirection.ValueType  # 1
+    """What the token attends to: its row of the matrix, which sums to 1."""
+    ATTENTION_DIRECTION_TO: _AttentionDirection.ValueType  # 2
+    """Who attends to the token: its column of the matrix, the share that each other token gives it."""
+
+class AttentionDirection(_AttentionDirection, metaclass=_AttentionDirectionEnumTypeWrapper):
+    """Which way attention is looked at."""
+
+ATTENTION_DIRECTION_UNSPECIFIED: AttentionDirection.ValueType  # 0
+"""What the token attends to."""
+ATTENTION_DIRECTION_FROM: AttentionDirection.ValueType  # 1
+"""What the token attends to: its row of the matrix, which sums to 1."""
+ATTENTION_DIRECTION_TO: AttentionDirection.ValueType  # 2
+"""Who attends to the token: its column of the matrix, the share that each other token gives it."""
+Global___AttentionDirection: _TypeAlias = AttentionDirection  # noqa: Y015
+
+class _HeadFusion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HeadFusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeadFusion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HEAD_FUSION_UNSPECIFIED: _HeadFusion.ValueType  # 0
+    """The mean."""
+    HEAD_FUSION_MEAN: _HeadFusion.ValueType  # 1
+    """The mean."""
+    HEAD_FUSION_MAX: _HeadFusion.ValueType  # 2
+    """The largest."""
+    HEAD_FUSION_MIN: _HeadFusion.ValueType  # 3
+    """The smallest."""
+
+class HeadFusion(_HeadFusion, metaclass=_HeadFusionEnumTypeWrapper):
+    """How the heads of a layer become one matrix."""
+
+HEAD_FUSION_UNSPECIFIED: HeadFusion.ValueType  # 0
+"""The mean."""
+HEAD_FUSION_MEAN: HeadFusion.ValueType  # 1
+"""The mean."""
+HEAD_FUSION_MAX: HeadFusion.ValueType  # 2
+"""The largest."""
+HEAD_FUSION_MIN: HeadFusion.ValueType  # 3
+"""The smallest."""
+Global___HeadFusion: _TypeAlias = HeadFusion  # noqa: Y015
+
 class _MapCondition:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -86,58 +138,6 @@ EVIDENCE_MODE_GRADIENT: EvidenceMode.ValueType  # 2
 EVIDENCE_MODE_DIRECT: EvidenceMode.ValueType  # 3
 """What each token adds directly, without the last block's MLP. Does not add up to the target."""
 Global___EvidenceMode: _TypeAlias = EvidenceMode  # noqa: Y015
-
-class _AttentionDirection:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _AttentionDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttentionDirection.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    ATTENTION_DIRECTION_UNSPECIFIED: _AttentionDirection.ValueType  # 0
-    """What the token attends to."""
-    ATTENTION_DIRECTION_FROM: _AttentionDirection.ValueType  # 1
-    """What the token attends to: its row of the matrix, which sums to 1."""
-    ATTENTION_DIRECTION_TO: _AttentionDirection.ValueType  # 2
-    """Who attends to the token: its column of the matrix, the share that each other token gives it."""
-
-class AttentionDirection(_AttentionDirection, metaclass=_AttentionDirectionEnumTypeWrapper):
-    """Which way attention is looked at."""
-
-ATTENTION_DIRECTION_UNSPECIFIED: AttentionDirection.ValueType  # 0
-"""What the token attends to."""
-ATTENTION_DIRECTION_FROM: AttentionDirection.ValueType  # 1
-"""What the token attends to: its row of the matrix, which sums to 1."""
-ATTENTION_DIRECTION_TO: AttentionDirection.ValueType  # 2
-"""Who attends to the token: its column of the matrix, the share that each other token gives it."""
-Global___AttentionDirection: _TypeAlias = AttentionDirection  # noqa: Y015
-
-class _HeadFusion:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _HeadFusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeadFusion.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    HEAD_FUSION_UNSPECIFIED: _HeadFusion.ValueType  # 0
-    """The mean."""
-    HEAD_FUSION_MEAN: _HeadFusion.ValueType  # 1
-    """The mean."""
-    HEAD_FUSION_MAX: _HeadFusion.ValueType  # 2
-    """The largest."""
-    HEAD_FUSION_MIN: _HeadFusion.ValueType  # 3
-    """The smallest."""
-
-class HeadFusion(_HeadFusion, metaclass=_HeadFusionEnumTypeWrapper):
-    """How the heads of a layer become one matrix."""
-
-HEAD_FUSION_UNSPECIFIED: HeadFusion.ValueType  # 0
-"""The mean."""
-HEAD_FUSION_MEAN: HeadFusion.ValueType  # 1
-"""The mean."""
-HEAD_FUSION_MAX: HeadFusion.ValueType  # 2
-"""The largest."""
-HEAD_FUSION_MIN: HeadFusion.ValueType  # 3
-"""The smallest."""
-Global___HeadFusion: _TypeAlias = HeadFusion  # noqa: Y015
 
 class _MapMethod:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -501,40 +501,6 @@ class MapOptions(_message.Message):
 Global___MapOptions: _TypeAlias = MapOptions  # noqa: Y015
 
 @_typing.final
-class MapsDecision(_message.Message):
-    """Whether `when` was met."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MADE_FIELD_NUMBER: _builtins.int
-    WHEN_FIELD_NUMBER: _builtins.int
-    BELOW_FIELD_NUMBER: _builtins.int
-    VALUE_FIELD_NUMBER: _builtins.int
-    made: _builtins.bool
-    """Whether the maps were made."""
-    when: Global___MapCondition.ValueType
-    """The condition."""
-    below: _builtins.float
-    """Its bound, as asked for."""
-    value: _builtins.float
-    """What was compared with it: the answer's confidence or margin, 0 to 1."""
-    def __init__(
-        self,
-        *,
-        made: _builtins.bool = ...,
-        when: Global___MapCondition.ValueType = ...,
-        below: _builtins.float = ...,
-        value: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "made", b"made", "value", b"value", "when", b"when"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MapsDecision: _TypeAlias = MapsDecision  # noqa: Y015
-
-@_typing.final
 class TokenRef(_message.Message):
     """A token of the sequence."""
 
@@ -623,6 +589,40 @@ class RolloutOptions(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RolloutOptions: _TypeAlias = RolloutOptions  # noqa: Y015
+
+@_typing.final
+class MapsDecision(_message.Message):
+    """Whether `when` was met."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MADE_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    made: _builtins.bool
+    """Whether the maps were made."""
+    when: Global___MapCondition.ValueType
+    """The condition."""
+    below: _builtins.float
+    """Its bound, as asked for."""
+    value: _builtins.float
+    """What was compared with it: the answer's confidence or margin, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        made: _builtins.bool = ...,
+        when: Global___MapCondition.ValueType = ...,
+        below: _builtins.float = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "made", b"made", "value", b"value", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapsDecision: _TypeAlias = MapsDecision  # noqa: Y015
 
 @_typing.final
 class Map(_message.Message):

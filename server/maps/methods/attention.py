@@ -44,6 +44,7 @@ class Attention:
         last = manifest.layers - 1
         layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
         heads = choose("heads", options.heads, manifest.heads) or None
+        refuse_classes(options.classes, "attention is of no class")
         rendering = options.rendering and options.rendering.shared_by(len(layers) * len(heads or (MEAN,)))
         if options.token is not None:
             token = index_of(options.token, manifest.tokens)

@@ -4,6 +4,7 @@ import numpy as np
 
 from vitscope.bundle import FULL, Manifest
 from vitscope.server.errors import InvalidRequest
+from vitscope.server.maps.classes import refuse_classes
 from vitscope.server.maps.map import MEAN, Map, Outputs, PrefixShares
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.rollout import rollout
@@ -35,6 +36,7 @@ class Rollout:
         token = 0 if options.token is None else index_of(options.token, manifest.tokens)
         options.rollout.first_of(manifest.layers)
         last = (manifest.layers - 1,)
+        refuse_classes(options.classes, "rollout is of no class")
         return MapSpec(
             self.name, FULL, last, None, options.dtype, options.rendering, token=token, rollout=options.rollout
         )

@@ -24,10 +24,11 @@ def explained(cls: int = 1, registers: int = 0, rows: int = 4, cols: int = 6) ->
     )
     to_image = np.array([[90 / cols, 0, 0], [0, 60 / rows, 0]])
     return Explained(
-        classes=(Class(0, "ankle boot", 0.9, 3.0),), geometry=Geometry((90, 60), (96, 64), to_image, (0, 0, 90, 60), 1),
+        classes=(Class(0, "ankle boot", 0.9, 3.0),),
+        geometry=Geometry((90, 60), (96, 64), to_image, (0, 0, 90, 60), 1),
         tokens=TokenLayout(count, cls, 0, registers, rows, cols), timing=Timing(0, {}, 1, "e/f32"), model="m",
-        version=2, layers=(3,), heads=(0, 5), chosen=(), lens_classes=(), matrices=scores / scores.sum(-1, keepdims=True),
-        header=explain_pb2.ExplainHeader(), **nothing,
+        version=2, layers=(3,), heads=(0, 5), chosen=(), lens_classes=(),
+        matrices=scores / scores.sum(-1, keepdims=True), header=explain_pb2.ExplainHeader(), **nothing,
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_axes_name_patches_and_the_prefix_is_ruled_off() -> None:
 def test_a_patch_is_marked_and_drawn_over_the_photo() -> None:
     one = explained()
     drawn = draw_matrix(one, 3, 0, "photo.jpg", (2, 1), PHOTO)
-    assert {"What row 2, column 1 attends to", "Who attends to row 2, column 1"} <= set(texts(drawn))
+    assert {"What patch 2,1 attends to", "Who attends to patch 2,1"} <= set(texts(drawn))
     heat = rasters(drawn)[0]
     cell, index = heat.width / 25, one.tokens.index(2, 1)
     marks = [item for item in drawn.items if isinstance(item, Rect) and item.stroke == "#e11d48"]

@@ -8,10 +8,10 @@ import pytest
 from tests.export.checkpoints import MAKERS
 from vitscope.bundle import Bundle
 from vitscope.export.families import Sizes
-from vitscope.export.graph import describe_graphs, softmaxes
-from vitscope.export.methods import Attention
+from vitscope.export.graph import describe_graphs, output_bytes, softmaxes
+from vitscope.export.methods import Attention, Rollout
 
-SIZES = Sizes(layers=7, heads=2, width=32)
+SIZES = Sizes(layers=7, heads=2, width=32, head_width=16)
 
 
 @pytest.mark.parametrize("family", list(MAKERS))
@@ -31,6 +31,25 @@ def test_description(bundles: dict[str, Bundle]) -> None:
     }
     assert [softmaxes(name, SIZES, tokens, [Attention()]) for name in ("classify", "attention")] == [7 + 1, 7 + 7]
     assert softmaxes("classify", SIZES, tokens, []) == 7
+
+
+def test_the_graph_of_everything_inside_has_the_softmaxes_of_the_layers_alone(bundles: dict[str, Bundle]) -> None:
+    tokens = bundles["dinov2-with-registers"].manifest.tokens
+    described = describe_graphs(SIZES, 5, tokens, [Attention(), Rollout()])["full"]
+    count = 5 + 9
+    assert {output.name: output.shape for output in described.outputs} == {
+        "logits": ("N", 5),
+        "matrices": ("N", 7, 2, count, count),
+        **dict.fromkeys(("queries", "keys", "values"), ("N", 7, 2, count, 16)),
+        "token_norms": ("N", 8, count),
+        "lens": ("N", 8, count, 5),
+    }
+    assert output_bytes(described) == 4 * (5 + 14 * count**2 + 3 * 14 * count * 16 + 8 * count + 8 * count * 5)
+    assert softmaxes("full", SIZES, tokens, [Attention(), Rollout()]) == 7
+    graph = onnx.load(bundles["vit"].path / "graphs/full.onnx", load_external_data=False).graph
+    assert Counter(node.op_type for node in graph.node)["Softmax"] == 2
+    pooled = tokens.model_copy(update={"pooling": "attention"})
+    assert not describe_graphs(SIZES, 5, pooled, [Rollout()])["full"].has("lens")
 
 
 def test_without_methods_there_is_one_graph(bundles: dict[str, Bundle]) -> None:

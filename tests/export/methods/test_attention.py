@@ -27,7 +27,7 @@ def forward() -> Forward:
 
 
 def test_traced_outputs_have_the_shapes_that_are_described(forward: Forward) -> None:
-    described, traced = Attention().outputs(Dimensions(3, 2, TOKENS)), Attention().trace(forward)
+    described, traced = Attention().outputs(Dimensions(3, 2, 8, 5, TOKENS)), Attention().trace(forward)
     shapes = {graph: [(2, *output.shape[1:]) for output in outputs] for graph, outputs in described.items()}
     assert {graph: [tuple(t.shape) for t in tensors] for graph, tensors in traced.items()} == shapes
     assert shapes == {"classify": [(2, 2, 12), (2, 2, 5)], "attention": [(2, 3, 2, 12), (2, 3, 2, 5)]}
@@ -62,7 +62,7 @@ def test_a_side_branch_is_what_is_kept_of_the_matrix(
     expected = matrix[:, :, 0] if source == "class_token" else matrix[:, :, prefix:].mean(dim=2)
     assert kept is not None
     torch.testing.assert_close(kept, expected)
-    torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias, key.mT), place), kept)
+    torch.testing.assert_close(Attention().side_branch(Scores(query, key, bias, key.mT, kept), place), kept)
     assert kept.untyped_storage().nbytes() == kept.nbytes, "a view keeps the whole matrix in memory"
 
 

@@ -173,3 +173,31 @@ async def test_freeing_abandons_a_graph_that_is_being_opened(lanes: GraphLanes, 
     await asyncio.wait((asking,))
     assert asking.cancelled()
     loader.may_open.set()
+
+
+async def test_the_graph_full_is_freed_when_nobody_has_used_it_for_a_while(
+    loader: StandInLoader, scheduler: Scheduler
+) -> None:
+    lanes = GraphLanes(ModelKey("a", 1), loader, scheduler, idle_seconds=0.05)  # type: ignore[arg-type]
+    await lanes.open("classify")
+    full = await lanes.open("full")
+    with full.lease():
+        await asyncio.sleep(0.2)
+        assert lanes.find("full") is full
+    await until(lambda: bool(loader.engines[1].closed_by))
+    assert lanes.find("full") is None and lanes.find("classify") is not None
+    assert loader.engines[0].closed_by == [] and loader.engines[1].closed_by[0] != "MainThread"
+    assert names(scheduler) == ["classify"]
+    again = await lanes.open("full")
+    assert again is not full and loader.asked == ["classify", "full", "full"]
+    await lanes.retire()
+    await asyncio.sleep(0.1)  # nothing is left that would free it twice
+    assert [len(engine.closed_by) for engine in loader.engines] == [1, 1, 1]
+
+
+async def test_without_a_time_it_stays(loader: StandInLoader, scheduler: Scheduler) -> None:
+    lanes = GraphLanes(ModelKey("a", 1), loader, scheduler)  # type: ignore[arg-type]
+    full = await lanes.open("full")
+    await asyncio.sleep(0.1)
+    assert lanes.find("full") is full
+    lanes.free()

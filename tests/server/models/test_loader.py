@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.models.bundles import write_bundle
-from vitscope.bundle import ATTENTION, CLASSIFY, Bundle, open_bundle
+from vitscope.bundle import ATTENTION, CLASSIFY, FULL, Bundle, open_bundle
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.contract import Profile
 from vitscope.server.engines.gate import GateFailed
@@ -44,6 +44,17 @@ def test_the_second_start_recalls_what_the_first_has_measured(tmp_path: Path) ->
     assert len(list((path / "engines").iterdir())) == 1
     again = load(path, stopping=True).lane(CLASSIFY)
     assert [costs.measured for costs in again.costs] == [costs.measured for costs in lane.costs]
+
+
+def test_the_graph_full_takes_one_image_at_a_time_on_all_threads(tmp_path: Path) -> None:
+    opened = open_bundle(write_bundle(tmp_path / "models", "a", 1, tmp_path))
+    graphs = dict.fromkeys((CLASSIFY, FULL), opened.manifest.graphs[CLASSIFY])
+    both = replace(opened, manifest=opened.manifest.model_copy(update={"graphs": graphs}))
+    loader = Loader(both, settings(), lambda: False)
+    loader.lane(CLASSIFY)
+    lane = loader.lane(FULL)
+    assert (lane.engine.max_batch, lane.best_batch, list(lane.engine.profiles)) == (1, 1, [Profile(1, 2)])
+    assert len(lane.costs) == 1 and len(lane.slots) == 2
 
 
 def test_a_damaged_cache_entry_is_measured_again(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from google.protobuf.descriptor import Descriptor
 
 from tests.e2e.harness import ROOT
-from vitscope.server.api.native.fields import PATHS, in_request
+from vitscope.server.api.native.fields import IN_EXPLAIN, PATHS, in_request
 from vitscope.server.errors import InvalidRequest, ModelNotFound
-from vitscope.v1 import classifier_pb2
+from vitscope.v1 import classifier_pb2, explain_pb2
 
 
 def raised(folder: Path) -> set[str]:
@@ -37,8 +37,17 @@ def test_every_field_has_a_place_in_the_request() -> None:
     request = classifier_pb2.ClassifyRequest.DESCRIPTOR
     assert all(has(request, path) for path in PATHS.values())
     fields = {field for folder in ("answer", "images", "maps", "models") for field in raised(ROOT / "server" / folder)}
+    fields -= raised(ROOT / "server/maps/internals")
     assert fields
     assert all(has(request, PATHS.get(field, field)) for field in fields)
+
+
+def test_every_field_of_the_inside_has_a_place_in_the_request_of_explain() -> None:
+    request = explain_pb2.ExplainRequest.DESCRIPTOR
+    assert all(has(request, path) for path in IN_EXPLAIN.values())
+    fields = raised(ROOT / "server/maps/internals") | raised(ROOT / "server/images")
+    for field in (*fields, "layers", "heads", "tokens", "patches", "discard", "from_layer", "fusion", "dtype"):
+        assert has(request, IN_EXPLAIN.get(field, field)), field
 
 
 def test_an_error_names_the_path_of_its_field() -> None:
