@@ -11,6 +11,7 @@ from tests.client.servicer import LABELS, answer, fashion
 from vitscope.client.evidence import Evidence, ExplainedClass, Ledger
 from vitscope.client.model import Model
 from vitscope.client.pictures.explain import draw_explanation
+from vitscope.client.pictures.stories import story_of
 from vitscope.client.request import classify_request
 from vitscope.client.result import AttentionMap, Result
 from vitscope.drawing import write
@@ -107,3 +108,21 @@ def test_a_photo_without_any_class_and_one_of_any_shape() -> None:
         given = Result.of(answer(classify_request(pixels, attention="last")))
         drawing = draw_explanation(Image.fromarray(pixels), given, MODEL, "photo.jpg")
         assert 300 < drawing.width < 1100 and drawing.height < 1400
+
+
+@pytest.mark.parametrize(
+    ("pooling", "said"),
+    [
+        ("cls", "what the class token read from that patch's token in the last attention"),
+        ("cls+distillation", "what class and distillation token read"),
+        ("mean", "that of its last token in the mean that is classified"),
+        ("cls+mean", "and that of its last token in the mean"),
+        ("attention", "what the pooling probe read"),
+        ("something newer", "what the class token read"),
+    ],
+)
+def test_what_a_share_is_goes_by_the_head(pooling: str, said: str) -> None:
+    model = replace(MODEL, tokens=replace(MODEL.tokens, pooling=pooling))
+    story = story_of(evidence(ledger=replace(LEDGER, cls_self=0.0, registers=0.25)), model)
+    assert said in story.caveat
+    assert [name for name, _ in story.parts][1:] == ["patches", "other tokens"]  # none of what is nothing
