@@ -115,7 +115,7 @@ def test_a_photo_without_any_class_and_one_of_any_shape() -> None:
     [
         ("cls", "what the class token read from that patch's token in the last attention"),
         ("cls+distillation", "what class and distillation token read"),
-        ("mean", "that of its last token in the mean, the head's input"),
+        ("mean", "that of its last token in the mean that is classified"),
         ("cls+mean", "and that of its last token in the mean"),
         ("attention", "what the pooling probe read"),
         ("something newer", "what the class token read"),
