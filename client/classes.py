@@ -24,7 +24,7 @@ def set_versus(message: maps_pb2.MapOptions, versus: OneClass | None, rank: int 
     if versus is not None and rank is not None:
         raise InvalidRequest(f"versus: {versus!r} beside versus_rank; accepted: one of them")
     if isinstance(versus, str):
-        message.versus_label = versus
+        set_field(message, "versus_label", versus, "versus")
     elif versus is not None:
         set_field(message, "versus_index", versus, "versus")
     elif rank is not None:

@@ -120,6 +120,9 @@ class Evidence:
     """How they were computed: "integrated", "gradient" or "direct"."""
     ledger: Ledger
     """How they add up."""
+    tokens: str
+    """Which tokens the patches stand for: "last_attention", what goes into it; "output", what comes out of the last
+    block; "both", added up."""
     border_share: float
     """Of the evidence in the patches, by absolute value, what lies in the grid's outer rows and columns, 0 to 1."""
     prefix_share: float | None
@@ -143,6 +146,7 @@ class Evidence:
             enum_name(maps_pb2.EvidenceTarget, "EVIDENCE_TARGET", evidence.target),
             enum_name(maps_pb2.EvidenceMode, "EVIDENCE_MODE", evidence.mode),
             Ledger.of(evidence.ledger),
+            enum_name(maps_pb2.EvidenceTokens, "EVIDENCE_TOKENS", evidence.tokens),
             shares.border,
             shares.prefix if shares.HasField("prefix") else None,
             shares.outliers if shares.HasField("outliers") else None,

@@ -10,8 +10,8 @@ from vitscope.client.errors import InvalidRequest
 from vitscope.v1 import model_pb2
 
 
-def set_field(message: Any, field: str, value: float, option: str = "") -> None:
-    """Set a number. Raises InvalidRequest for a wrong type or a number out of the field's range.
+def set_field(message: Any, field: str, value: float | str, option: str = "") -> None:
+    """Set a number or text. Raises InvalidRequest for a wrong type or a number out of the field's range.
 
     It names `option`, which is called like the field unless given.
     """
@@ -21,7 +21,7 @@ def set_field(message: Any, field: str, value: float, option: str = "") -> None:
         raise InvalidRequest(f"{option or field}: {value!r}; accepted: {_kind(message, field)}") from error
 
 
-def extend_field(message: Any, field: str, option: str, values: Sequence[int]) -> None:
+def extend_field(message: Any, field: str, option: str, values: Sequence[int] | Sequence[str]) -> None:
     """Append to a repeated field. Raises InvalidRequest, which names `option`."""
     try:
         getattr(message, field).extend(values)
@@ -64,4 +64,5 @@ def enum_value(enum: Any, prefix: str, field: str, name: str) -> Any:
 def _kind(message: Any, field: str) -> str:
     descriptor = message.DESCRIPTOR.fields_by_name[field]
     kinds = {descriptor.TYPE_UINT32: "whole number from 0", descriptor.TYPE_INT32: "whole number"}
+    kinds[descriptor.TYPE_STRING] = "text"
     return kinds.get(descriptor.type, "number")

@@ -40,8 +40,9 @@ class RenderingOptions:
     kind: str = "overlay"
     """What to draw: "overlay" is the heat map over the photo, with the part that the model did not see greyed;
     "heat_map" is the heat map alone, over the model's input."""
-    color_map: str = "viridis"
-    """Colours from low to high: "viridis", "inferno", "cividis" or "grey"."""
+    color_map: str = ""
+    """Colours from low to high: "viridis", "inferno", "cividis", "grey", or "blue_orange" with white at zero. By
+    default viridis, and for evidence blue_orange."""
     opacity: float = 0.5
     """Weight of the heat map against the photo in an overlay, above 0 and up to 1; 0 is 0.5."""
     size: int = 0
@@ -254,10 +255,16 @@ def _is_set(name: str, value: object) -> bool:
     return bool(value)
 
 
+def _colours(name: str) -> Any:
+    if not name:
+        return maps_pb2.COLOR_MAP_UNSPECIFIED
+    return enum_value(maps_pb2.ColorMap, "COLOR_MAP", "rendering.color_map", name)
+
+
 def _rendering(options: RenderingOptions) -> maps_pb2.RenderingOptions:
     message = maps_pb2.RenderingOptions(
         kind=enum_value(maps_pb2.RenderingKind, "RENDERING_KIND", "rendering.kind", options.kind),
-        color_map=enum_value(maps_pb2.ColorMap, "COLOR_MAP", "rendering.color_map", options.color_map),
+        color_map=_colours(options.color_map),
         format=enum_value(maps_pb2.PictureFormat, "PICTURE_FORMAT", "rendering.format", options.format),
         upsampling=enum_value(maps_pb2.Upsampling, "UPSAMPLING", "rendering.upsampling", options.upsampling),
     )

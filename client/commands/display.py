@@ -119,8 +119,10 @@ def json_line(source: Source, outcome: Result | ClientError, overlays: list[Path
 def _evidence(message: maps_pb2.Map) -> dict[str, Any]:
     if not message.HasField("evidence"):
         return {}
-    fields = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
-    return {"evidence": MessageToDict(message.evidence, **fields)}
+    evidence = MessageToDict(
+        message.evidence, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return {"evidence": evidence}
 
 
 def error_line(source: Source, error: ClientError) -> str:

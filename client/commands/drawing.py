@@ -55,7 +55,9 @@ def add_map_options(parser: argparse.ArgumentParser) -> None:
         help="the map over the photo, or alone over what the model saw of it (default: overlay)",
     )
     drawn.add_argument(
-        "--colormap", choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"), help="colours (default: viridis)"
+        "--colormap",
+        choices=enum_names(maps_pb2.ColorMap, "COLOR_MAP"),
+        help="colours (default: viridis; for evidence blue_orange)",
     )
     drawn.add_argument(
         "--opacity", type=number(above=0, most=1), metavar="X", help="of the map, above 0 and up to 1 (default: 0.5)"

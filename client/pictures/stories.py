@@ -11,7 +11,7 @@ from vitscope.client.pictures.words import where
 from vitscope.client.result import AttentionMap
 from vitscope.drawing import Scale, diverging, sequential
 
-_HALF, _NOTABLE = 0.5, 0.1
+_HALF, _NOTABLE, _ROUND = 0.5, 0.1, 0.005
 
 Parts = tuple[tuple[str, float], ...]
 
@@ -164,18 +164,25 @@ def _unit(evidence: Evidence) -> str:
 
 def _notes(evidence: Evidence, reading: _Reading) -> Iterator[str]:
     """Say how much of the whole the map is."""
-    ledger, share = evidence.ledger, evidence.ledger.last_block_share
-    if share is None and ledger.base is not None:  # of a contrast
-        read = abs(ledger.target - ledger.base)
-        share = read / max(read + abs(ledger.base), 1e-12)
+    share = _share(evidence)
     if share is not None:
         less = ": the map is the smaller part of the story" if abs(share) < _HALF else ""
-        shown = f"{share:.0%}" if abs(share) >= 0.005 else "less than 1%"
-        yield f"What {reading.read} is {shown} of what made the answer{less}."
+        percent = f"{abs(share):.0%}" if abs(share) >= _ROUND else "less than 1%"
+        what = "takes away" if share <= -_ROUND else "is"
+        yield f"What {reading.read} {what} {percent} of what made the answer{less}."
     if evidence.outlier_share is not None and evidence.outlier_share >= _NOTABLE:
         yield f"{evidence.outlier_share:.0%} of the evidence is on outliers, tokens that hold more than their patch."
     if evidence.mode != "integrated":
         yield f"Shares of the mode “{evidence.mode}” do not add up to the whole."
+
+
+def _share(evidence: Evidence) -> float | None:
+    """Return how much of the answer is in the map and its like; None where that is not known."""
+    ledger = evidence.ledger
+    if ledger.last_block_share is not None or ledger.base is None:
+        return ledger.last_block_share
+    read = ledger.target - ledger.base  # of a contrast
+    return abs(read) / max(abs(read) + abs(ledger.base), 1e-12)
 
 
 def label_of(model: Model, index: int | None) -> str:

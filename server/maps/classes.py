@@ -40,7 +40,13 @@ class ClassOptions:
         for name in self.__slots__:
             value = getattr(self, name)
             if value not in ((), [], 0, None, "") or (name.startswith("versus") and value is not None):
-                yield name, _quoted(value) if isinstance(value, str) else str(value)[:_QUOTED]
+                yield name, _quoted(value) if isinstance(value, str) else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """Return numbers and lists of them as they were sent, cut where they are many."""
+    text = str(list(value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
 
 
 NONE = ClassOptions()

@@ -1,7 +1,8 @@
 """Colour maps: 256 colours from low to high.
 
 viridis and inferno: Smith and van der Walt, 2015. cividis: Nuñez, Anderton and Renslow, PLOS ONE 2018. Each is given by
-equally spaced colours, linear in between, and is within a few levels of the full table.
+equally spaced colours, linear in between, and is within a few levels of the full table. blue_orange is for values of
+both signs, with zero in its middle; the two hues differ for colour-blind readers too.
 """
 
 from typing import Final
@@ -15,6 +16,7 @@ _ANCHORS: Final[dict[ColourMap, str]] = {
     "inferno": "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4",
     "cividis": "00204d 00336f 39486b 575c6d 707173 8a8779 a69d75 c4b56c e4cf5b ffea46",
     "grey": "000000 ffffff",
+    "blue_orange": "0b4f8a 3f8ac4 9cc6e5 f7f7f7 f6c38a e08a2c a85406",
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from vitscope.server.maps.classes import Mode
 
 Target = Literal["log_probability", "logit"]
+Tokens = Literal["last_attention", "output", "both"]
 
 _OUTLIER = 3.0
 """A token is an outlier whose norm is more than so many times the median."""
@@ -82,7 +83,7 @@ class Shares:
 class Evidence:
     """What a map explains. versus: with it, values and ledger are those of `explained` less those of this class.
 
-    outliers: bool [rows, cols]; None where the graph does not tell.
+    tokens: which ones the patches stand for. outliers: bool [rows, cols]; None where the graph does not tell.
     """
 
     explained: ExplainedClass
@@ -90,6 +91,7 @@ class Evidence:
     target: Target
     mode: Mode
     ledger: Ledger
+    tokens: Tokens
     shares: Shares
     outliers: np.ndarray | None
 

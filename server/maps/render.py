@@ -11,7 +11,7 @@ from PIL import Image
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.maps.colours import COLOURS
 from vitscope.server.maps.map import Map
-from vitscope.server.maps.rendering import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, RenderingSpec
+from vitscope.server.maps.rendering import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, ColourMap, RenderingSpec
 
 JPEG_QUALITY = 90
 PNG_LEVEL = 2  # Pillow's default, 6, takes four times as long on a photo to save 8 % of the bytes
@@ -37,7 +37,8 @@ def render(drawn: Map, spec: RenderingSpec, geometry: Geometry, photo: Image.Ima
 
 
 class Canvas:
-    """Draws maps in colours, each from its own smallest to its own largest value, in the same place.
+    """Draws maps in colours, each from its own smallest to its own largest value, in the same place; in blue_orange
+    from its largest absolute value below zero to the same above.
 
     photo: the upright RGB photo at any resolution; only an overlay needs it. An overlay has the photo's aspect ratio,
     and its grid lies where Geometry puts it. A heat map alone has the aspect ratio of the model's input.
@@ -67,10 +68,14 @@ class Canvas:
 
     def draw(self, drawn: Map) -> Rendered:
         """Draw one map."""
-        heat = self._heat(drawn)
+        colours = self._spec.color_map or ("blue_orange" if drawn.evidence else "viridis")
+        low, high = drawn.min, drawn.max
+        if colours == "blue_orange":
+            low, high = -max(-low, high), max(-low, high)
+        heat = self._heat(drawn.values, low, high, colours)
         if self._background is not None:
             heat = Image.blend(self._background, heat, self._spec.opacity)
-        return _file(Image.composite(heat, self._unseen, self._seen), self._spec, drawn)
+        return _file(Image.composite(heat, self._unseen, self._seen), self._spec, low, high)
 
     @cached_property
     def _background(self) -> Image.Image | None:
@@ -89,14 +94,14 @@ class Canvas:
         """Which pixels lie on the grid ("L", 255 inside)."""
         return self._place(Image.new("L", self._grid, 255), Image.Resampling.BILINEAR)
 
-    def _heat(self, drawn: Map) -> Image.Image:
+    def _heat(self, values: np.ndarray, low: float, high: float, colours: ColourMap) -> Image.Image:
         """Return the map in colours (RGB)."""
-        span = drawn.max - drawn.min
-        shares = (drawn.values - drawn.min) / span if span > 0 else np.zeros_like(drawn.values)
+        span = high - low
+        shares = (values - low) / span if span > 0 else np.full_like(values, 0.5 if colours == "blue_orange" else 0)
         how = Image.Resampling.NEAREST if self._spec.upsampling == "nearest" else Image.Resampling.BILINEAR
         # Converting to "L" truncates, hence the half.
         heat = self._place(Image.fromarray((shares * 255 + 0.5).astype(np.float32)), how).convert("L")
-        heat.putpalette(COLOURS[self._spec.color_map].tobytes())
+        heat.putpalette(COLOURS[colours].tobytes())
         return heat.convert("RGB")
 
     def _place(self, grid: Image.Image, how: Image.Resampling) -> Image.Image:
@@ -118,10 +123,10 @@ def _inverse(affine: tuple[float, ...]) -> np.ndarray:
     return np.linalg.inv(np.array([*affine, 0, 0, 1], np.float64).reshape(3, 3))
 
 
-def _file(picture: Image.Image, spec: RenderingSpec, drawn: Map) -> Rendered:
+def _file(picture: Image.Image, spec: RenderingSpec, low: float, high: float) -> Rendered:
     file = io.BytesIO()
     if spec.format == "png":
         picture.save(file, "PNG", compress_level=PNG_LEVEL, compress_type=zlib.Z_RLE)
     else:
         picture.save(file, "JPEG", quality=JPEG_QUALITY)
-    return Rendered(f"image/{spec.format}", file.getvalue(), picture.width, picture.height, drawn.min, drawn.max)
+    return Rendered(f"image/{spec.format}", file.getvalue(), picture.width, picture.height, low, high)

@@ -7,7 +7,7 @@ from typing import Literal
 from vitscope.server.errors import InvalidRequest
 
 Kind = Literal["overlay", "heat_map"]
-ColourMap = Literal["viridis", "inferno", "cividis", "grey"]
+ColourMap = Literal["viridis", "inferno", "cividis", "grey", "blue_orange"]
 PictureFormat = Literal["png", "jpeg"]
 Upsampling = Literal["bilinear", "nearest"]
 
@@ -21,13 +21,14 @@ MAX_PICTURE_PIXELS = 2**24
 class RenderingSpec:
     """How each map is drawn.
 
-    opacity: weight of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels, 32..2048; None for the
-    photo's own, but at least 224 and at most 1024. max_pixels: limit of each picture, which keeps all pictures of a
-    reply within MAX_PICTURE_PIXELS. Raises InvalidRequest for a value out of range.
+    color_map: None for the method's own: viridis, or for evidence blue_orange, which is white at zero. opacity: weight
+    of the heat map in an overlay, 0 < opacity <= 1. size: longer side in pixels, 32..2048; None for the photo's own,
+    but at least 224 and at most 1024. max_pixels: limit of each picture, which keeps all pictures of a reply within
+    MAX_PICTURE_PIXELS. Raises InvalidRequest for a value out of range.
     """
 
     kind: Kind = "overlay"
-    color_map: ColourMap = "viridis"
+    color_map: ColourMap | None = None
     opacity: float = 0.5
     size: int | None = None
     format: PictureFormat = "png"

@@ -188,6 +188,8 @@ def test_map_options() -> None:
         ({"mode": "direct", "attention": "last"}, "mode: set without evidence"),
         ({"method": "evidence", "classes": [1.5]}, r"classes: \[1.5\]; accepted: a list of whole number from 0s"),
         ({"method": "evidence", "classes": [-1]}, r"classes: \[-1\]; accepted"),
+        ({"method": "evidence", "classes": ["\ud800"]}, "classes: .*; accepted: a list of texts"),
+        ({"method": "evidence", "versus": "\ud800"}, "versus: .*; accepted: text"),
         ({"method": "evidence", "versus": -1}, "versus: -1; accepted: whole number from 0"),
         ({"method": "evidence", "versus": 1, "versus_rank": 2}, "versus: 1 beside versus_rank; accepted: one of them"),
         ({"method": "evidence", "mode": "exact"}, "mode: 'exact'; accepted: integrated, gradient, direct"),

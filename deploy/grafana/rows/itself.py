@@ -1,7 +1,7 @@
 """Is the model still itself?"""
 
 from deploy.grafana.panels import Query, graph, heatmap
-from deploy.grafana.promql import EACH_VERSION, rate, shares
+from deploy.grafana.promql import EACH_VERSION, mean, rate, shares
 from deploy.grafana.rows import Line, Row, line
 
 DRIFT = 0.2  # of the alert VitscopeDrift
@@ -39,6 +39,18 @@ SIZE = heatmap(
     shares("vitscope_image_pixels"),
     "short",
 )
+EVIDENCE = graph(
+    "Evidence beside the object",
+    "Where the evidence for a class lies, on average, of the answers that were asked for it: on the border of the "
+    "image, on outlying tokens, on tokens that are no patches. A rise: the model reads a frame, a watermark, or notes "
+    "of its own instead of the object.",
+    *(
+        Query(mean(f"vitscope_evidence_{where}_ratio", EACH_VERSION), f"{name}, {{{{model}}}} {{{{version}}}}")
+        for where, name in (("border", "border"), ("outlier", "outliers"), ("prefix", "no patches"))
+    ),
+    unit="percentunit",
+    top=1,
+)
 LOW = graph(
     "Low confidence",
     "Share of the answers whose confidence is less than the setting low_confidence, 0.5 unless it was changed.",
@@ -65,6 +77,6 @@ ITSELF = Row(
     "Is the model still itself?",
     (
         line(7, CONFIDENCE, MARGIN, ATTENTION, BRIGHTNESS),
-        Line(8, ((6, SIZE), (6, LOW), (12, DISTANCE))),
+        line(8, SIZE, LOW, EVIDENCE, DISTANCE),
     ),
 )

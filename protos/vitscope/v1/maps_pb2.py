@@ -24,31 +24,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vitscope/v1/maps.proto\x12\x0bvitscope.v1\"\xcb\x03\n\nMapOptions\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\nall_layers\x18\x03 \x01(\x08\x12\r\n\x05heads\x18\x04 \x03(\r\x12\x11\n\tall_heads\x18\x05 \x01(\x08\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x30\n\trendering\x18\x07 \x01(\x0b\x32\x1d.vitscope.v1.RenderingOptions\x12\x15\n\rclass_indices\x18\x08 \x03(\r\x12\x14\n\x0c\x63lass_labels\x18\t \x03(\t\x12\x13\n\x0btop_classes\x18\n \x01(\r\x12\x16\n\x0cversus_index\x18\x0b \x01(\rH\x00\x12\x16\n\x0cversus_label\x18\x0c \x01(\tH\x00\x12\x15\n\x0bversus_rank\x18\r \x01(\rH\x00\x12\'\n\x04mode\x18\x0e \x01(\x0e\x32\x19.vitscope.v1.EvidenceMode\x12\'\n\x04when\x18\x0f \x01(\x0e\x32\x19.vitscope.v1.MapCondition\x12\x12\n\nwhen_below\x18\x10 \x01(\x01\x42\x08\n\x06versus\"c\n\x0cMapsDecision\x12\x0c\n\x04made\x18\x01 \x01(\x08\x12\'\n\x04when\x18\x02 \x01(\x0e\x32\x19.vitscope.v1.MapCondition\x12\r\n\x05\x62\x65low\x18\x03 \x01(\x01\x12\r\n\x05value\x18\x04 \x01(\x01\"\x87\x03\n\x03Map\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0c\n\x04head\x18\x03 \x01(\x05\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x0c\n\x04\x63ols\x18\x05 \x01(\r\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x0e\n\x06values\x18\x07 \x01(\x0c\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12$\n\x05stats\x18\n \x01(\x0b\x32\x15.vitscope.v1.MapStats\x12\'\n\x06prefix\x18\x0b \x01(\x0b\x32\x17.vitscope.v1.PrefixMass\x12)\n\trendering\x18\x0c \x01(\x0b\x32\x16.vitscope.v1.Rendering\x12\'\n\x05\x61\x62out\x18\r \x01(\x0b\x32\x18.vitscope.v1.ClassShares\x12\'\n\x08\x65vidence\x18\x0e \x01(\x0b\x32\x15.vitscope.v1.Evidence\"\xa1\x02\n\x08\x45vidence\x12.\n\texplained\x18\x01 \x01(\x0b\x32\x1b.vitscope.v1.ExplainedClass\x12+\n\x06versus\x18\x02 \x01(\x0b\x32\x1b.vitscope.v1.ExplainedClass\x12+\n\x06target\x18\x03 \x01(\x0e\x32\x1b.vitscope.v1.EvidenceTarget\x12\'\n\x04mode\x18\x04 \x01(\x0e\x32\x19.vitscope.v1.EvidenceMode\x12#\n\x06ledger\x18\x05 \x01(\x0b\x32\x13.vitscope.v1.Ledger\x12+\n\x06shares\x18\x06 \x01(\x0b\x32\x1b.vitscope.v1.EvidenceShares\x12\x10\n\x08outliers\x18\x07 \x01(\x0c\".\n\x0e\x45xplainedClass\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\"\xdf\x01\n\x06Ledger\x12\x0e\n\x06target\x18\x01 \x01(\x02\x12\x11\n\x04\x62\x61se\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07patches\x18\x03 \x01(\x02\x12\x15\n\x08\x63ls_self\x18\x04 \x01(\x02H\x01\x88\x01\x01\x12\x16\n\tregisters\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x1a\n\x12\x63ompleteness_error\x18\x06 \x01(\x02\x12\x1d\n\x10last_block_share\x18\x07 \x01(\x02H\x03\x88\x01\x01\x42\x07\n\x05_baseB\x0b\n\t_cls_selfB\x0c\n\n_registersB\x13\n\x11_last_block_share\"d\n\x0e\x45videnceShares\x12\x0e\n\x06\x62order\x18\x01 \x01(\x02\x12\x13\n\x06prefix\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\x08outliers\x18\x03 \x01(\x02H\x01\x88\x01\x01\x42\t\n\x07_prefixB\x0b\n\t_outliers\"*\n\x0b\x43lassShares\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04rest\x18\x02 \x01(\x02\"1\n\x08MapStats\x12\x0b\n\x03min\x18\x01 \x01(\x02\x12\x0b\n\x03max\x18\x02 \x01(\x02\x12\x0b\n\x03sum\x18\x03 \x01(\x02\"B\n\nPrefixMass\x12\x0b\n\x03\x63ls\x18\x01 \x01(\x02\x12\x14\n\x0c\x64istillation\x18\x02 \x01(\x02\x12\x11\n\tregisters\x18\x03 \x01(\x02\"\xde\x01\n\x10RenderingOptions\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.vitscope.v1.RenderingKind\x12(\n\tcolor_map\x18\x02 \x01(\x0e\x32\x15.vitscope.v1.ColorMap\x12\x0f\n\x07opacity\x18\x03 \x01(\x02\x12\x0c\n\x04size\x18\x04 \x01(\r\x12*\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1a.vitscope.v1.PictureFormat\x12+\n\nupsampling\x18\x06 \x01(\x0e\x32\x17.vitscope.v1.Upsampling\"r\n\tRendering\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x11\n\tvalue_min\x18\x05 \x01(\x02\x12\x11\n\tvalue_max\x18\x06 \x01(\x02*\x8b\x01\n\x0cMapCondition\x12\x1d\n\x19MAP_CONDITION_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_CONDITION_ALWAYS\x10\x01\x12\"\n\x1eMAP_CONDITION_CONFIDENCE_BELOW\x10\x02\x12\x1e\n\x1aMAP_CONDITION_MARGIN_BELOW\x10\x03*\x81\x01\n\x0c\x45videnceMode\x12\x1d\n\x19\x45VIDENCE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VIDENCE_MODE_INTEGRATED\x10\x01\x12\x1a\n\x16\x45VIDENCE_MODE_GRADIENT\x10\x02\x12\x18\n\x14\x45VIDENCE_MODE_DIRECT\x10\x03*n\n\tMapMethod\x12\x1a\n\x16MAP_METHOD_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_METHOD_ATTENTION\x10\x01\x12\x12\n\x0eMAP_METHOD_CAM\x10\x02\x12\x17\n\x13MAP_METHOD_EVIDENCE\x10\x03*h\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x03*q\n\x0e\x45videnceTarget\x12\x1f\n\x1b\x45VIDENCE_TARGET_UNSPECIFIED\x10\x00\x12#\n\x1f\x45VIDENCE_TARGET_LOG_PROBABILITY\x10\x01\x12\x19\n\x15\x45VIDENCE_TARGET_LOGIT\x10\x02*h\n\rRenderingKind\x12\x1e\n\x1aRENDERING_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RENDERING_KIND_OVERLAY\x10\x01\x12\x1b\n\x17RENDERING_KIND_HEAT_MAP\x10\x02*~\n\x08\x43olorMap\x12\x19\n\x15\x43OLOR_MAP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OLOR_MAP_VIRIDIS\x10\x01\x12\x15\n\x11\x43OLOR_MAP_INFERNO\x10\x02\x12\x15\n\x11\x43OLOR_MAP_CIVIDIS\x10\x03\x12\x12\n\x0e\x43OLOR_MAP_GREY\x10\x04*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*Y\n\nUpsampling\x12\x1a\n\x16UPSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13UPSAMPLING_BILINEAR\x10\x01\x12\x16\n\x12UPSAMPLING_NEAREST\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vitscope/v1/maps.proto\x12\x0bvitscope.v1\"\xcb\x03\n\nMapOptions\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\nall_layers\x18\x03 \x01(\x08\x12\r\n\x05heads\x18\x04 \x03(\r\x12\x11\n\tall_heads\x18\x05 \x01(\x08\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x30\n\trendering\x18\x07 \x01(\x0b\x32\x1d.vitscope.v1.RenderingOptions\x12\x15\n\rclass_indices\x18\x08 \x03(\r\x12\x14\n\x0c\x63lass_labels\x18\t \x03(\t\x12\x13\n\x0btop_classes\x18\n \x01(\r\x12\x16\n\x0cversus_index\x18\x0b \x01(\rH\x00\x12\x16\n\x0cversus_label\x18\x0c \x01(\tH\x00\x12\x15\n\x0bversus_rank\x18\r \x01(\rH\x00\x12\'\n\x04mode\x18\x0e \x01(\x0e\x32\x19.vitscope.v1.EvidenceMode\x12\'\n\x04when\x18\x0f \x01(\x0e\x32\x19.vitscope.v1.MapCondition\x12\x12\n\nwhen_below\x18\x10 \x01(\x01\x42\x08\n\x06versus\"c\n\x0cMapsDecision\x12\x0c\n\x04made\x18\x01 \x01(\x08\x12\'\n\x04when\x18\x02 \x01(\x0e\x32\x19.vitscope.v1.MapCondition\x12\r\n\x05\x62\x65low\x18\x03 \x01(\x01\x12\r\n\x05value\x18\x04 \x01(\x01\"\x87\x03\n\x03Map\x12&\n\x06method\x18\x01 \x01(\x0e\x32\x16.vitscope.v1.MapMethod\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0c\n\x04head\x18\x03 \x01(\x05\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x0c\n\x04\x63ols\x18\x05 \x01(\r\x12$\n\x05\x64type\x18\x06 \x01(\x0e\x32\x15.vitscope.v1.DataType\x12\x0e\n\x06values\x18\x07 \x01(\x0c\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12$\n\x05stats\x18\n \x01(\x0b\x32\x15.vitscope.v1.MapStats\x12\'\n\x06prefix\x18\x0b \x01(\x0b\x32\x17.vitscope.v1.PrefixMass\x12)\n\trendering\x18\x0c \x01(\x0b\x32\x16.vitscope.v1.Rendering\x12\'\n\x05\x61\x62out\x18\r \x01(\x0b\x32\x18.vitscope.v1.ClassShares\x12\'\n\x08\x65vidence\x18\x0e \x01(\x0b\x32\x15.vitscope.v1.Evidence\"\xce\x02\n\x08\x45vidence\x12.\n\texplained\x18\x01 \x01(\x0b\x32\x1b.vitscope.v1.ExplainedClass\x12+\n\x06versus\x18\x02 \x01(\x0b\x32\x1b.vitscope.v1.ExplainedClass\x12+\n\x06target\x18\x03 \x01(\x0e\x32\x1b.vitscope.v1.EvidenceTarget\x12\'\n\x04mode\x18\x04 \x01(\x0e\x32\x19.vitscope.v1.EvidenceMode\x12#\n\x06ledger\x18\x05 \x01(\x0b\x32\x13.vitscope.v1.Ledger\x12+\n\x06tokens\x18\x08 \x01(\x0e\x32\x1b.vitscope.v1.EvidenceTokens\x12+\n\x06shares\x18\x06 \x01(\x0b\x32\x1b.vitscope.v1.EvidenceShares\x12\x10\n\x08outliers\x18\x07 \x01(\x0c\".\n\x0e\x45xplainedClass\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\"\xdf\x01\n\x06Ledger\x12\x0e\n\x06target\x18\x01 \x01(\x02\x12\x11\n\x04\x62\x61se\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07patches\x18\x03 \x01(\x02\x12\x15\n\x08\x63ls_self\x18\x04 \x01(\x02H\x01\x88\x01\x01\x12\x16\n\tregisters\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x1a\n\x12\x63ompleteness_error\x18\x06 \x01(\x02\x12\x1d\n\x10last_block_share\x18\x07 \x01(\x02H\x03\x88\x01\x01\x42\x07\n\x05_baseB\x0b\n\t_cls_selfB\x0c\n\n_registersB\x13\n\x11_last_block_share\"d\n\x0e\x45videnceShares\x12\x0e\n\x06\x62order\x18\x01 \x01(\x02\x12\x13\n\x06prefix\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\x08outliers\x18\x03 \x01(\x02H\x01\x88\x01\x01\x42\t\n\x07_prefixB\x0b\n\t_outliers\"*\n\x0b\x43lassShares\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04rest\x18\x02 \x01(\x02\"1\n\x08MapStats\x12\x0b\n\x03min\x18\x01 \x01(\x02\x12\x0b\n\x03max\x18\x02 \x01(\x02\x12\x0b\n\x03sum\x18\x03 \x01(\x02\"B\n\nPrefixMass\x12\x0b\n\x03\x63ls\x18\x01 \x01(\x02\x12\x14\n\x0c\x64istillation\x18\x02 \x01(\x02\x12\x11\n\tregisters\x18\x03 \x01(\x02\"\xde\x01\n\x10RenderingOptions\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.vitscope.v1.RenderingKind\x12(\n\tcolor_map\x18\x02 \x01(\x0e\x32\x15.vitscope.v1.ColorMap\x12\x0f\n\x07opacity\x18\x03 \x01(\x02\x12\x0c\n\x04size\x18\x04 \x01(\r\x12*\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1a.vitscope.v1.PictureFormat\x12+\n\nupsampling\x18\x06 \x01(\x0e\x32\x17.vitscope.v1.Upsampling\"r\n\tRendering\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x11\n\tvalue_min\x18\x05 \x01(\x02\x12\x11\n\tvalue_max\x18\x06 \x01(\x02*\x8b\x01\n\x0cMapCondition\x12\x1d\n\x19MAP_CONDITION_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_CONDITION_ALWAYS\x10\x01\x12\"\n\x1eMAP_CONDITION_CONFIDENCE_BELOW\x10\x02\x12\x1e\n\x1aMAP_CONDITION_MARGIN_BELOW\x10\x03*\x81\x01\n\x0c\x45videnceMode\x12\x1d\n\x19\x45VIDENCE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VIDENCE_MODE_INTEGRATED\x10\x01\x12\x1a\n\x16\x45VIDENCE_MODE_GRADIENT\x10\x02\x12\x18\n\x14\x45VIDENCE_MODE_DIRECT\x10\x03*n\n\tMapMethod\x12\x1a\n\x16MAP_METHOD_UNSPECIFIED\x10\x00\x12\x18\n\x14MAP_METHOD_ATTENTION\x10\x01\x12\x12\n\x0eMAP_METHOD_CAM\x10\x02\x12\x17\n\x13MAP_METHOD_EVIDENCE\x10\x03*h\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x03*\x8b\x01\n\x0e\x45videnceTokens\x12\x1f\n\x1b\x45VIDENCE_TOKENS_UNSPECIFIED\x10\x00\x12\"\n\x1e\x45VIDENCE_TOKENS_LAST_ATTENTION\x10\x01\x12\x1a\n\x16\x45VIDENCE_TOKENS_OUTPUT\x10\x02\x12\x18\n\x14\x45VIDENCE_TOKENS_BOTH\x10\x03*q\n\x0e\x45videnceTarget\x12\x1f\n\x1b\x45VIDENCE_TARGET_UNSPECIFIED\x10\x00\x12#\n\x1f\x45VIDENCE_TARGET_LOG_PROBABILITY\x10\x01\x12\x19\n\x15\x45VIDENCE_TARGET_LOGIT\x10\x02*h\n\rRenderingKind\x12\x1e\n\x1aRENDERING_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RENDERING_KIND_OVERLAY\x10\x01\x12\x1b\n\x17RENDERING_KIND_HEAT_MAP\x10\x02*\x99\x01\n\x08\x43olorMap\x12\x19\n\x15\x43OLOR_MAP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OLOR_MAP_VIRIDIS\x10\x01\x12\x15\n\x11\x43OLOR_MAP_INFERNO\x10\x02\x12\x15\n\x11\x43OLOR_MAP_CIVIDIS\x10\x03\x12\x12\n\x0e\x43OLOR_MAP_GREY\x10\x04\x12\x19\n\x15\x43OLOR_MAP_BLUE_ORANGE\x10\x05*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*Y\n\nUpsampling\x12\x1a\n\x16UPSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13UPSAMPLING_BILINEAR\x10\x01\x12\x16\n\x12UPSAMPLING_NEAREST\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vitscope.v1.maps_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MAPCONDITION']._serialized_start=2169
-  _globals['_MAPCONDITION']._serialized_end=2308
-  _globals['_EVIDENCEMODE']._serialized_start=2311
-  _globals['_EVIDENCEMODE']._serialized_end=2440
-  _globals['_MAPMETHOD']._serialized_start=2442
-  _globals['_MAPMETHOD']._serialized_end=2552
-  _globals['_DATATYPE']._serialized_start=2554
-  _globals['_DATATYPE']._serialized_end=2658
-  _globals['_EVIDENCETARGET']._serialized_start=2660
-  _globals['_EVIDENCETARGET']._serialized_end=2773
-  _globals['_RENDERINGKIND']._serialized_start=2775
-  _globals['_RENDERINGKIND']._serialized_end=2879
-  _globals['_COLORMAP']._serialized_start=2881
-  _globals['_COLORMAP']._serialized_end=3007
-  _globals['_PICTUREFORMAT']._serialized_start=3009
-  _globals['_PICTUREFORMAT']._serialized_end=3105
-  _globals['_UPSAMPLING']._serialized_start=3107
-  _globals['_UPSAMPLING']._serialized_end=3196
+  _globals['_MAPCONDITION']._serialized_start=2214
+  _globals['_MAPCONDITION']._serialized_end=2353
+  _globals['_EVIDENCEMODE']._serialized_start=2356
+  _globals['_EVIDENCEMODE']._serialized_end=2485
+  _globals['_MAPMETHOD']._serialized_start=2487
+  _globals['_MAPMETHOD']._serialized_end=2597
+  _globals['_DATATYPE']._serialized_start=2599
+  _globals['_DATATYPE']._serialized_end=2703
+  _globals['_EVIDENCETOKENS']._serialized_start=2706
+  _globals['_EVIDENCETOKENS']._serialized_end=2845
+  _globals['_EVIDENCETARGET']._serialized_start=2847
+  _globals['_EVIDENCETARGET']._serialized_end=2960
+  _globals['_RENDERINGKIND']._serialized_start=2962
+  _globals['_RENDERINGKIND']._serialized_end=3066
+  _globals['_COLORMAP']._serialized_start=3069
+  _globals['_COLORMAP']._serialized_end=3222
+  _globals['_PICTUREFORMAT']._serialized_start=3224
+  _globals['_PICTUREFORMAT']._serialized_end=3320
+  _globals['_UPSAMPLING']._serialized_start=3322
+  _globals['_UPSAMPLING']._serialized_end=3411
   _globals['_MAPOPTIONS']._serialized_start=40
   _globals['_MAPOPTIONS']._serialized_end=499
   _globals['_MAPSDECISION']._serialized_start=501
@@ -56,21 +58,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MAP']._serialized_start=603
   _globals['_MAP']._serialized_end=994
   _globals['_EVIDENCE']._serialized_start=997
-  _globals['_EVIDENCE']._serialized_end=1286
-  _globals['_EXPLAINEDCLASS']._serialized_start=1288
-  _globals['_EXPLAINEDCLASS']._serialized_end=1334
-  _globals['_LEDGER']._serialized_start=1337
-  _globals['_LEDGER']._serialized_end=1560
-  _globals['_EVIDENCESHARES']._serialized_start=1562
-  _globals['_EVIDENCESHARES']._serialized_end=1662
-  _globals['_CLASSSHARES']._serialized_start=1664
-  _globals['_CLASSSHARES']._serialized_end=1706
-  _globals['_MAPSTATS']._serialized_start=1708
-  _globals['_MAPSTATS']._serialized_end=1757
-  _globals['_PREFIXMASS']._serialized_start=1759
-  _globals['_PREFIXMASS']._serialized_end=1825
-  _globals['_RENDERINGOPTIONS']._serialized_start=1828
-  _globals['_RENDERINGOPTIONS']._serialized_end=2050
-  _globals['_RENDERING']._serialized_start=2052
-  _globals['_RENDERING']._serialized_end=2166
+  _globals['_EVIDENCE']._serialized_end=1331
+  _globals['_EXPLAINEDCLASS']._serialized_start=1333
+  _globals['_EXPLAINEDCLASS']._serialized_end=1379
+  _globals['_LEDGER']._serialized_start=1382
+  _globals['_LEDGER']._serialized_end=1605
+  _globals['_EVIDENCESHARES']._serialized_start=1607
+  _globals['_EVIDENCESHARES']._serialized_end=1707
+  _globals['_CLASSSHARES']._serialized_start=1709
+  _globals['_CLASSSHARES']._serialized_end=1751
+  _globals['_MAPSTATS']._serialized_start=1753
+  _globals['_MAPSTATS']._serialized_end=1802
+  _globals['_PREFIXMASS']._serialized_start=1804
+  _globals['_PREFIXMASS']._serialized_end=1870
+  _globals['_RENDERINGOPTIONS']._serialized_start=1873
+  _globals['_RENDERINGOPTIONS']._serialized_end=2095
+  _globals['_RENDERING']._serialized_start=2097
+  _globals['_RENDERING']._serialized_end=2211
 # @@protoc_insertion_point(module_scope)

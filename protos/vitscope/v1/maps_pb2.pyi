@@ -155,6 +155,36 @@ DATA_TYPE_UINT8: DataType.ValueType  # 3
 """One byte each; value = byte * scale + offset."""
 Global___DataType: _TypeAlias = DataType  # noqa: Y015
 
+class _EvidenceTokens:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceTokensEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvidenceTokens.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_TOKENS_UNSPECIFIED: _EvidenceTokens.ValueType  # 0
+    """Not set."""
+    EVIDENCE_TOKENS_LAST_ATTENTION: _EvidenceTokens.ValueType  # 1
+    """Those that go into the last attention, which the class token or the head's query reads."""
+    EVIDENCE_TOKENS_OUTPUT: _EvidenceTokens.ValueType  # 2
+    """Those that come out of the last block, whose mean the head reads."""
+    EVIDENCE_TOKENS_BOTH: _EvidenceTokens.ValueType  # 3
+    """Both, added up: the head reads the class token and the mean."""
+
+class EvidenceTokens(_EvidenceTokens, metaclass=_EvidenceTokensEnumTypeWrapper):
+    """Which tokens the shares of evidence belong to. By then every token has gathered from others: the place of a patch's token is
+    a guess at where its content was in the image, better the earlier the layer.
+    """
+
+EVIDENCE_TOKENS_UNSPECIFIED: EvidenceTokens.ValueType  # 0
+"""Not set."""
+EVIDENCE_TOKENS_LAST_ATTENTION: EvidenceTokens.ValueType  # 1
+"""Those that go into the last attention, which the class token or the head's query reads."""
+EVIDENCE_TOKENS_OUTPUT: EvidenceTokens.ValueType  # 2
+"""Those that come out of the last block, whose mean the head reads."""
+EVIDENCE_TOKENS_BOTH: EvidenceTokens.ValueType  # 3
+"""Both, added up: the head reads the class token and the mean."""
+Global___EvidenceTokens: _TypeAlias = EvidenceTokens  # noqa: Y015
+
 class _EvidenceTarget:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -214,7 +244,7 @@ class _ColorMap:
 class _ColorMapEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ColorMap.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COLOR_MAP_UNSPECIFIED: _ColorMap.ValueType  # 0
-    """viridis."""
+    """viridis; blue_orange for evidence."""
     COLOR_MAP_VIRIDIS: _ColorMap.ValueType  # 1
     """Dark blue, green, yellow; even to the eye and safe for colour-blind readers."""
     COLOR_MAP_INFERNO: _ColorMap.ValueType  # 2
@@ -223,12 +253,14 @@ class _ColorMapEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ColorMap.Val
     """Blue to yellow; made for colour-blind readers."""
     COLOR_MAP_GREY: _ColorMap.ValueType  # 4
     """Black to white."""
+    COLOR_MAP_BLUE_ORANGE: _ColorMap.ValueType  # 5
+    """Blue, white, orange, for values of both signs: white is zero, and both ends are as far from it."""
 
 class ColorMap(_ColorMap, metaclass=_ColorMapEnumTypeWrapper):
     """Colours of a heat map, from low to high."""
 
 COLOR_MAP_UNSPECIFIED: ColorMap.ValueType  # 0
-"""viridis."""
+"""viridis; blue_orange for evidence."""
 COLOR_MAP_VIRIDIS: ColorMap.ValueType  # 1
 """Dark blue, green, yellow; even to the eye and safe for colour-blind readers."""
 COLOR_MAP_INFERNO: ColorMap.ValueType  # 2
@@ -237,6 +269,8 @@ COLOR_MAP_CIVIDIS: ColorMap.ValueType  # 3
 """Blue to yellow; made for colour-blind readers."""
 COLOR_MAP_GREY: ColorMap.ValueType  # 4
 """Black to white."""
+COLOR_MAP_BLUE_ORANGE: ColorMap.ValueType  # 5
+"""Blue, white, orange, for values of both signs: white is zero, and both ends are as far from it."""
 Global___ColorMap: _TypeAlias = ColorMap  # noqa: Y015
 
 class _PictureFormat:
@@ -519,12 +553,15 @@ class Evidence(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     LEDGER_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     SHARES_FIELD_NUMBER: _builtins.int
     OUTLIERS_FIELD_NUMBER: _builtins.int
     target: Global___EvidenceTarget.ValueType
     """What the shares are shares of."""
     mode: Global___EvidenceMode.ValueType
     """How they were computed."""
+    tokens: Global___EvidenceTokens.ValueType
+    """Which tokens the patches of the map stand for."""
     outliers: _builtins.bytes
     """Patches whose tokens are outliers: on entering the last block their norm is more than three times the median of all
     patches'. Models keep notes in such tokens, so what was read there need not be about that place. One bit for each patch,
@@ -556,12 +593,13 @@ class Evidence(_message.Message):
         target: Global___EvidenceTarget.ValueType = ...,
         mode: Global___EvidenceMode.ValueType = ...,
         ledger: Global___Ledger | None = ...,
+        tokens: Global___EvidenceTokens.ValueType = ...,
         shares: Global___EvidenceShares | None = ...,
         outliers: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "ledger", b"ledger", "shares", b"shares", "versus", b"versus"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "ledger", b"ledger", "mode", b"mode", "outliers", b"outliers", "shares", b"shares", "target", b"target", "versus", b"versus"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "ledger", b"ledger", "mode", b"mode", "outliers", b"outliers", "shares", b"shares", "target", b"target", "tokens", b"tokens", "versus", b"versus"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,7 +835,7 @@ class RenderingOptions(_message.Message):
     kind: Global___RenderingKind.ValueType
     """What to draw; unspecified means the overlay."""
     color_map: Global___ColorMap.ValueType
-    """Colours; unspecified means viridis."""
+    """Colours; unspecified means viridis, and for evidence blue_orange."""
     opacity: _builtins.float
     """Overlay: weight of the heat map against the photo, above 0 and up to 1; 0 means 0.5."""
     size: _builtins.int

@@ -22,6 +22,11 @@ _TARGETS = {
     "log_probability": maps_pb2.EVIDENCE_TARGET_LOG_PROBABILITY,
     "logit": maps_pb2.EVIDENCE_TARGET_LOGIT,
 }
+_TOKENS = {
+    "last_attention": maps_pb2.EVIDENCE_TOKENS_LAST_ATTENTION,
+    "output": maps_pb2.EVIDENCE_TOKENS_OUTPUT,
+    "both": maps_pb2.EVIDENCE_TOKENS_BOTH,
+}
 
 
 def to_response(result: Result) -> classifier_pb2.ClassifyResponse:
@@ -71,6 +76,7 @@ def _to_evidence(evidence: Evidence) -> maps_pb2.Evidence:
         explained=_to_class(evidence.explained),
         versus=_to_class(evidence.versus) if evidence.versus else None,
         target=_TARGETS[evidence.target],
+        tokens=_TOKENS[evidence.tokens],
         mode=MODES.number(evidence.mode),
         ledger=maps_pb2.Ledger(
             target=ledger.target,

@@ -16,7 +16,7 @@ DTYPES = Names(maps_pb2.DataType, "float32")
 MODES = Names(maps_pb2.EvidenceMode, "")
 CONDITIONS = Names(maps_pb2.MapCondition, "always")
 _KINDS = Names(maps_pb2.RenderingKind, "overlay")
-_COLOUR_MAPS = Names(maps_pb2.ColorMap, "viridis")
+_COLOUR_MAPS = Names(maps_pb2.ColorMap, "")
 _FORMATS = Names(maps_pb2.PictureFormat, "png")
 _UPSAMPLINGS = Names(maps_pb2.Upsampling, "bilinear")
 
@@ -83,7 +83,7 @@ def _to_rendering_spec(options: maps_pb2.RenderingOptions) -> RenderingSpec:
     """Return the options; 0 means the default."""
     return RenderingSpec(
         _KINDS.name("kind", options.kind),
-        _COLOUR_MAPS.name("color_map", options.color_map),
+        _COLOUR_MAPS.name("color_map", options.color_map) or None,
         options.opacity or 0.5,
         options.size or None,
         _FORMATS.name("format", options.format),

@@ -7,8 +7,8 @@ DEFAULT_DOMAIN = ("", "ai.onnx")
 # Operators whose new versions between opset 20, which is exported, and 23 only take more types, so that the number can
 # simply be raised.
 ONLY_WIDENED = {
-    "Cast", "Constant", "ConstantOfShape", "Conv", "Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze",
-    "Transpose", "Unsqueeze",
+    "Cast", "Constant", "ConstantOfShape", "Conv", "Flatten", "Identity", "Pad", "Reshape", "Shape", "Size",
+    "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
+from vitscope.server.engines.onnx.explained import explained
 from vitscope.server.engines.onnx.opset import DEFAULT_DOMAIN, raised
 
 Arithmetic = Literal["f32", "f16", "bf16"]
@@ -27,7 +28,8 @@ class PrecisionError(ValueError):
 def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
     """Copy an exported float32 graph, weights inside, so that it computes in `precision`. Inputs and outputs are kept.
 
-    float32 is left only in the outputs and in the normalisation of the pixels. LayerNormalization computes in float32
+    float32 is left only in the outputs, in the normalisation of the pixels, and in what explains classes: all that the
+    logits do not need, in a graph that takes `target_class` (onnx/explained.py). LayerNormalization computes in float32
     inside, whatever its type, because of its stash_type. Weights are rounded to nearest; those too small for f16 become
     subnormal or zero. bf16 raises the opset to 22.
 
@@ -43,15 +45,21 @@ def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
     # error of a small bf16 ViT's logits from 0.02 to 0.006 of 10. It costs nothing: TensorRT makes one kernel of it
     # either way.
     exact = _normalisation(graph)
+    branch = explained(graph, lambda: float32_tensors(model))
     outputs = [value.name for value in graph.output if value.type.tensor_type.elem_type == TensorProto.FLOAT]
+    outputs = [name for name in outputs if name not in branch.computed]
     rounded = {name: f"{name}_{precision}" for name in [*exact[-1:], *outputs]}
     constants = {tensor.name: f"{tensor.name}_f32" for tensor in graph.initializer}
     nodes = []
     for node in graph.node:
         if node.output[0] in exact:
             nodes.append(_renamed(node, constants))
+        elif node.output[0] in branch.computed:
+            nodes.append(_renamed(node, {**constants, **branch.read}))
         else:
             nodes.append(_renamed(_retyped(node, element), rounded))
+            widened = [name for name in node.output if name in branch.read]
+            nodes += [_cast(rounded.get(name, name), branch.read[name], TensorProto.FLOAT) for name in widened]
         if exact and node.output[0] == exact[-1]:
             nodes.append(_cast(exact[-1], rounded[exact[-1]], element))
     nodes += [_cast(rounded[name], name, TensorProto.FLOAT) for name in outputs]
@@ -66,7 +74,7 @@ def retype(model: ModelProto, precision: Arithmetic) -> ModelProto:
         ir_version=max(model.ir_version, _IR_VERSION),
     )
     inferred = _inferred(result)
-    if islands := _in_float32(inferred) - {*outputs, *exact}:
+    if islands := _in_float32(inferred) - {*outputs, *exact, *branch.computed, *branch.read.values()}:
         raise PrecisionError(f"the graph in {precision} still computes {', '.join(sorted(islands))} in float32")
     result.graph.value_info.extend(inferred.graph.value_info)
     return result

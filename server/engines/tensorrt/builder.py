@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vitscope.server.engines.classes import MOST_CLASSES, TARGETS
 from vitscope.server.engines.tensorrt.messages import Messages, Progress
 from vitscope.server.engines.tensorrt.profiles import Range
 
@@ -63,6 +64,7 @@ def build(
 ) -> Built:
     """Build a graph that takes uint8 [N, H, W, 3], with one optimisation profile for each range of N.
 
+    One that explains classes also takes int64 [N, K]; each profile has every K, and is fastest for one class.
     trt: the TensorRT module, or TensorRT-RTX's. graph: an ONNX file, beside which its external data is found, or a
     serialised model that holds its weights. Takes seconds to minutes. Raises BuildFailed, BuildCancelled.
     """
@@ -82,10 +84,12 @@ def build(
         config = _configuration(trt, builder, options)
         if progress is not None:
             config.progress_monitor = progress.monitor
-        pixels = _input(trt, network)
+        pixels, classes = _inputs(trt, network)
         for sizes in ranges:
             profile = builder.create_optimization_profile()
             profile.set_shape(pixels.name, *((n, *tuple(pixels.shape)[1:]) for n in sizes))
+            if classes is not None:
+                profile.set_shape(classes.name, (sizes.min, 1), (sizes.opt, 1), (sizes.max, MOST_CLASSES))
             if config.add_optimization_profile(profile) < 0:
                 raise BuildFailed(messages.explain(f"TensorRT refuses the batch sizes of {sizes}"))
 
@@ -116,12 +120,19 @@ def _configuration(trt: Any, builder: Any, options: Options) -> Any:
     return config
 
 
-def _input(trt: Any, network: Any) -> Any:
+def _inputs(trt: Any, network: Any) -> tuple[Any, Any]:
+    """Return the pixels, and the classes to explain or None."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    if len(inputs) == 1 and inputs[0].dtype == trt.DataType.UINT8 and tuple(inputs[0].shape)[0::3] == (-1, 3):
-        return inputs[0]
+    classes = [tensor for tensor in inputs if tensor.name == TARGETS]
+    images = [tensor for tensor in inputs if tensor.name != TARGETS]
+    if all(tensor.dtype == trt.DataType.INT64 and tuple(tensor.shape) == (-1, -1) for tensor in classes):
+        if len(images) == 1 and images[0].dtype == trt.DataType.UINT8 and tuple(images[0].shape)[0::3] == (-1, 3):
+            return images[0], classes[0] if classes else None
     found = ", ".join(f"{tensor.name} {tensor.dtype.name.lower()} {list(tensor.shape)}" for tensor in inputs)
-    raise BuildFailed(f"the graph's input is {found or 'missing'}; accepted: one, uint8 [-1, H, W, 3]")
+    raise BuildFailed(
+        f"the graph's input is {found or 'missing'}; accepted: one, uint8 [-1, H, W, 3]; "
+        f"or beside it {TARGETS}, int64 [-1, -1]"
+    )
 
 
 def _named(graph: Path | bytes) -> str:

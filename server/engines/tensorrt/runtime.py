@@ -8,6 +8,7 @@ valid pixel, the images of a batch do not influence one another, and the outputs
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import structlog
 
 from vitscope.server.engines import cuda
+from vitscope.server.engines.classes import BEST, class_buffer
 from vitscope.server.engines.contract import Identity, Outputs, Profile, Status, Usage
 from vitscope.server.engines.tensorrt import bindings
 from vitscope.server.engines.tensorrt.messages import Messages
@@ -70,7 +72,8 @@ class TensorRtEngine:
 class TensorRtSlot:
     """Pinned memory for pixels and outputs, buffers for both on the GPU, and a stream.
 
-    usage: work done so far. broken: why it cannot be used any more.
+    classes: of a graph that explains classes, else None; what a further number of them needs is made when it is first
+    run. usage: work done so far. broken: why it cannot be used any more.
     """
 
     pixels: np.ndarray
@@ -78,37 +81,52 @@ class TensorRtSlot:
     def __init__(self, plan: LoadedPlan, device: int) -> None:
         self.usage = Usage()
         self.broken: str | None = None
-        self._device, self._sizes = device, plan.buckets
-        self._buckets: list[_Bucket] = []
+        self._device, self._sizes, self._plan = device, plan.buckets, plan
+        self.classes = None if plan.classes is None else class_buffer(plan.buckets[-1])
+        self._sets: dict[int, _Set] = {}
         cuda.select(device)
         self._stream = cuda.Stream()
         self._resources: ExitStack | None = ExitStack()
         self._resources.enter_context(self._stream)
         try:
-            self._prepare(plan, self._resources)
+            self._prepare(self._resources)
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, plan: LoadedPlan, resources: ExitStack) -> None:
-        most = self._sizes[-1]
+    def _prepare(self, resources: ExitStack) -> None:
+        plan, most = self._plan, self._sizes[-1]
         self._began, self._uploaded, self._computed, self._ended = (
             resources.enter_context(cuda.Event(timing=True)) for _ in range(4)
         )
         self._pixels, self._input = _buffers(resources, plan.pixels.batch(most), np.uint8)
-        self._outputs = {output.name: _buffers(resources, output.batch(most), np.float32) for output in plan.outputs}
-        addresses = {plan.pixels.name: self._input.handle}
-        addresses |= {name: buffer.handle for name, (_, buffer) in self._outputs.items()}
         # One for all buckets, because a slot runs one of them at a time.
-        scratch = resources.enter_context(cuda.DeviceBuffer(plan.scratch))
-        for size in self._sizes:
-            bucket = _Bucket(plan, size, self._stream, scratch, addresses)
-            resources.callback(bucket.close)
-            bucket.prepare(resources)
-            self._buckets.append(bucket)
+        self._scratch = resources.enter_context(cuda.DeviceBuffer(plan.scratch))
+        self._sets[1] = self._make(resources, 1)
         self.pixels = self._pixels.array
 
-    def run(self, n: int, profile: int = 0) -> Outputs:
+    def _make(self, resources: ExitStack, columns: int) -> "_Set":
+        """Make what runs with so many classes to explain need."""
+        plan, most = self._plan, self._sizes[-1]
+        outputs = {
+            output.name: _buffers(resources, output.batch(most, columns), output.dtype) for output in plan.outputs
+        }
+        addresses = {plan.pixels.name: self._input.handle}
+        addresses |= {name: buffer.handle for name, (_, buffer) in outputs.items()}
+        made = _Set(outputs)
+        if plan.classes is not None:
+            made.classes = pinned, buffer = _buffers(resources, plan.classes.batch(most, columns), np.int64)
+            pinned.array[:] = BEST
+            buffer.upload(pinned, most, self._stream)
+            addresses[plan.classes.name] = buffer.handle
+        for size in self._sizes:
+            bucket = _Bucket(plan, size, columns, self._stream, self._scratch, addresses)
+            resources.callback(bucket.close)
+            bucket.prepare(resources)
+            made.buckets.append(bucket)
+        return made
+
+    def run(self, n: int, profile: int = 0, columns: int = 1) -> Outputs:
         """Run the first `n` rows. Profiles differ in how many slots run at a time, not in how they run.
 
         Raises ValueError for a number of rows that does not fit, CudaError, TensorRtError.
@@ -117,25 +135,33 @@ class TensorRtSlot:
             raise ValueError(f"rows to run: found {n}, accepted: 1 to {self._sizes[-1]}")
         if self.broken:
             raise TensorRtError(f"this slot cannot be used any more: {self.broken}")
-        bucket = self._buckets[bisect_left(self._sizes, n)]
         cuda.select(self._device)  # one thread serves engines on several GPUs
         try:
-            self._enqueue(n, bucket)
+            if columns not in self._sets:
+                assert self._resources is not None
+                self._sets[columns] = self._make(self._resources, columns)
+            found = self._sets[columns]
+            bucket = found.buckets[bisect_left(self._sizes, n)]
+            self._enqueue(n, found, bucket, columns)
             self._ended.wait()
             self.usage += self._account(n, bucket)
         except BaseException as error:
             self._recover(error)
             raise
         # Copies: the next run overwrites the pinned memory, while replies are still being made of these.
-        return {name: pinned.array[:n].copy() for name, (pinned, _) in self._outputs.items()}
+        return {name: pinned.array[:n].copy() for name, (pinned, _) in found.outputs.items()}
 
-    def _enqueue(self, n: int, bucket: "_Bucket") -> None:
+    def _enqueue(self, n: int, found: "_Set", bucket: "_Bucket", columns: int = 1) -> None:
         self._began.record(self._stream)
         self._input.upload(self._pixels, n, self._stream)
+        if self.classes is not None and found.classes is not None:
+            pinned, classes = found.classes
+            pinned.array[:n] = self.classes[:n, :columns]
+            classes.upload(pinned, n, self._stream)  # the rows after them hold what is valid too
         self._uploaded.record(self._stream)
         bucket.launch()
         self._computed.record(self._stream)
-        for pinned, buffer in self._outputs.values():
+        for pinned, buffer in found.outputs.values():
             buffer.download(pinned, n, self._stream)
         self._ended.record(self._stream)
 
@@ -177,8 +203,20 @@ def _buffers(
     return pinned, resources.enter_context(cuda.DeviceBuffer(pinned.array.nbytes))
 
 
+_Buffers = tuple[cuda.PinnedArray, cuda.DeviceBuffer]
+
+
+@dataclass
+class _Set:
+    """What runs with one number of classes to explain need. classes: None for a graph that explains none."""
+
+    outputs: dict[str, _Buffers]
+    classes: _Buffers | None = None
+    buckets: "list[_Bucket]" = field(default_factory=list)
+
+
 class _Bucket:
-    """Runs of one batch size, in an execution context of its own.
+    """Runs of one batch size and number of classes, in an execution context of its own.
 
     So shapes and addresses of a context are set once and never changed, which NVIDIA requires as long as a graph that
     was captured from it is launched.
@@ -188,25 +226,26 @@ class _Bucket:
         self,
         plan: LoadedPlan,
         size: int,
+        columns: int,
         stream: cuda.Stream,
         scratch: cuda.DeviceBuffer,
         addresses: Mapping[str, int],
     ) -> None:
-        self.size = size
+        self.size, self._key = size, (size, columns)
         self.graph: cuda.Graph | None = None
         self._plan, self._stream = plan, stream
-        self._context: Any = plan.context(size, stream, scratch, addresses)
+        self._context: Any = plan.context(size, stream, scratch, addresses, columns)
 
     def prepare(self, resources: ExitStack) -> None:
         """Run once, because the first run does extra work; for a small batch, capture a graph, or log why not."""
         self._enqueue()
         self._stream.synchronize()
-        if self.size > _LARGEST_GRAPH or self.size in self._plan.uncapturable:
+        if self.size > _LARGEST_GRAPH or self._key in self._plan.uncapturable:
             return
         try:
             self.graph = resources.enter_context(cuda.Graph.capture(self._stream, self._enqueue))
         except (cuda.CudaError, TensorRtError) as error:
-            self._plan.uncapturable.add(self.size)
+            self._plan.uncapturable.add(self._key)
             log.warning("no CUDA graph; kernels are launched one by one", batch=self.size, reason=str(error))
 
     def launch(self) -> None:

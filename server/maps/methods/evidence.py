@@ -5,10 +5,10 @@ The values add up with the ledger to the class's log-probability, or to its logi
 
 import numpy as np
 
-from vitscope.bundle import EVIDENCE, Manifest
+from vitscope.bundle import EVIDENCE, Manifest, Pooling
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.classes import Mode, resolve, same_class
-from vitscope.server.maps.evidence import Evidence, ExplainedClass, Ledger, Shares, Target, outliers_of
+from vitscope.server.maps.evidence import Evidence, ExplainedClass, Ledger, Shares, Target, Tokens, outliers_of
 from vitscope.server.maps.map import MEAN, Map, Outputs
 from vitscope.server.maps.options import MapOptions
 from vitscope.server.maps.spec import MapSpec, choose
@@ -21,6 +21,9 @@ VALUES: dict[Mode, str] = {
 LEDGER, CLASSES, NORMS = "evidence_ledger", "evidence_class", "evidence_norms"
 """Outputs: float32 [classes, 5], read by `_ledger`; the classes explained, int64 [classes]; the norms of the patches'
 tokens, float32 [patches], in graphs that have them."""
+
+TOKENS: dict[Pooling, Tokens] = {"mean": "output", "cls+mean": "both"}
+"""Which tokens the patches stand for, by what the head reads; for other heads those that go into the last attention."""
 
 
 class EvidenceMethod:
@@ -89,6 +92,7 @@ def _map(spec: MapSpec, manifest: Manifest, outputs: Outputs, column: int, again
         target_of(manifest),
         spec.mode,
         ledger,
+        TOKENS.get(tokens.pooling, "last_attention"),
         Shares.of(values, ledger, outliers),
         outliers,
     )

@@ -36,7 +36,16 @@ def one_map(**changes: object) -> AttentionMap:
 def evidence(index: int = 7, versus: int | None = None, **changes: object) -> AttentionMap:
     other = None if versus is None else ExplainedClass(versus, LABELS[versus])
     made = Evidence(
-        ExplainedClass(index, LABELS[index]), other, "log_probability", "integrated", LEDGER, 0.2, 0.1, 0.3, None
+        ExplainedClass(index, LABELS[index]),
+        other,
+        "log_probability",
+        "integrated",
+        LEDGER,
+        "last_attention",
+        0.2,
+        0.1,
+        0.3,
+        None,
     )
     return one_map(method="evidence", class_index=index, evidence=replace(made, **changes))  # type: ignore[arg-type]
 
@@ -57,6 +66,14 @@ def test_evidence_for_a_class() -> None:
     ):  # fmt: skip
         assert part in text, part
     assert "other tokens" not in text  # the model has none
+
+
+def test_what_lowers_the_answer_is_said_to() -> None:
+    text = text_of(result(evidence(ledger=replace(LEDGER, last_block_share=-0.3), outlier_share=0.0)))
+    assert "What was read in the last attention takes away 30% of what made the answer" in text
+    assert "outliers" not in text
+    text = text_of(result(evidence(ledger=replace(LEDGER, last_block_share=0.001))))
+    assert "is less than 1% of what made the answer" in text
 
 
 def test_why_one_rather_than_another() -> None:

@@ -41,7 +41,9 @@ def subject(make: Callable[[], tuple[Any, Any]], gauge: Gauge) -> Subject:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            level = 1.0 if (tensor.ndim == 1 and "norm" in name and name.endswith("weight")) or "lambda" in name else 0.0
+            level = (
+                1.0 if (tensor.ndim == 1 and "norm" in name and name.endswith("weight")) or "lambda" in name else 0.0
+            )
             tensor.copy_(level + torch.randn(tensor.shape, generator=generator) * (0.3 if tensor.ndim > 1 else 0.2))
     model.eval().requires_grad_(False)
     model.config.architectures = [type(model).__name__]

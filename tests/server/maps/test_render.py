@@ -15,6 +15,7 @@ from vitscope.server.errors import InvalidRequest
 from vitscope.server.images.geometry import Geometry
 from vitscope.server.images.limits import ImageLimits
 from vitscope.server.images.prepare import Prepared, prepare_encoded
+from vitscope.server.maps.evidence import Evidence, ExplainedClass, Ledger, Shares
 from vitscope.server.maps.map import Map
 from vitscope.server.maps.render import Canvas, Rendered, render
 from vitscope.server.maps.rendering import RenderingSpec
@@ -195,3 +196,17 @@ def test_maps_on_one_canvas_look_as_on_canvases_of_their_own() -> None:
         alone = render(one_hot(*cell), CELLS, prepared.geometry, prepared.photo)
         assert canvas.draw(one_hot(*cell)) == alone
     assert canvas.size == (333, 251)
+
+
+def test_evidence_is_drawn_around_zero_unless_colours_are_asked_for() -> None:
+    values = np.array([[-0.5, 0.0], [0.25, 1.0]], np.float32)
+    ledger = Ledger.partial(1.0, 0.75)
+    evidence = Evidence(
+        ExplainedClass(1, "b"), None, "logit", "direct", ledger, "output", Shares(1.0, None, None), None
+    )
+    signed = Map.of("evidence", 5, -1, values, evidence=evidence)
+    prepared = _prepared((64, 64), VIT)
+    for colours, low in ((None, -1.0), ("blue_orange", -1.0), ("viridis", -0.5)):
+        spec = RenderingSpec("heat_map", colours, size=64, upsampling="nearest")  # type: ignore[arg-type]
+        rendered = render(signed, spec, prepared.geometry, None)
+        assert (rendered.value_min, rendered.value_max) == (low, 1.0)

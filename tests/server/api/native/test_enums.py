@@ -25,8 +25,8 @@ from vitscope.v1 import maps_pb2
     ],
 )
 def test_the_enum_has_the_names_of_the_domain_and_a_default_among_them(names: Names, accepted: tuple[str, ...]) -> None:
-    # Without a method, the model's own first one is meant.
-    assert names.name("field", 0) == ("" if names is METHODS else accepted[0])
+    # Without a method, the model's own first one is meant; without colours, the method's own.
+    assert names.name("field", 0) == ("" if names in (METHODS, _COLOUR_MAPS) else accepted[0])
     assert [names.name("field", names.number(name)) for name in accepted] == list(accepted)
 
 

@@ -18,13 +18,15 @@ from cuda.bindings import runtime as real
 
 from tests.server.engines.host_cuda import HostCuda
 from tests.server.engines.host_state import Refused, Stream
-from tests.server.engines.tensorrt.recipe import Recipe, Shape, answers
+from tests.server.engines.tensorrt.recipe import INDICES, Recipe, Shape, answers
+from vitscope.server.engines.classes import MOST_CLASSES, TARGETS
 
 
 class DataType(IntEnum):
     FLOAT = 0
     HALF = 1
     UINT8 = 5
+    INT64 = 8
 
 
 class TensorIOMode(IntEnum):
@@ -134,9 +136,13 @@ class ICudaEngine:
         return TensorIOMode.INPUT if name in self._recipe.inputs else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name: str) -> DataType:
+        if name in (INDICES, TARGETS):
+            return DataType.INT64
         return DataType.UINT8 if name in self._recipe.inputs else DataType[self._recipe.output_dtype]
 
     def get_tensor_shape(self, name: str) -> Shape:
+        if name == TARGETS:
+            return (-1, -1)
         return (-1, *(self._recipe.pixels if name in self._recipe.inputs else self._recipe.outputs[name]))
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Shape]:
@@ -172,6 +178,7 @@ class IExecutionContext:
         self._trt, self._recipe, self._device = trt, recipe, trt.cuda.device
         self._scratch = self._scratch_size = self._profile = 0
         self._shape: Shape | None = None
+        self._classes: Shape | None = None
         self._addresses: dict[str, int] = {}
         self._fresh = True  # its next run cannot be captured
         self._version = 0
@@ -198,6 +205,9 @@ class IExecutionContext:
     def set_input_shape(self, name: str, shape: Shape) -> bool:
         self._changed()
         least, _, most = self._recipe.ranges[self._profile]
+        if name == TARGETS and name in self._recipe.inputs and least <= shape[0] <= most:
+            self._classes = shape
+            return 1 <= shape[1] <= MOST_CLASSES
         if name not in self._recipe.inputs or shape[1:] != tuple(self._recipe.pixels) or not least <= shape[0] <= most:
             self._trt.error(f"{name} of {shape} is outside of profile {self._profile}: {least} to {most}")
             return False
@@ -205,11 +215,16 @@ class IExecutionContext:
         return True
 
     def infer_shapes(self) -> list[str]:
-        return [] if self._shape is not None else list(self._recipe.inputs)
+        set_ = {TARGETS: self._classes}
+        return [name for name in self._recipe.inputs if set_.get(name, self._shape) is None]
 
     def get_tensor_shape(self, name: str) -> Shape:
         batch = self._shape[0] if self._shape else -1
-        return (batch, *(self._recipe.pixels if name in self._recipe.inputs else self._recipe.outputs[name]))
+        columns = self._classes[1] if self._classes else -1
+        if name == TARGETS:
+            return (batch, columns)
+        row = self._recipe.pixels if name in self._recipe.inputs else self._recipe.outputs[name]
+        return (batch, *(columns if length == -1 else length for length in row))
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         self._changed()
@@ -258,13 +273,18 @@ class IExecutionContext:
         cuda = self._trt.cuda
         cuda.region(self._scratch, self._recipe.scratch, "device")
         itemsize = {name: 1 if name in self._recipe.inputs else 4 for name in self._addresses}
+        itemsize |= {name: 8 for name in (TARGETS, INDICES) if name in itemsize}
         sizes = {name: int(np.prod(self.get_tensor_shape(name))) * itemsize[name] for name in self._addresses}
         return {name: cuda.region(address, sizes[name], "device") for name, address in self._addresses.items()}
 
     def _compute(self, stream: Stream) -> None:
         regions = self._regions()
         pixels = regions[self._recipe.inputs[0]].reshape(self.get_tensor_shape(self._recipe.inputs[0]))
-        for name, values in answers(pixels, {name: tuple(row) for name, row in self._recipe.outputs.items()}).items():
+        classes = (
+            regions[TARGETS].view(np.int64).reshape(self.get_tensor_shape(TARGETS)) if TARGETS in regions else None
+        )
+        outputs = {name: tuple(row) for name, row in self._recipe.outputs.items()}
+        for name, values in answers(pixels, outputs, classes).items():
             regions[name][:] = values.reshape(-1).view(np.uint8)
 
 

@@ -13,6 +13,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from tests.export import checkpoints
 from tests.server.engines import vits
+from tests.server.engines.graphs import write_explaining_graph
 from tests.server.engines.tensorrt import rtx, stubs
 from vitscope.bundle import ATTENTION, CLASSIFY, Graph, GraphName, Output
 from vitscope.export.checkpoint import load_checkpoint
@@ -231,3 +232,8 @@ def test_another_input_is_refused(kind: int, shape: list[str | int], found: str)
 def test_an_error_says_that_tensorrt_does_not_start(version: str) -> None:
     with pytest.raises(BuildFailed, match=r"TensorRT does not start; is there a GPU with a driver\?\n  - "):
         stubs.process(version).submit(rtx.build_with, "tensorrt_bindings", b"", rtx.THREE, Options()).result(timeout=60)
+
+
+def test_a_graph_that_explains_classes_has_a_second_range_in_each_profile(tmp_path: Path) -> None:
+    write_explaining_graph(tmp_path / "graph.onnx")
+    assert rtx.built(tmp_path / "graph.onnx", ONE).plan

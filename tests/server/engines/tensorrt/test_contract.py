@@ -64,7 +64,7 @@ def test_tensorrt_rtx_builds_with_the_same_code() -> None:
         ),
         ("builder.py", ".desc()", ".description()", "ParserError.description"),
         ("builder.py", ".desc()", ".desc(1)", "ParserError.desc"),
-        ("builder.py", "inputs[0].dtype", "inputs[0].type", "ITensor.type"),
+        ("builder.py", "images[0].dtype", "images[0].type", "ITensor.type"),
         ("builder.py", "network.num_inputs", "network.inputs", "INetworkDefinition.inputs"),
         ("builder.py", "config.progress_monitor =", "config.num_inputs =", "IBuilderConfig.num_inputs"),
         (

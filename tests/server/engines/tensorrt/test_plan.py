@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 
 from tests.server.engines.host_cuda import installed
-from tests.server.engines.tensorrt.recipe import OUTPUTS, ROW, Recipe
+from tests.server.engines.tensorrt.recipe import EXPLAINED, OUTPUTS, ROW, Recipe
 from tests.server.engines.tensorrt.recording import EngineInspector, ICudaEngine, IExecutionContext, TensorRt
+from vitscope.server.engines.classes import TARGETS
 from vitscope.server.engines.cuda import DeviceBuffer, Stream
 from vitscope.server.engines.tensorrt.plan import LoadedPlan, TensorRtError
 
@@ -48,6 +50,15 @@ def test_it_reads_inputs_and_outputs(trt: TensorRt) -> None:
         assert plan.scratch == Recipe().scratch
 
 
+def test_a_plan_that_explains_classes_has_a_second_input(trt: TensorRt) -> None:
+    with loaded(trt, Recipe(inputs=("pixels", TARGETS), outputs=EXPLAINED)) as plan:
+        assert plan.classes is not None and plan.classes.batch(3, 6) == (3, 6)
+        shapes = {output.name: (output.batch(3, 6), output.dtype) for output in plan.outputs}
+    assert shapes == {
+        "logits": ((3, 5), np.float32), "evidence": ((3, 6, 6), np.float32), "evidence_class": ((3, 6), np.int64),
+    }  # fmt: skip
+
+
 def test_a_plan_whose_layers_cannot_be_read_is_used_all_the_same(
     trt: TensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +72,10 @@ def test_a_plan_whose_layers_cannot_be_read_is_used_all_the_same(
     ("recipe", "complaint"),
     [
         (Recipe(inputs=("pixels", "mask")), "inputs of the plan: found pixels, mask; needed: the pixels alone"),
+        (
+            Recipe(outputs=EXPLAINED),
+            r"evidence of the plan: found FLOAT \[-1, -1, 6\]; needed: FLOAT, with -1 for the batch",
+        ),
         (Recipe(inputs=()), "inputs of the plan: found none; needed: the pixels alone"),
         (Recipe(output_dtype="HALF"), r"logits of the plan: found HALF \[-1, 5\]; needed: FLOAT"),
         (Recipe(pixels=(-1, 6, 3)), r"pixels of the plan: found UINT8 \[-1, -1, 6, 3\]; needed: UINT8"),

@@ -21,10 +21,11 @@ from tests.server.engines.tensorrt.machine import (
     random_images,
     usage_of,
 )
-from tests.server.engines.tensorrt.recipe import OUTPUTS, ROW, Recipe, answers
+from tests.server.engines.tensorrt.recipe import EXPLAINED, OUTPUTS, ROW, Recipe, answers
 from tests.server.engines.tensorrt.recording import TensorRt
 from tests.server.scheduling.fakes import ANYBODY, ToldWork
-from vitscope.server.engines.contract import Engine, Usage
+from vitscope.server.engines.classes import SIZES, TARGETS
+from vitscope.server.engines.contract import Engine, Usage, class_slot
 from vitscope.server.engines.tensorrt.plan import TensorRtError
 from vitscope.server.engines.tensorrt.runtime import TensorRtEngine, TensorRtSlot
 from vitscope.server.scheduling.cost import CostModel
@@ -240,9 +241,51 @@ def test_the_scheduler_serves_from_it(trt: TensorRt) -> None:
             np.testing.assert_array_equal(outputs[name], values[0])
 
 
+def explaining() -> Recipe:
+    return Recipe(inputs=("pixels", TARGETS), outputs=EXPLAINED)
+
+
+def check_classes(slot: TensorRtSlot, n: int, columns: int, seed: int = 0) -> None:
+    """Run random images and classes and assert that the outputs are right."""
+    assert slot.classes is not None
+    slot.pixels[:n] = images = random_images(n, seed)
+    slot.classes[:n, :columns] = classes = np.random.default_rng(seed).integers(-5, 5, (n, columns))
+    outputs = slot.run(n, columns=columns)
+    for name, values in answers(images, EXPLAINED, classes).items():
+        np.testing.assert_array_equal(outputs[name], values)
+    assert (outputs["evidence"].dtype, outputs["evidence_class"].dtype) == (np.float32, np.int64)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 12), st.sampled_from(SIZES)), max_size=12))
+def test_a_plan_that_explains_classes_runs_any_number_of_them(runs: list[tuple[int, int, int]]) -> None:
+    with machine(), opened(explaining()) as engine:
+        slots = [engine.slot() for _ in range(2)]
+        assert class_slot(slots[0]) is slots[0]
+        for turn, (number, n, columns) in enumerate(runs):
+            check_classes(slots[number], n, columns, seed=turn)
+
+
+def test_what_a_number_of_classes_needs_is_made_once(trt: TensorRt) -> None:
+    with opened(explaining()) as engine:
+        slot = engine.slot()
+        for columns in SIZES:
+            check_classes(slot, 2, columns)
+        before = len(trt.cuda.calls)
+        for columns in SIZES:
+            check_classes(slot, 9, columns)
+    made = {name for name in trt.cuda.calls[before:] if "Alloc" in name or "Create" in name or "Instantiate" in name}
+    assert made == set()
+
+
+def test_other_plans_explain_none(trt: TensorRt) -> None:
+    with opened() as engine:
+        assert class_slot(engine.slot()) is None
+
+
 def test_closing_frees_everything_even_while_a_stream_has_work(trt: TensorRt) -> None:
     with opened() as engine:
         slot = engine.slot()
-        slot._enqueue(3, slot._buckets[2])
+        slot._enqueue(3, slot._sets[1], slot._sets[1].buckets[2])
     cuda: HostCuda = trt.cuda
     assert cuda.leaks() == []
