@@ -97,6 +97,9 @@ class AttentionMap:
     @property
     def name(self) -> str:
         """What the map is of, in a few words: "attention, layer 5, head 2"."""
+        if self.evidence is not None:
+            against = f" rather than {self.evidence.versus.label}" if self.evidence.versus else ""
+            return f"evidence for {self.evidence.explained.label}{against}"
         if self.method not in ("attention", "unspecified"):  # servers of before there were others do not say
             return self.method.replace("_", " ")
         return f"attention, layer {self.layer}, {'mean of heads' if self.head is None else f'head {self.head}'}"

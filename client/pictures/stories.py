@@ -11,7 +11,7 @@ from vitscope.client.pictures.words import where
 from vitscope.client.result import AttentionMap
 from vitscope.drawing import Scale, diverging, sequential
 
-_HALF, _NOTABLE = 0.5, 0.1
+_HALF, _NOTABLE, _ROUND = 0.5, 0.1, 0.005
 
 Parts = tuple[tuple[str, float], ...]
 
@@ -49,14 +49,37 @@ _ABOUT_CAM = (
 )
 
 
-_ABOUT_EVIDENCE = (
-    "A patch's share is what the head's token read from that patch's token in the last attention, with attention as it "
-    "was. It is no proof that these pixels caused the answer: tokens have exchanged what they know below."
-)
+_ABOUT_EVIDENCE = "It is no proof that these pixels caused the answer: tokens have exchanged what they know below."
 _ABOUT_ROLLOUT = (
     "Rollout multiplies the attention of all layers, and takes half of each token to be itself. It knows no class, and "
     "nothing of what the layers computed."
 )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a kind of head comes by the patches, in words. base: what it has without them. share: what a patch's is."""
+
+    base: str
+    read: str
+    share: str
+
+
+_READ = "read from that patch's token in the last attention, with attention as it was"
+_IN_LAST = "was read in the last attention"
+_READINGS = {
+    "cls": _Reading("before the last block", _IN_LAST, f"what the class token {_READ}"),
+    "cls+distillation": _Reading(
+        "before the last block", _IN_LAST, f"what class and distillation token {_READ}, on average"
+    ),
+    "mean": _Reading(
+        "no patch", "the mean over patches holds", "that of its last token in the mean that is classified"
+    ),
+    "cls+mean": _Reading(
+        "no patch", "the head got from patches", f"what the class token {_READ}, and that of its last token in the mean"
+    ),
+    "attention": _Reading("no patch", "the pooling probe read", "what the pooling probe read from its last token"),
+}
 
 
 def story_of(one: AttentionMap, model: Model) -> Story:
@@ -115,10 +138,10 @@ def _evidence(one: AttentionMap, model: Model) -> Story:
     ledger, label, other = evidence.ledger, f"“{evidence.explained.label}”", evidence.versus
     against = f" rather than “{other.label}”" if other else ""
     unit = _unit(evidence)
-    more = model.tokens.distillation_tokens + model.tokens.register_tokens > 0
+    reading = _READINGS.get(model.tokens.pooling, _READINGS["cls"])
     terms = [
-        ("before the last block", ledger.base), ("patches", ledger.patches), ("class token itself", ledger.cls_self),
-        ("other tokens", ledger.registers if more else None),
+        (reading.base, ledger.base), ("patches", ledger.patches), ("class token itself", ledger.cls_self or None),
+        ("other tokens", ledger.registers or None),
     ]  # fmt: skip
     return Story(
         title=f"{label} less “{other.label}”" if other else f"Evidence for {label}",
@@ -128,8 +151,8 @@ def _evidence(one: AttentionMap, model: Model) -> Story:
         parts=tuple((name, value) for name, value in terms if value is not None),
         total=(unit, ledger.target),
         unit="nats" if evidence.target == "log_probability" else "",
-        caveat=_ABOUT_EVIDENCE,
-        note=" ".join(_notes(evidence)),
+        caveat=f"A patch's share is {reading.share}. {_ABOUT_EVIDENCE}",
+        note=" ".join(_notes(evidence, reading)),
     )
 
 
@@ -139,20 +162,27 @@ def _unit(evidence: Evidence) -> str:
     return "difference of logits" if evidence.versus else "logit"
 
 
-def _notes(evidence: Evidence) -> Iterator[str]:
+def _notes(evidence: Evidence, reading: _Reading) -> Iterator[str]:
     """Say how much of the whole the map is."""
-    ledger, share = evidence.ledger, evidence.ledger.last_block_share
-    if share is None and ledger.base is not None:  # of a contrast
-        read = abs(ledger.target - ledger.base)
-        share = read / max(read + abs(ledger.base), 1e-12)
+    share = _share(evidence)
     if share is not None:
         less = ": the map is the smaller part of the story" if abs(share) < _HALF else ""
-        shown = f"{share:.0%}" if abs(share) >= 0.005 else "less than 1%"
-        yield f"What was read in the last attention is {shown} of what made the answer{less}."
+        percent = f"{abs(share):.0%}" if abs(share) >= _ROUND else "less than 1%"
+        what = "takes away" if share <= -_ROUND else "is"
+        yield f"What {reading.read} {what} {percent} of what made the answer{less}."
     if evidence.outlier_share is not None and evidence.outlier_share >= _NOTABLE:
         yield f"{evidence.outlier_share:.0%} of the evidence is on outliers, tokens that hold more than their patch."
     if evidence.mode != "integrated":
         yield f"Shares of the mode “{evidence.mode}” do not add up to the whole."
+
+
+def _share(evidence: Evidence) -> float | None:
+    """Return how much of the answer is in the map and its like; None where that is not known."""
+    ledger = evidence.ledger
+    if ledger.last_block_share is not None or ledger.base is None:
+        return ledger.last_block_share
+    read = ledger.target - ledger.base  # of a contrast
+    return abs(read) / max(abs(read) + abs(ledger.base), 1e-12)
 
 
 def label_of(model: Model, index: int | None) -> str:

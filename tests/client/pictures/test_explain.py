@@ -11,6 +11,7 @@ from tests.client.servicer import LABELS, answer, fashion
 from vitscope.client.evidence import Evidence, ExplainedClass, Ledger
 from vitscope.client.model import Model
 from vitscope.client.pictures.explain import draw_explanation
+from vitscope.client.pictures.stories import story_of
 from vitscope.client.request import classify_request
 from vitscope.client.result import AttentionMap, Result
 from vitscope.drawing import write
@@ -35,7 +36,16 @@ def one_map(**changes: object) -> AttentionMap:
 def evidence(index: int = 7, versus: int | None = None, **changes: object) -> AttentionMap:
     other = None if versus is None else ExplainedClass(versus, LABELS[versus])
     made = Evidence(
-        ExplainedClass(index, LABELS[index]), other, "log_probability", "integrated", LEDGER, 0.2, 0.1, 0.3, None
+        ExplainedClass(index, LABELS[index]),
+        other,
+        "log_probability",
+        "integrated",
+        LEDGER,
+        "last_attention",
+        0.2,
+        0.1,
+        0.3,
+        None,
     )
     return one_map(method="evidence", class_index=index, evidence=replace(made, **changes))  # type: ignore[arg-type]
 
@@ -56,6 +66,14 @@ def test_evidence_for_a_class() -> None:
     ):  # fmt: skip
         assert part in text, part
     assert "other tokens" not in text  # the model has none
+
+
+def test_what_lowers_the_answer_is_said_to() -> None:
+    text = text_of(result(evidence(ledger=replace(LEDGER, last_block_share=-0.3), outlier_share=0.0)))
+    assert "What was read in the last attention takes away 30% of what made the answer" in text
+    assert "outliers" not in text
+    text = text_of(result(evidence(ledger=replace(LEDGER, last_block_share=0.001))))
+    assert "is less than 1% of what made the answer" in text
 
 
 def test_why_one_rather_than_another() -> None:
@@ -107,3 +125,21 @@ def test_a_photo_without_any_class_and_one_of_any_shape() -> None:
         given = Result.of(answer(classify_request(pixels, attention="last")))
         drawing = draw_explanation(Image.fromarray(pixels), given, MODEL, "photo.jpg")
         assert 300 < drawing.width < 1100 and drawing.height < 1400
+
+
+@pytest.mark.parametrize(
+    ("pooling", "said"),
+    [
+        ("cls", "what the class token read from that patch's token in the last attention"),
+        ("cls+distillation", "what class and distillation token read"),
+        ("mean", "that of its last token in the mean that is classified"),
+        ("cls+mean", "and that of its last token in the mean"),
+        ("attention", "what the pooling probe read"),
+        ("something newer", "what the class token read"),
+    ],
+)
+def test_what_a_share_is_goes_by_the_head(pooling: str, said: str) -> None:
+    model = replace(MODEL, tokens=replace(MODEL.tokens, pooling=pooling))
+    story = story_of(evidence(ledger=replace(LEDGER, cls_self=0.0, registers=0.25)), model)
+    assert said in story.caveat
+    assert [name for name, _ in story.parts][1:] == ["patches", "other tokens"]  # none of what is nothing

@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.servicer import answer
 from vitscope.client.errors import InvalidImage
+from vitscope.client.evidence import Evidence, ExplainedClass, Ledger
 from vitscope.client.request import classify_request
 from vitscope.client.result import Class, Result
 
@@ -73,3 +74,12 @@ def test_labels_are_text_and_values_are_not_probabilities(result: Result) -> Non
     odd.plot().canvas.draw()
     nothing = replace(result, classes=(), maps=())
     assert "no class" in nothing._repr_html_()
+
+
+def test_evidence_is_named_by_its_classes(result: Result) -> None:
+    known = Ledger(-0.5, -1.2, 0.6, 0.1, 0.0, 0.0, 0.4)
+    sneaker, boot = ExplainedClass(7, "sneaker"), ExplainedClass(9, "ankle boot")
+    why = Evidence(sneaker, boot, "log_probability", "integrated", known, "last_attention", 0.2, None, None, None)
+    one = replace(result.maps[0], method="evidence", class_index=7, evidence=why)
+    html = replace(result, maps=(one, replace(one, evidence=replace(why, versus=None))))._repr_html_()
+    assert "evidence for sneaker rather than ankle boot<" in html and "evidence for sneaker<" in html
