@@ -15,6 +15,7 @@ from vitscope.bundle import (
     AGREEMENT,
     ATTENTION,
     CLASSIFY,
+    EVIDENCE,
     Bundle,
     BundleError,
     CertificateEntry,
@@ -92,7 +93,7 @@ def _images(folder: Path | None, manifest: Manifest) -> np.ndarray:
 def _test(bundle: Bundle, choice: Choice, max_batch: int, images: np.ndarray) -> Tested:
     result = Tested(choice)
     try:
-        for graph in (name for name in (CLASSIFY, ATTENTION) if name in bundle.manifest.graphs):
+        for graph in (name for name in (CLASSIFY, ATTENTION, EVIDENCE) if name in bundle.manifest.graphs):
             with _opened(bundle, graph, choice, max_batch) as engine:
                 result.entries[graph] = compare(engine, engine.slot(), bundle, graph, images)
                 result.seconds = result.seconds or _measured(engine)

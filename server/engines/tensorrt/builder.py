@@ -125,9 +125,9 @@ def _inputs(trt: Any, network: Any) -> tuple[Any, Any]:
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     classes = [tensor for tensor in inputs if tensor.name == TARGETS]
     images = [tensor for tensor in inputs if tensor.name != TARGETS]
-    if all(tensor.dtype == trt.DataType.INT64 and tuple(tensor.shape) == (-1, -1) for tensor in classes):
-        if len(images) == 1 and images[0].dtype == trt.DataType.UINT8 and tuple(images[0].shape)[0::3] == (-1, 3):
-            return images[0], classes[0] if classes else None
+    fits = all(tensor.dtype == trt.DataType.INT64 and tuple(tensor.shape) == (-1, -1) for tensor in classes)
+    if fits and len(images) == 1 and images[0].dtype == trt.DataType.UINT8 and tuple(images[0].shape)[0::3] == (-1, 3):
+        return images[0], classes[0] if classes else None
     found = ", ".join(f"{tensor.name} {tensor.dtype.name.lower()} {list(tensor.shape)}" for tensor in inputs)
     raise BuildFailed(
         f"the graph's input is {found or 'missing'}; accepted: one, uint8 [-1, H, W, 3]; "

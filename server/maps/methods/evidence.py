@@ -25,6 +25,9 @@ tokens, float32 [patches], in graphs that have them."""
 TOKENS: dict[Pooling, Tokens] = {"mean": "output", "cls+mean": "both"}
 """Which tokens the patches stand for, by what the head reads; for other heads those that go into the last attention."""
 
+_FLAT = 0.01
+"""Of the spread of an image's logits: maps whose norm is much below that are next to nothing."""
+
 
 class EvidenceMethod:
     """One map for each class, of the last layer. Values have both signs, in the unit of the target."""
@@ -64,8 +67,15 @@ class EvidenceMethod:
         return [_map(spec, manifest, outputs, column, against) for column in columns]
 
     def rows(self, outputs: Outputs) -> np.ndarray | None:
-        """Return the integrated shares."""
-        return outputs.get(VALUES["integrated"])
+        """Return the integrated shares, and behind them a constant that is small beside the logits.
+
+        Where the head read next to nothing, shares are rounding errors in any direction: beside it they do not count.
+        """
+        shares = outputs.get(VALUES["integrated"])
+        if shares is None:
+            return None
+        least = _FLAT * outputs["logits"].std(axis=-1).reshape(-1, 1, 1)
+        return np.concatenate([shares, np.broadcast_to(least, (*shares.shape[:2], 1))], axis=-1)
 
 
 METHOD = EvidenceMethod()
