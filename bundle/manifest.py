@@ -201,8 +201,8 @@ class Graph(Strict):
     `evidence_gradient` and `evidence_direct` are two other ways to share it. `evidence_ledger` [N, K, 5] holds the
     target, its base (without what was read), the share of the class token, that of the other prefix tokens, and the
     share of the last attention in what the target gained on a head without features; base and all shares add up to the
-    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms of
-    the patches' tokens as they enter the last block.
+    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms
+    of the patches' tokens as they enter the last block.
     Other outputs belong to other explanation methods.
     variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
     DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
