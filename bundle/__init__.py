@@ -21,27 +21,29 @@ from vitscope.bundle.certificate import (
 )
 from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
-from vitscope.bundle.manifest import (
+from vitscope.bundle.graphs import (
     ATTENTION,
     CLASSIFY,
     EVIDENCE,
     FP8,
     FULL,
     INT8,
-    AttentionFrom,
     Graph,
     GraphName,
     Input,
+    Output,
+    Variant,
+)
+from vitscope.bundle.manifest import (
+    AttentionFrom,
     InputContract,
     Manifest,
-    Output,
     Padding,
     Pooling,
     PositionKind,
     Provenance,
     Resize,
     TokenGeometry,
-    Variant,
 )
 from vitscope.bundle.parity import F32_SHARE, LogitBars, Parity, Scale
 from vitscope.bundle.reader import Bundle, discover, open_bundle

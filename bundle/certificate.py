@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vitscope.bundle.manifest import Identifier, Natural, Positive, Sha256, Strict
+from vitscope.bundle.fields import Identifier, Natural, Positive, Sha256, Strict
 
 
 class Cosines(Strict):
