@@ -19,25 +19,27 @@ from vitscope.bundle.certificate import (
     PixelEntry,
 )
 from vitscope.bundle.errors import BundleError
-from vitscope.bundle.manifest import (
+from vitscope.bundle.graphs import (
     ATTENTION,
     CLASSIFY,
     EVIDENCE,
     FP8,
     INT8,
-    AttentionFrom,
     Graph,
     GraphName,
     Input,
+    Output,
+    Variant,
+)
+from vitscope.bundle.manifest import (
+    AttentionFrom,
     InputContract,
     Manifest,
-    Output,
     Padding,
     Pooling,
     Provenance,
     Resize,
     TokenGeometry,
-    Variant,
 )
 from vitscope.bundle.parity import F32_SHARE, LogitBars, Parity, Scale
 from vitscope.bundle.reader import Bundle, discover, open_bundle

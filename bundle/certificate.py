@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vitscope.bundle.manifest import Identifier, Natural, Positive, Sha256, Strict
+from vitscope.bundle.fields import Identifier, Natural, Positive, Sha256, Strict
 
 
 class Cosines(Strict):
@@ -116,8 +116,8 @@ class PixelEntry(Strict):
 class Certificate(Strict):
     """certificate.json. `images_sha256` identifies the images that were compared; processor: CPU model name.
 
-    pixels: none in a certificate of an earlier vitscope. evidence_sanity: None without evidence. not_measured: the reason, by "engine/precision" or
-    "pixels/decoding".
+    pixels: none in a certificate of an earlier vitscope. evidence_sanity: None without evidence. not_measured: the
+    reason, by "engine/precision" or "pixels/decoding".
     """
 
     images_sha256: Sha256 | None = None

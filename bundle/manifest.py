@@ -3,8 +3,6 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
@@ -13,39 +11,19 @@ from pydantic import (
 )
 
 from vitscope.bundle.activation import Activation
+from vitscope.bundle.fields import Identifier, Natural, Positive, Sha256, Strict
+from vitscope.bundle.graphs import ATTENTION, CLASSIFY, EVIDENCE, Graph, GraphName, Output, Variant
 from vitscope.calibration import LEAST, MOST
 
 SCHEMA_VERSION = 2  # 1 knows no graphs with further inputs, and not why a method is not offered
 
-Positive = Annotated[int, Field(gt=0)]
 Version = Annotated[int, Field(gt=0, lt=2**32)]  # a uint32 in the API
-Natural = Annotated[int, Field(ge=0)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]  # of an output or an explanation method
 Three = tuple[float, float, float]
 # Strict: a text that looks like a number is none.
 Temperature = Annotated[float, Field(strict=True, ge=LEAST, le=MOST)]
 Grey = Annotated[int, Field(ge=0, le=255)]
-
-# The graphs. CLASSIFY is always loaded; ATTENTION if a request asks for other layers than the last, EVIDENCE if it asks
-# why a class.
-GraphName = Literal["classify", "attention", "evidence"]
-CLASSIFY: GraphName = "classify"
-ATTENTION: GraphName = "attention"
-EVIDENCE: GraphName = "evidence"
-
-# Other forms of a graph, with the same inputs and outputs.
-Variant = Literal["int8", "fp8"]
-INT8: Variant = "int8"
-FP8: Variant = "fp8"
-
-
-class Strict(BaseModel):
-    """Immutable. An unknown field is an error, so that no reader ignores part of a bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Resize(Strict):
@@ -163,53 +141,6 @@ class TokenGeometry(Strict):
         return self.grid_rows * self.grid_cols
 
 
-class Input(Strict):
-    """One input of a graph. `shape` uses N for the batch and K for the classes that are asked about."""
-
-    name: Identifier
-    shape: tuple[Literal["N", "K"] | Positive, ...]
-    dtype: Literal["int64"] = "int64"
-
-
-class Output(Strict):
-    """One output of a graph. `shape` uses N for the batch and K for the classes that are asked about."""
-
-    name: Identifier
-    shape: tuple[Literal["N", "K"] | Positive, ...]
-    dtype: Literal["float32", "int64"] = "float32"
-
-
-class Graph(Strict):
-    """One ONNX file. Input `pixels` uint8 [N, height, width, 3], then `inputs`; outputs in order.
-
-    `logits` is [N, labels]. `attention` holds rows over the patches, of the token that `tokens.attention_from` names:
-    [N, heads, patches] of the last layer in the `classify` graph, [N, layers, heads, patches] in the `attention` graph.
-    `attention_prefix` holds the same rows over the prefix tokens, if there are any. `cam` [N, patches] is the share of
-    each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
-    The `evidence` graph has a second input, `target_class` [N, K]: c >= 0 asks about class c, -k about the k-th most
-    probable one (of the first 100). `evidence` [N, K, patches] is the share of each patch in that class, signed, of
-    what the head reads in the last attention: of its log-probability where the head has a softmax, else of its logit.
-    `evidence_gradient` and `evidence_direct` are two other ways to share it. `evidence_ledger` [N, K, 5] holds the
-    target, its base (without what was read), the share of the class token, that of the other prefix tokens, and the
-    share of the last attention in what the target gained on a head without features; base and all shares add up to the
-    target. `evidence_class` [N, K] are the classes. `evidence_norms` [N, patches], where there is one, holds the norms of
-    the patches' tokens as they enter the last block.
-    Other outputs belong to other explanation methods.
-    variants: files of the same graph in another form. int8: linear layers in 8 bits, between QuantizeLinear and
-    DequantizeLinear nodes. fp8: the same for linear layers and attention products in E4M3; for GPUs of compute
-    capability 8.9 and higher.
-    """
-
-    file: str
-    inputs: tuple[Input, ...] = ()
-    outputs: tuple[Output, ...]
-    variants: dict[Variant, str] = Field(default_factory=dict)
-
-    def has(self, output: str) -> bool:
-        """Return True if the graph has this output."""
-        return any(output == known.name for known in self.outputs)
-
-
 class Provenance(Strict):
     """The origin of the weights. `source` is a folder's name or a hub id, never a path of the exporting machine.
 
@@ -233,8 +164,8 @@ def _served_methods(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Manifest(Strict):
-    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason, by the name
-    of a method that this model cannot have.
+    """manifest.json. methods: the explanation methods whose outputs the graphs have. not_offered: the reason why
+    this model cannot have one, by its name.
 
     activation: of the head, applied to the logits by whoever reads them. A manifest that was written before there was
     another one does not have it: softmax. temperature: divides the logits before that; 1 is not written, so that an

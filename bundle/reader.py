@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from vitscope.bundle.certificate import Certificate
 from vitscope.bundle.errors import BundleError
 from vitscope.bundle.files import read_regular
+from vitscope.bundle.graphs import GraphName, Variant
 from vitscope.bundle.hashing import sha256_of
-from vitscope.bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, GraphName, Manifest, Variant
+from vitscope.bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, Manifest
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",

@@ -25,6 +25,7 @@ NAVIGATION = {
         "evaluate",
         "export",
         "models",
+        "explanations",
         "../examples/fashion/README",
         "../examples/photos/README",
     ],

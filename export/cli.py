@@ -129,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         "(default: CHECKPOINT/samples)",
     )  # fmt: skip
     parser.add_argument(
-        "--attention", action=argparse.BooleanOptionalAction, default=True,
+        "--attention",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="attention rows of the class token in the graphs (default: yes)",
     )
     parser.add_argument(

@@ -21,9 +21,10 @@ class ExportJob:
     or hub id of the image processor; None takes the checkpoint's. labels: file of class names, or `imagenet`; None
     takes those of config.json. architecture: of a checkpoint that is a file of weights. calibration: images for the
     certificate; None takes the checkpoint's own samples. size: input size in pixels; None takes the processor's.
-    attention: add attention rows to the graphs. evidence: add the graph of class-specific evidence. certificate: False publishes without comparing. allow_uncertified:
-    publish although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
-    variants of the graphs. head: activation of the head; None takes the checkpoint's.
+    attention: add attention rows to the graphs. evidence: add the graph of class-specific evidence. certificate: False
+    publishes without comparing. allow_uncertified: publish although a reduced precision is below its bar; the server
+    will not use it. int8, fp8: try to add these variants of the graphs. head: activation of the head; None takes the
+    checkpoint's.
     """
 
     checkpoint: str

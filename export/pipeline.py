@@ -158,9 +158,7 @@ class Export:
         """Trace, write and lint the graphs. Returns the traced model that they were cut from."""
         with self.reporter.stage(f"tracing to ONNX: {', '.join(self.graphs)}"):
             model, family = self.checkpoint.model, self.checkpoint.family
-            module = PixelClassifier(
-                model, family, self.contract, self.tokens, self.methods, self.subject.gauge
-            )
+            module = PixelClassifier(model, family, self.contract, self.tokens, self.methods, self.subject.gauge)
             traced = trace(module, self.contract, self.graphs)
             parts = cut(traced, self.graphs)
             write_graphs({self.writer.path / self.graphs[name].file: part for name, part in parts.items()}, WEIGHTS)

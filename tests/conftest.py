@@ -125,7 +125,9 @@ def heavy_models(once: Once) -> Path:
         shape = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 3, "num_attention_heads": 6}
         checkpoint = save(folder / "checkpoint", vit(**shape, image_size=224, patch_size=16))
         export_checkpoint(
-            ExportJob(str(checkpoint), folder / "models", "heavy", certificate=False, size=Size(224, 224))
+            ExportJob(
+                str(checkpoint), folder / "models", "heavy", certificate=False, evidence=False, size=Size(224, 224)
+            )
         )
 
     return once("heavy", export) / "models"

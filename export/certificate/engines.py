@@ -13,6 +13,7 @@ import openvino as ov
 # Without one of these, products of 8-bit integers saturate in 16 bits, and nothing measured here holds elsewhere.
 DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
+
 class Run(Protocol):
     """A graph, loaded: pixels, uint8 [N, H, W, 3], and its further inputs by name -> outputs by name."""
 

@@ -173,7 +173,7 @@ def _attended(forward: Forward, rows: tuple[torch.Tensor, ...]) -> Attended:
     (reader, *_) = reading.readers
     values, _ = reader.values.run(forward.seen[reader.attended].given)
     heads = rows[0].shape[1]
-    return Attended(rows, values.unflatten(-1, (heads, -1)).transpose(1, 2))
+    return Attended(rows, values.view(*values.shape[:2], heads, -1).transpose(1, 2))
 
 
 def _random(linear: Linear) -> Linear:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import Activation, Scale
-from vitscope.export.certificate.evidence import IMAGES, EvidenceReference, evidence_reference, run_evidence
+from vitscope.export.certificate.evidence import IMAGES, Batch, EvidenceReference, evidence_reference, run_evidence
 from vitscope.export.certificate.images import read_image
 from vitscope.export.checkpoint import Checkpoint
 from vitscope.export.checkpoint.pixels import prepare
@@ -55,7 +55,7 @@ def run_reference(
     files: Sequence[Path],
     methods: Sequence[Method],
     reporter: Reporter,
-    gauge: Gauge = Gauge("softmax"),
+    gauge: Gauge | None = None,
 ) -> Reference:
     """Prepare the images with the checkpoint's own processor and run its own model, with eager attention.
 
@@ -63,11 +63,13 @@ def run_reference(
     Raises ExportError for an unreadable image, and for a model whose answers are NaN or infinite.
     """
     model, family, size = checkpoint.model, checkpoint.family, output_size(processor)
+    gauge = gauge or Gauge()
     subject = Subject(model, family, token_geometry(model, family, size), gauge)
     tokens, wanted = subject.geometry, _evidence_images(methods, len(files))
     options = family.options(model, size)
     batch = max(1, min(32, _SCORES // (family.sizes(model).heads * (tokens.prefix + tokens.patches) ** 2)))
-    pixels, logits, rows, evidence = [], [], [], []
+    pixels, logits = list[np.ndarray](), list[np.ndarray]()
+    rows, evidence = list[dict[Method, np.ndarray]](), list[Batch]()
     steps = [files[start : start + batch] for start in range(0, len(files), batch)]
     for step in reporter.track(steps, f"running the checkpoint in PyTorch float32 on {len(files)} images"):
         images, tensors = zip(*(prepare(processor, read_image(path)) for path in step), strict=True)
@@ -113,9 +115,7 @@ def _refuse_non_finite(files: Sequence[Path], logits: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def _run(
-    subject: Subject, images: torch.Tensor, methods: Sequence[Method], options: Mapping[str, Any]
-) -> Forward:
+def _run(subject: Subject, images: torch.Tensor, methods: Sequence[Method], options: Mapping[str, Any]) -> Forward:
     """Run one batch, keeping what each method needs of it."""
     kept, modules = list[Kept](), [module for method in methods for module in method.observed(subject)]
     layers = subject.family.sizes(subject.model).layers

@@ -12,9 +12,9 @@ import torch
 from vitscope.bundle import Pooling, TokenGeometry
 from vitscope.export.families.arrays import arrays_of
 from vitscope.export.families.attention import replace_interface, watch_modules
+from vitscope.export.families.blocks import reader
 from vitscope.export.families.family import Attend, Family, Linear, See, Sizes
 from vitscope.export.families.heads import norm_then_mean
-from vitscope.export.families.blocks import reader
 from vitscope.export.size import Size
 from vitscope.export.tail import Head, Reader, Reading
 from vitscope.export.tail.layers import linear_of

@@ -37,11 +37,11 @@ class PixelClassifier(torch.nn.Module):
         contract: InputContract,
         geometry: TokenGeometry,
         methods: Sequence[Method],
-        gauge: Gauge = Gauge("softmax"),
+        gauge: Gauge | None = None,
     ) -> None:
         super().__init__()
         self.model, self.family, self.geometry, self.methods = model, family, geometry, tuple(methods)
-        self.subject = Subject(model, family, geometry, gauge)
+        self.subject = Subject(model, family, geometry, gauge or Gauge())
         self.padding = exact_padding(contract)
         mean, std = np.array(contract.mean), np.array(contract.std)
         self.register_buffer("scale", torch.tensor(contract.rescale / std, dtype=torch.float32))
@@ -97,7 +97,10 @@ def _read_batch_of_pixels(model: ir.Model) -> None:
     pixels, *others = model.graph.inputs
     for value in others:
         for node, index in value.uses():
-            if node.op_type == "Shape" and (node.attributes.get_int("start", 0), node.attributes.get_int("end", 0)) == (0, 1):
+            if node.op_type == "Shape" and (node.attributes.get_int("start", 0), node.attributes.get_int("end", 0)) == (
+                0,
+                1,
+            ):
                 node.replace_input_with(index, pixels)
 
 

@@ -1,8 +1,8 @@
 """Evidence: the share of each patch in a class, of what the head reads in the last attention.
 
 Class-specific, signed, forward-only. evidence: integrated shares, which add up (Aumann-Shapley, attention fixed).
-evidence_gradient: by the derivative at the whole. evidence_direct: what reaches the head without an MLP. The value bias,
-which would add a share to each token that depends on nothing but its attention, belongs to the base.
+evidence_gradient: by the derivative at the whole. evidence_direct: what reaches the head without an MLP. The value
+bias, which would add a share to each token that depends on nothing but its attention, belongs to the base.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,9 @@ class Evidence(Method):
         tokens, classes = forward.geometry, chosen(forward.logits, forward.inputs[TARGET.name])
         head, reads = read(forward, [layer[self.name] for layer in forward.attention])
         total = tokens.prefix + tokens.patches
-        shares = shares_of(reads, head, forward.subject.gauge, forward.logits, classes, total, rule_of(tokens, self.nodes))
+        shares = shares_of(
+            reads, head, forward.subject.gauge, forward.logits, classes, total, rule_of(tokens, self.nodes)
+        )
         maps = (part[..., tokens.prefix :] for part in (shares.integrated, shares.gradient, shares.direct))
         return {EVIDENCE: (*maps, _ledger(shares, tokens), classes)}
 

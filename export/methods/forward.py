@@ -21,7 +21,7 @@ class Subject:
     model: Any
     family: Family
     geometry: TokenGeometry
-    gauge: Gauge = Gauge("softmax")
+    gauge: Gauge = field(default_factory=Gauge)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Forward:
 
     def __getitem__(self, images: Any) -> "Forward":
         """Select images, by their numbers."""
-        attention = [{name: _select(kept, images) for name, kept in layer.items()} for layer in self.attention]
+        attention: list[Kept] = [
+            {name: _select(kept, images) for name, kept in layer.items()} for layer in self.attention
+        ]
         seen = {module: Seen(one.given[images], one.returned[images]) for module, one in self.seen.items()}
         inputs = {name: tensor[images] for name, tensor in self.inputs.items()}
         pixels, logits, tokens = (tensor[images] for tensor in (self.pixels, self.logits, self.tokens))

@@ -21,7 +21,7 @@ class Activated(Layer):
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
         found, slope = self.both(tokens)
         factor = columns(slope)
-        return found, lambda gradient, _: gradient * factor
+        return found, lambda slopes: slopes.each(lambda one: one * factor)
 
 
 class Glu(Layer):
@@ -36,7 +36,7 @@ class Glu(Layer):
         opened, slope = self.both(gate)
         factors = [columns(value * slope), columns(opened)]
         first, second = factors[self.gate], factors[1 - self.gate]
-        return opened * value, lambda gradient, _: torch.cat([gradient * first, gradient * second], dim=1)
+        return opened * value, lambda slopes: slopes.each(lambda one: torch.cat([one * first, one * second], dim=1))
 
 
 def both_of(module: Any) -> Both | None:

@@ -16,7 +16,7 @@ RANKS = 100
 class Gauge:
     """The target of a class, by the activation of the head. temperature: divides the logits before a softmax."""
 
-    activation: Activation
+    activation: Activation = "softmax"
     temperature: float = 1.0
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:

@@ -2,16 +2,31 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
-Pull = Callable[[torch.Tensor, bool], torch.Tensor]
-"""gradient of the output [N, D', Q, K], frozen -> gradient of the input [N, D, Q, K].
 
-Columns are Q points of the input and K targets; features come first, so that a product with a weight reads it as the
-model itself does, and graphs hold it once. frozen: take norms with the variance as it was, and pass a `Residual` by, so
-that what is left is linear.
-"""
+@dataclass(frozen=True)
+class Slopes:
+    """Derivatives of K targets by D features, float32 [N, D, Q, K] at Q points, or [N, D, 1, K] if all are the same.
+
+    whole: the derivative. direct: of what is left if norms keep the variance that they had, and a `Residual` is passed
+    by, so that all is linear. Features come before points, so that a product with a weight reads this as the model
+    itself does, and graphs hold it once.
+    """
+
+    whole: torch.Tensor
+    direct: torch.Tensor
+
+    def each(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "Slopes":
+        """Apply a function to both, once where they are the same."""
+        whole = function(self.whole)
+        return Slopes(whole, whole if self.direct is self.whole else function(self.direct))
+
+
+Pull = Callable[[Slopes], Slopes]
+"""Slopes by the output of a layer -> slopes by its input."""
 
 
 class Layer(ABC):
@@ -34,14 +49,14 @@ class Chain(Layer):
             tokens, pull = layer.run(tokens)
             pulls.append(pull)
 
-        def back(gradient: torch.Tensor, frozen: bool) -> torch.Tensor:
+        def back(slopes: Slopes) -> Slopes:
             for pull in reversed(pulls):
-                gradient = pull(gradient, frozen)
-            return gradient
+                slopes = pull(slopes)
+            return slopes
 
         return tokens, back
 
 
 def columns(values: torch.Tensor) -> torch.Tensor:
-    """Return values [N, Q, D] as a factor of gradients, [N, D, Q, 1]."""
-    return values.mT.unsqueeze(-1)
+    """Return values [N, Q, D] as a factor of slopes, [N, D, Q, 1]."""
+    return values.permute(0, 2, 1).unsqueeze(-1)

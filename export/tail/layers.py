@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from vitscope.export.tail.layer import Chain, Layer, Pull, columns
+from vitscope.export.tail.layer import Chain, Layer, Pull, Slopes, columns
 
 
 class Linear(Layer):
@@ -15,12 +15,12 @@ class Linear(Layer):
         self.weight, self.bias = weight, bias
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
-        return torch.nn.functional.linear(tokens, self.weight, self.bias), lambda gradient, _: self.back(gradient)
+        return torch.nn.functional.linear(tokens, self.weight, self.bias), lambda slopes: slopes.each(self.back)
 
-    def back(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Return the derivative, which is the same at every point."""
-        points = gradient.shape[2]
-        return (self.weight.T @ gradient.flatten(2)).unflatten(2, (points, -1))
+    def back(self, slope: torch.Tensor) -> torch.Tensor:
+        """Return the slope by the input, which is the same at every point."""
+        found = self.weight.T @ slope.flatten(2)
+        return found.view(*found.shape[:2], *slope.shape[2:])
 
 
 class Scale(Layer):
@@ -30,7 +30,8 @@ class Scale(Layer):
         self.factor = factor
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
-        return tokens * self.factor, lambda gradient, _: gradient * self.factor[:, None, None]
+        by_feature = self.factor.view(-1, 1, 1)
+        return tokens * self.factor, lambda slopes: slopes.each(lambda slope: slope * by_feature)
 
 
 class Shift(Layer):
@@ -40,13 +41,15 @@ class Shift(Layer):
         self.tokens = tokens
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
-        return tokens + self.tokens, lambda gradient, _: gradient
+        return tokens + self.tokens, lambda slopes: slopes
 
 
 class Norm(Layer):
     """LayerNorm or, if not `centred`, RMSNorm. weight, bias: [D] or None."""
 
-    def __init__(self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True) -> None:
+    def __init__(
+        self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool = True
+    ) -> None:
         self.weight, self.bias, self.eps, self.centred = weight, bias, eps, centred
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
@@ -54,21 +57,21 @@ class Norm(Layer):
             tokens = tokens - tokens.mean(dim=-1, keepdim=True)
         inverse = torch.rsqrt(tokens.square().mean(dim=-1, keepdim=True) + self.eps)
         normed = tokens * inverse
-        found = normed if self.weight is None else normed * self.weight
-        by_column = columns(normed), columns(inverse)
+        by_column, scale = columns(normed), inverse.unsqueeze(1)  # [N, D, Q, 1] and [N, 1, Q, 1]
 
-        def back(gradient: torch.Tensor, frozen: bool) -> torch.Tensor:
+        def direct(slope: torch.Tensor) -> torch.Tensor:
+            return (slope - slope.mean(dim=1, keepdim=True) if self.centred else slope) * scale
+
+        def back(slopes: Slopes) -> Slopes:
             if self.weight is not None:
-                gradient = gradient * self.weight[:, None, None]
-            if not frozen:
-                along = (gradient * by_column[0]).mean(dim=1, keepdim=True)
-                moved = gradient - by_column[0] * along
-            else:
-                moved = gradient
-            if self.centred:
-                moved = moved - gradient.mean(dim=1, keepdim=True)
-            return moved * by_column[1]
+                by_feature = self.weight.view(-1, 1, 1)
+                slopes = slopes.each(lambda slope: slope * by_feature)
+            left = slopes.each(direct)
+            # What the variance takes away: the part of the slope along the normed features.
+            along = (slopes.whole * by_column).mean(dim=1, keepdim=True) * scale
+            return Slopes(left.whole - by_column * along, left.direct)
 
+        found = normed if self.weight is None else normed * self.weight
         return found if self.bias is None else found + self.bias, back
 
 
@@ -80,7 +83,12 @@ class Residual(Layer):
 
     def run(self, tokens: torch.Tensor) -> tuple[torch.Tensor, Pull]:
         added, pull = self.branch.run(tokens)
-        return tokens + added, lambda gradient, frozen: gradient if frozen else gradient + pull(gradient, frozen)
+
+        def back(slopes: Slopes) -> Slopes:
+            further = pull(Slopes(slopes.whole, slopes.whole)).whole
+            return Slopes(slopes.whole + further, slopes.direct)
+
+        return tokens + added, back
 
 
 class Parallel(Layer):
@@ -93,9 +101,12 @@ class Parallel(Layer):
         outputs, pulls = zip(*(layer.run(tokens) for layer in self.layers), strict=True)
         widths = [output.shape[-1] for output in outputs]
 
-        def back(gradient: torch.Tensor, frozen: bool) -> torch.Tensor:
-            parts = gradient.split(widths, dim=1)
-            return torch.stack([pull(part, frozen) for pull, part in zip(pulls, parts, strict=True)]).sum(dim=0)
+        def back(slopes: Slopes) -> Slopes:
+            wholes, directs = torch.split(slopes.whole, widths, dim=1), torch.split(slopes.direct, widths, dim=1)
+            found = [pull(Slopes(*parts)) for pull, *parts in zip(pulls, wholes, directs, strict=True)]
+            return Slopes(
+                torch.stack([of.whole for of in found]).sum(dim=0), torch.stack([of.direct for of in found]).sum(dim=0)
+            )
 
         return torch.cat(outputs, dim=-1), back
 

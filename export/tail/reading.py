@@ -56,12 +56,12 @@ class Head:
         return self._divide([row.view(count, targets, -1).mT.unsqueeze(2) for row in rows], widths)
 
     def of_weights(self, weights: torch.Tensor, widths: Sequence[int]) -> list[torch.Tensor]:
-        """Return the derivative of the sum of logits, weighted by `weights` [N, Q, C], for each feature, [N, D, Q, 1]."""
+        """Return the derivative of logits weighted by `weights` [N, Q, C], for each feature, [N, D, Q, 1]."""
         return self._divide([linear.back(weights.mT.unsqueeze(-1)) for linear in self.linears], widths)
 
     def _divide(self, gradients: list[torch.Tensor], widths: Sequence[int]) -> list[torch.Tensor]:
         if self.shared:
-            return list(gradients[0].split(list(widths), dim=1)) if len(widths) > 1 else gradients
+            return list(torch.split(gradients[0], list(widths), dim=1)) if len(widths) > 1 else gradients
         return [gradient / len(gradients) for gradient in gradients]
 
 

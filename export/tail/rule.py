@@ -18,13 +18,15 @@ class Rule:
     @property
     def points(self) -> np.ndarray:
         """The nodes, float64 [nodes]."""
-        return self._places()[0] ** self.grade
+        points: np.ndarray = self._places()[0] ** self.grade
+        return points
 
     @property
     def weights(self) -> np.ndarray:
         """Their weights, float64 [nodes], which sum to 1 for grade 1."""
         places, weights = self._places()
-        return weights * self.grade * places ** (self.grade - 1)
+        scaled: np.ndarray = weights * self.grade * places ** (self.grade - 1)
+        return scaled
 
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
         places, weights = np.polynomial.legendre.leggauss(self.nodes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from vitscope.export.tail.gauge import Gauge
-from vitscope.export.tail.layer import Chain
+from vitscope.export.tail.layer import Chain, Slopes
 from vitscope.export.tail.reading import Head
 from vitscope.export.tail.rule import Rule
 
@@ -71,18 +71,22 @@ def shares_of(
     widths = [feature.shape[-1] for feature in features]
     scores = gauge.scores(head.run(features))
     slopes = gauge.slopes(head, scores, classes, widths)
-    total = logits.new_zeros(())
+    total: torch.Tensor | None = None
     for read, back, further_back, slope in zip(reads, outputs, tails, slopes, strict=True):
-        curved, straight = further_back(slope, False), further_back(slope, True)
-        three = torch.stack([(curved * measure).sum(dim=2), _at(curved, nodes), _at(straight, nodes)], dim=2)
-        found = read.added @ back(three, False).flatten(2)  # [N, T, 3 * K]
-        shares = found.mT.unflatten(1, (3, -1))
-        total = total + torch.nn.functional.pad(shares, (tokens - shares.shape[-1], 0))
+        by_feature = further_back(Slopes(slope, slope))
+        ends = by_feature.whole, by_feature.direct
+        three = torch.stack([(ends[0] * measure).sum(dim=2), *(_at(end, nodes) for end in ends)], dim=2)
+        found = read.added @ back(Slopes(three, three)).whole.flatten(2)  # [N, T, 3 * K]
+        if missing := tokens - found.shape[1]:
+            found = torch.nn.functional.pad(found, (0, 0, missing, 0))
+        total = found if total is None else total + found
+    assert total is not None
+    integrated, gradient, direct = total.mT.view(len(total), 3, *classes.shape[1:], tokens).unbind(dim=1)
     prior = gauge.scores(head.run([read.rest[None, None] for read in reads]))
     return Shares(
-        total[:, 0],
-        total[:, 1],
-        total[:, 2],
+        integrated,
+        gradient,
+        direct,
         gauge.scores(logits).gather(1, classes),
         scores[:, nodes + 1].gather(1, classes),
         prior[:, 0].expand_as(logits).gather(1, classes),

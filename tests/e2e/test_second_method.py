@@ -48,7 +48,9 @@ def bundle(registers_checkpoint: Path, calibration: Path, tmp_path_factory: pyte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vitscope.export.job.METHODS", (*EXPORTED, PatchSimilarity()))
         models = tmp_path_factory.mktemp("models")
-        job = ExportJob(str(registers_checkpoint), models, "two", calibration=calibration, allow_uncertified=True)
+        job = ExportJob(
+            str(registers_checkpoint), models, "two", calibration=calibration, allow_uncertified=True, evidence=False
+        )
         return export_checkpoint(job)[0]
 
 

@@ -48,7 +48,9 @@ def _fill(folder: Path) -> None:
         model.classifier.weight += 0.1 * model.classifier.weight.std() * torch.randn_like(model.classifier.weight)
     model.save_pretrained(folder / "second")
     for name in ("first", "second"):
-        job = ExportJob(str(folder / name), folder / "models", "pets", certificate=False, attention=False)
+        job = ExportJob(
+            str(folder / name), folder / "models", "pets", certificate=False, attention=False, evidence=False
+        )
         export_checkpoint(job)
     for number, (photo, answer) in enumerate(zip(photos, answers, strict=True)):
         label = LABELS[answer if number % 5 else (answer + 1) % len(LABELS)]

@@ -60,7 +60,7 @@ def test_it_is_exported(pretrained: Path, tmp_path: Path, calibration: Path) -> 
     model = Dinov2ForImageClassification.from_pretrained(pretrained, id2label=labels)
     model.save_pretrained(source)
     AutoImageProcessor.from_pretrained(pretrained, backend="pil").save_pretrained(source)
-    job = ExportJob(str(source), tmp_path / "models", "photos", certificate=False, size=Size(56, 56))
+    job = ExportJob(str(source), tmp_path / "models", "photos", certificate=False, evidence=False, size=Size(56, 56))
     bundle = export_checkpoint(job)[0]
     assert (bundle.manifest.tokens.grid_rows, bundle.manifest.layers, bundle.manifest.heads) == (4, 12, 6)
     pixels, _, out = eager(source, calibration, Size(56, 56))

@@ -74,7 +74,10 @@ def bundles(once: Once, checkpoints: dict[str, Path], photos: Path) -> dict[str,
 
     def export(name: str) -> Bundle:
         def fill(folder: Path) -> None:
-            job = ExportJob(str(checkpoints[name]), folder, name, calibration=photos, allow_uncertified=True)
+            evidence = name in ("vit", "deit-distilled", "dinov2-with-registers")  # tracing it takes seconds
+            job = ExportJob(
+                str(checkpoints[name]), folder, name, calibration=photos, allow_uncertified=True, evidence=evidence
+            )
             export_checkpoint(job)
 
         return open_bundle(once(f"bundle-{name}", fill) / name / "1")

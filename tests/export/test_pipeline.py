@@ -111,7 +111,15 @@ def test_attention_stays_fused(family: str, graph: GraphName, bundles: dict[str,
 
 def test_another_size_is_interpolated_once(checkpoints: dict[str, Path], photos: Path, tmp_path: Path) -> None:
     size = Size(3 * 8, 5 * 8)
-    job = ExportJob(str(checkpoints["deit"]), tmp_path, "wide", calibration=photos, size=size, allow_uncertified=True)
+    job = ExportJob(
+        str(checkpoints["deit"]),
+        tmp_path,
+        "wide",
+        calibration=photos,
+        size=size,
+        allow_uncertified=True,
+        evidence=False,
+    )
     bundle, _ = export_checkpoint(job)
     assert (bundle.manifest.tokens.grid_rows, bundle.manifest.tokens.grid_cols) == (3, 5)
     assert (bundle.manifest.input.height, bundle.manifest.input.width) == (size.height, size.width)
@@ -119,7 +127,7 @@ def test_another_size_is_interpolated_once(checkpoints: dict[str, Path], photos:
 
 
 def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, certificate=False)
+    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, evidence=False, certificate=False)
     bundle, images = export_checkpoint(job)
     assert images is None and not bundle.certificate.entries
     assert list(bundle.manifest.graphs) == ["classify"] and not bundle.manifest.has_attention
@@ -152,7 +160,7 @@ def sharp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     any(c.missing for c in candidates()), reason="this processor has no bfloat16, so there is nothing to miss the bar"
 )
 def test_bf16_below_its_bar_publishes_nothing_unless_allowed(sharp: Path, photos: Path, tmp_path: Path) -> None:
-    job = ExportJob(str(sharp), tmp_path / "models", "sharp", calibration=photos)
+    job = ExportJob(str(sharp), tmp_path / "models", "sharp", calibration=photos, evidence=False)
     with pytest.raises(ExportError, match=r"openvino bf16: .*accepted.*--allow-uncertified"):
         export_checkpoint(job)
     assert not job.models.exists()

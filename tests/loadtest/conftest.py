@@ -18,7 +18,7 @@ def two_models(once: Once) -> Path:
     def export(folder: Path) -> None:
         checkpoint = save(folder / "checkpoint", vit())
         for name in ("left", "right"):
-            export_checkpoint(ExportJob(str(checkpoint), folder / "models", name, certificate=False))
+            export_checkpoint(ExportJob(str(checkpoint), folder / "models", name, certificate=False, evidence=False))
 
     return once("two-models", export) / "models"
 

@@ -26,7 +26,7 @@ def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
     if method not in manifest.methods:
         instead = f"one of: {', '.join(served)}" if served else "a request without maps"
         if method == evidence.NAME and method not in manifest.not_offered:
-            instead += "; exported again by this version of vitscope, it has evidence"
+            instead += "; exported again by this version, without --no-evidence, it has evidence"
         raise InvalidRequest("maps", _why_not(method, manifest), instead)
     spec = METHODS[method].plan(options, manifest)
     options.when.check(manifest.activation)

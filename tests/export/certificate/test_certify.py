@@ -13,7 +13,7 @@ from vitscope.export.certificate.images import find_images
 from vitscope.export.certificate.reference import Reference, run_reference
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.errors import ExportError
-from vitscope.export.methods import Attention
+from vitscope.export.methods import Attention, Evidence
 from vitscope.export.progress import Silent
 
 Damage = Callable[[dict[str, np.ndarray]], None]
@@ -23,7 +23,7 @@ Damage = Callable[[dict[str, np.ndarray]], None]
 def reference(checkpoints: dict[str, Path], photos: Path) -> Reference:
     checkpoint = load_checkpoint(str(checkpoints["vit"]))
     files = find_images(photos, photos).files
-    return run_reference(checkpoint, checkpoint.processor, files, [Attention()], Silent())
+    return run_reference(checkpoint, checkpoint.processor, files, [Attention(), Evidence()], Silent())
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def damaged(damage: Damage, precision: str) -> Candidate:
     def load(path: Path) -> Run:
         run = candidates()[0].load(path)
 
-        def altered(pixels: np.ndarray) -> dict[str, np.ndarray]:
-            outputs = run(pixels)
+        def altered(pixels: np.ndarray, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = run(pixels, **inputs)
             damage(outputs)
             return outputs
 
@@ -60,13 +60,42 @@ def poison(outputs: dict[str, np.ndarray]) -> None:
 
 
 def blur(outputs: dict[str, np.ndarray]) -> None:
-    outputs["attention"] = 0.2 * outputs["attention"] + 0.8 * outputs["attention"].mean(-1, keepdims=True)
+    if "attention" in outputs:
+        outputs["attention"] = 0.2 * outputs["attention"] + 0.8 * outputs["attention"].mean(-1, keepdims=True)
 
 
 def cross(outputs: dict[str, np.ndarray]) -> None:
     """Reverse the row of one head of one image, in the `classify` graph only: there rows are [N, H, P]."""
-    if outputs["attention"].ndim == 3:
+    if "attention" in outputs and outputs["attention"].ndim == 3:
         outputs["attention"][0, 0] = outputs["attention"][0, 0, ::-1]
+
+
+def enlarge(outputs: dict[str, np.ndarray]) -> None:
+    if "evidence" in outputs:
+        outputs["evidence"] *= 1.0005
+
+
+def steepen(outputs: dict[str, np.ndarray]) -> None:
+    if "evidence" in outputs:
+        outputs["evidence_gradient"] *= 1.0005
+
+
+def unbalance(outputs: dict[str, np.ndarray]) -> None:
+    if "evidence" in outputs:
+        outputs["evidence_ledger"][0, 0, 1] += 0.01 * outputs["logits"].std()
+
+
+def turn(outputs: dict[str, np.ndarray]) -> None:
+    if "evidence" in outputs:
+        outputs["evidence"] = outputs["evidence"][..., ::-1]
+
+
+def drift(outputs: dict[str, np.ndarray]) -> None:
+    """Shift the logits of the evidence graph alone, by less than what they may differ from the checkpoint's."""
+    if "evidence" in outputs:
+        outputs["logits"] += 1.5e-4
+    else:
+        outputs["logits"] -= 0.5e-4
 
 
 @pytest.mark.parametrize(
@@ -75,10 +104,17 @@ def cross(outputs: dict[str, np.ndarray]) -> None:
         (shift, "f32", "logits differ by up to 3."),
         (shift, "bf16", ""),
         (swap, "bf16", "top-1 agrees on"),
-        (poison, "bf16", "6 output values are NaN or infinite"),
+        (poison, "bf16", "8 output values are NaN or infinite"),
         (blur, "f32", "the attention cosine falls to"),
         (blur, "bf16", "the mean attention cosine of a layer is"),
         (cross, "bf16", "the attention cosine falls to"),
+        (enlarge, "f32", "integrated evidence is 5."),
+        (enlarge, "bf16", ""),
+        (steepen, "f32", "gradient evidence is 5."),
+        (unbalance, "f32", "evidence adds up to the target but for"),
+        (unbalance, "bf16", ""),
+        (turn, "bf16", "the mean rank correlation of evidence is"),
+        (drift, "f32", "logits of the graphs evidence and classify differ by 2.0e-04, at most 1."),
     ],
 )
 def test_every_bar(damage: Damage, precision: str, message: str, graphs: dict[str, Path], reference: Reference) -> None:
@@ -86,7 +122,7 @@ def test_every_bar(damage: Damage, precision: str, message: str, graphs: dict[st
     assert entry.images == 24 and entry.passed == (not message)
     assert message in "; ".join(entry.shortfalls)
     if damage is poison:
-        assert entry.non_finite == 6 and entry.max_logit_error is None
+        assert entry.non_finite == 8 and entry.max_logit_error is None
     certificate = Certificate(entries=(entry,))
     if not message:
         require(certificate, allow_uncertified=False)

@@ -10,7 +10,7 @@ import torch
 from tests.export.checkpoints import LABELS, save
 from tests.export.families.makers import FORMS, MAKERS
 from tests.export.fused import assert_fused
-from vitscope.bundle import CLASSIFY, Bundle
+from vitscope.bundle import CLASSIFY, EVIDENCE, Bundle
 from vitscope.export.certificate.engines import candidates
 from vitscope.export.certificate.images import find_images, read_image
 from vitscope.export.checkpoint import load_checkpoint
@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         if name not in done:
             place = folder / name.replace(" ", "-")
             source = save(place / "checkpoint", ALL[name]())
-            job = ExportJob(str(source), place / "models", "x", certificate=False)
+            job = ExportJob(str(source), place / "models", "x", certificate=False, evidence=name in ("beit", "swin"))
             done[name] = source, export_checkpoint(job)[0]
         return done[name]
 
@@ -78,16 +78,22 @@ def check(bundle: Bundle, pixels: np.ndarray, out: Any) -> None:
         for name, graph in bundle.manifest.graphs.items():
             run = candidate.load(bundle.graph_path(name))
             for batch in (1, len(pixels)):
-                outputs = run(pixels[:batch])
+                asked = {one.name: np.tile([[-1, 2]], (batch, 1)) for one in graph.inputs}
+                outputs = run(pixels[:batch], **asked)
+                sizes = {"N": batch, "K": 2}
                 assert {key: value.shape for key, value in outputs.items()} == {
-                    output.name: (batch, *output.shape[1:]) for output in graph.outputs
+                    output.name: tuple(sizes.get(str(side), side) for side in output.shape) for output in graph.outputs
                 }
                 logits = out.logits[:batch].numpy()
                 np.testing.assert_allclose(outputs["logits"], logits, atol=1e-4)
-                if rows is not None:
+                if rows is not None and name != EVIDENCE:
                     parts = [outputs[part] for part in ("attention_prefix", "attention") if part in outputs]
                     found = np.concatenate(parts, axis=-1)
                     np.testing.assert_allclose(found, (rows[:, -1] if name == CLASSIFY else rows)[:batch], atol=1e-5)
+                if name == EVIDENCE:
+                    ledger = outputs["evidence_ledger"]
+                    total = ledger[..., 1:4].sum(-1) + outputs["evidence"].sum(-1)
+                    np.testing.assert_allclose(total, ledger[..., 0], atol=1e-3)
                 if "cam" in outputs:
                     total = outputs["cam"].sum(-1) + outputs["cam_rest"][:, 0]
                     np.testing.assert_allclose(total, logits.max(-1), atol=1e-4)
@@ -108,7 +114,8 @@ def test_the_manifest_says_what_the_head_pools(name: str, made: Any) -> None:
     assert manifest.family == name
     assert (tokens.cls_tokens, tokens.grid_rows, tokens.grid_cols) == (cls_tokens, side, side)
     assert (tokens.pooling, tokens.attention_from) == (pooling, source)
-    expected = [method for method, has in (("attention", source), ("cam", pooling == "mean")) if has]
+    has_it = {"attention": source, "cam": pooling == "mean", "evidence": name in ("beit", "swin")}
+    expected = [method for method, has in has_it.items() if has]
     assert list(manifest.methods) == expected
     assert ("attention" in manifest.graphs) == (source == "class_token")
 
