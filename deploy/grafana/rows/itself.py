@@ -2,7 +2,7 @@
 
 from deploy.grafana.panels import Query, graph, heatmap
 from deploy.grafana.promql import EACH_VERSION, mean, rate, shares
-from deploy.grafana.rows import Line, Row, line
+from deploy.grafana.rows import Row, line
 
 DRIFT = 0.2  # of the alert VitscopeDrift
 OF_VERSION = 'model=~"$model",version=~"$version"'
