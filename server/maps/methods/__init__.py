@@ -28,7 +28,7 @@ def plan(options: MapOptions, manifest: Manifest) -> MapSpec:
     if method not in manifest.methods:
         instead = f"one of: {', '.join(served)}" if served else "a request without maps"
         if method == evidence.NAME and method not in manifest.not_offered:
-            instead += "; exported again by this version of vitscope, it has evidence"
+            instead += "; exported again by this version, without --no-evidence, it has evidence"
         raise InvalidRequest("maps", _why_not(method, manifest), instead)
     if options.token is not None and method not in (attention.NAME, rollout.NAME):
         raise InvalidRequest("token", f"set beside method {method}", f"{attention.NAME} or {rollout.NAME} with a token")
