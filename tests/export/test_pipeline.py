@@ -148,7 +148,8 @@ def test_another_size_is_interpolated_once(checkpoints: dict[str, Path], photos:
 
 
 def test_without_attention_and_certificate(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", attention=False, full=False, certificate=False)
+    without = {"attention": False, "evidence": False, "full": False, "certificate": False}
+    job = ExportJob(str(checkpoints["vit"]), tmp_path, "plain", **without)
     bundle, images = export_checkpoint(job)
     assert images is None and not bundle.certificate.entries
     assert list(bundle.manifest.graphs) == ["classify"] and not bundle.manifest.has_attention

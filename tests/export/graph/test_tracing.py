@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from tests.export.tracing import traced
-from vitscope.bundle import Graph
+from vitscope.bundle import Graph, GraphName
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.positions import token_geometry
 from vitscope.export.checkpoint.preprocess import input_contract, output_size
 from vitscope.export.graph import PixelClassifier, cut, describe_graphs
-from vitscope.export.graph.describe import GRAPHS
 from vitscope.export.methods import Attention, Method
 
 
@@ -38,7 +37,8 @@ def test_the_module_normalises_and_returns_outputs_graph_by_graph(
 def test_a_cut_graph_has_only_its_own_outputs_and_leaves_the_model(checkpoints: dict[str, Path]) -> None:
     model = traced(checkpoints["vit"], [Attention()])
     names = [value.name for value in model.graph.outputs]
-    parts = cut(model, {name: Graph(file=f"{name}.onnx", outputs=()) for name in GRAPHS})
+    graphs: tuple[GraphName, ...] = ("classify", "attention")
+    parts = cut(model, {name: Graph(file=f"{name}.onnx", outputs=()) for name in graphs})
     for part in parts.values():
         assert [value.name for value in part.graph.outputs] == ["logits", "attention", "attention_prefix"]
         assert part.graph.num_nodes() < model.graph.num_nodes()
