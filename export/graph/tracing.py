@@ -114,7 +114,7 @@ def without(model: ir.Model, graph: GraphName) -> ir.Model:
     model = model.clone()
     for value in [value for value in model.graph.outputs if _owner(value) == graph]:
         model.graph.outputs.remove(value)
-    RemoveUnusedNodesPass()(model)
+    remove_unused(model)
     return model
 
 
