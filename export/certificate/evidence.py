@@ -12,7 +12,7 @@ import torch
 from vitscope.bundle import EvidenceSanity, Scale
 from vitscope.export.errors import ExportError
 from vitscope.export.methods import Forward
-from vitscope.export.methods.evidence import NODES, Attended, Evidence, read, rule_of
+from vitscope.export.methods.evidence import NODES, read, rule_of, values_again
 from vitscope.export.tail import Head, shares_of
 from vitscope.export.tail.autograd import differentiate
 from vitscope.export.tail.layers import Linear
@@ -60,8 +60,7 @@ class EvidenceReference:
 def run_evidence(forward: Forward) -> Batch:
     """Compute the evidence of a batch. Nothing of it may be an inference tensor."""
     tokens, gauge = forward.geometry, forward.subject.gauge
-    kept = [layer[Evidence.name] for layer in forward.attention]
-    head, reads = read(forward, [None if rows is None else _attended(forward, rows) for rows in kept])
+    head, reads = read(forward, values_again(forward))
     total, prefix = tokens.prefix + tokens.patches, tokens.prefix
     classes = forward.logits.topk(min(CLASSES, forward.logits.shape[-1]), dim=-1).indices
     exact = differentiate(reads, head, gauge, classes, total, rule_of(tokens, EXACT))
@@ -164,16 +163,6 @@ def _ranks(maps: np.ndarray) -> np.ndarray:
     ranks = maps.argsort(axis=-1).argsort(axis=-1).astype(np.float64)
     centred: np.ndarray = ranks - ranks.mean(axis=-1, keepdims=True)
     return centred
-
-
-def _attended(forward: Forward, rows: tuple[torch.Tensor, ...]) -> Attended:
-    """Return what a head reads where only the rows of its attention were kept: values are computed again."""
-    reading = forward.family.reading(forward.model)
-    assert not isinstance(reading, str), reading
-    (reader, *_) = reading.readers
-    values, _ = reader.values.run(forward.seen[reader.attended].given)
-    heads = rows[0].shape[1]
-    return Attended(rows, values.view(*values.shape[:2], heads, -1).transpose(1, 2))
 
 
 def _random(linear: Linear) -> Linear:

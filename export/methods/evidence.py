@@ -74,8 +74,15 @@ class Evidence(Method):
         return {EVIDENCE: (*maps, _ledger(shares, tokens), classes)}
 
     def reference(self, forward: Forward) -> torch.Tensor:
-        """Compute nothing: see export/certificate/evidence.py, which compares it by more than cosines."""
-        raise NotImplementedError
+        """Compute the integrated shares in the most probable class, [N, 1, P].
+
+        The certificate compares more than these, on fewer images: export/certificate/evidence.py.
+        """
+        tokens, classes = forward.geometry, forward.logits.argmax(dim=-1, keepdim=True)
+        head, reads = read(forward, values_again(forward))
+        total, rule = tokens.prefix + tokens.patches, rule_of(tokens, NODES[-1])
+        found = shares_of(reads, head, forward.subject.gauge, forward.logits, classes, total, rule)
+        return found.integrated[..., tokens.prefix :]
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
         return outputs.get(self.name)
@@ -129,11 +136,23 @@ def read(forward: Forward, attended: Sequence[Attended | None]) -> tuple[Head, l
             base = reader.values.bias
             values = values - base.view(-1, 1, width)
         added = (rows.unsqueeze(-1) * values).transpose(1, 2).flatten(2)
-        carried = forward.seen[reader.source].given[:, reader.token, None] if reader.source else None
+        carried = forward.seen[reader.source].given[:, reader.token, None] if reader.source is not None else None
         reads.append(Read(added, base, Chain(reader.output), Chain(reader.tail(carried)), reader.rest))
     if reading.averaged:
         reads.append(_mean(reading.averaged(forward.tokens)))
     return reading.head, reads
+
+
+def values_again(forward: Forward) -> list[Attended | None]:
+    """Return what is read where only the rows of attention were kept: the values are computed from their inputs."""
+    kept = [layer[Evidence.name] for layer in forward.attention]
+    if not any(kept):
+        return []
+    reader = _reading(forward.subject).readers[0]
+    values, _ = reader.values.run(forward.seen[reader.attended].given)
+    heads = next(rows for rows in kept if rows)[0].shape[1]
+    values = values.view(*values.shape[:2], heads, -1).transpose(1, 2)
+    return [None if rows is None else Attended(rows, values) for rows in kept]
 
 
 def _mean(patches: torch.Tensor) -> Read:

@@ -81,7 +81,7 @@ def shares_of(
             found = torch.nn.functional.pad(found, (0, 0, missing, 0))
         total = found if total is None else total + found
     assert total is not None
-    integrated, gradient, direct = total.mT.view(len(total), 3, *classes.shape[1:], tokens).unbind(dim=1)
+    integrated, gradient, direct = total.mT.view(total.shape[0], 3, *classes.shape[1:], tokens).unbind(dim=1)
     prior = gauge.scores(head.run([read.rest[None, None] for read in reads]))
     return Shares(
         integrated,

@@ -27,6 +27,7 @@ GEOMETRY = {
     "dinov2": (1, 3, "cls+mean"),
     "dinov2-with-registers": (5, 3, "cls+mean"),
 }
+EVIDENCE = {"vit", "deit-distilled", "dinov2-with-registers"}  # exported with that graph too: see conftest.py
 
 
 def eager(folder: Path, files: list[Path], size: Size | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,6 +87,11 @@ def test_manifest_and_certificate(family: str, bundles: dict[str, Bundle], check
         assert entry.max_logit_error is not None and 0 < entry.max_logit_error < 1e-4
         cosines = entry.cosines["attention"]
         assert (cosines.lowest, cosines.mean) == (entry.min_attention_cosine, entry.mean_attention_cosine)
+        if family in EVIDENCE:
+            assert entry.evidence is not None and entry.evidence.images == 16
+            assert max(entry.evidence.gradient_error, entry.evidence.integrated_error) < 1e-4
+            assert entry.evidence.completeness_error < 1e-3 and entry.cosines["evidence"].lowest > 0.9999
+    assert (certificate.evidence_sanity is not None) == (family in EVIDENCE)
     assert (certificate.entry("openvino", "bf16") is None) == ("openvino/bf16" in certificate.not_measured)
 
 
@@ -94,7 +100,9 @@ def test_graphs_share_one_copy_of_the_weights(
     family: str, bundles: dict[str, Bundle], checkpoints: dict[str, Path]
 ) -> None:
     folder = bundles[family].path / "graphs"
-    assert sorted(p.name for p in folder.iterdir()) == ["attention.onnx", "classify.onnx", "weights.bin"]
+    graphs = [f"{name}.onnx" for name in sorted(bundles[family].manifest.graphs)]
+    assert sorted(p.name for p in folder.iterdir()) == [*graphs, "weights.bin"]
+    assert ("evidence.onnx" in graphs) == (family in EVIDENCE) and graphs[0] == "attention.onnx"
     large = sum(
         -(-p.nelement() * 4 // 4096) * 4096
         for p in load_checkpoint(str(checkpoints[family])).model.state_dict().values()
