@@ -59,7 +59,7 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
     names = [output.name for output in full.get_outputs()]
     inside = dict(zip(names, full.run(names, {"pixels": pixels}), strict=True))
     assert_inside(inside, *watched(model, family, tokens, normalised))
-    for path in paths.values():
+    for path in (path for name, path in paths.items() if name != "evidence"):
         session = onnxruntime.InferenceSession(path)
         for batch in (1, 3):
             np.testing.assert_allclose(
