@@ -13,6 +13,8 @@ CLASSIFY: GraphName = "classify"
 ATTENTION: GraphName = "attention"
 EVIDENCE: GraphName = "evidence"
 FULL: GraphName = "full"
+FLOATING = frozenset({EVIDENCE, FULL})
+"""Graphs that explain stay in floating point beside the 8-bit forms of the others."""
 
 # Other forms of a graph, with the same inputs and outputs.
 Variant = Literal["int8", "fp8"]

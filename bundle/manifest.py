@@ -12,7 +12,7 @@ from pydantic import (
 
 from vitscope.bundle.activation import Activation
 from vitscope.bundle.fields import Identifier, Natural, Positive, Sha256, Strict
-from vitscope.bundle.graphs import ATTENTION, CLASSIFY, EVIDENCE, FULL, Graph, GraphName, Output, Variant
+from vitscope.bundle.graphs import ATTENTION, CLASSIFY, EVIDENCE, FLOATING, FULL, Graph, GraphName, Output, Variant
 from vitscope.calibration import LEAST, MOST
 
 SCHEMA_VERSION = 2  # 1 knows no graphs with further inputs, and not why a method is not offered
@@ -209,7 +209,7 @@ class Manifest(Strict):
             for file in (graph.file, *graph.variants.values()):
                 if file not in self.files:
                     raise ValueError(f"graph {name!r} names {file!r}, which is not among files")
-        if len({frozenset(graph.variants) for name, graph in self.graphs.items() if name != FULL}) > 1:
+        if len({frozenset(graph.variants) for name, graph in self.graphs.items() if name not in FLOATING}) > 1:
             raise ValueError("a variant is of all graphs or of none")
         grid = (self.tokens.grid_rows * self.tokens.patch_height, self.tokens.grid_cols * self.tokens.patch_width)
         # Strided convolution drops a remainder, so the grid may be smaller than the input by less than a patch.

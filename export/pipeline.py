@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from vitscope.bundle import (
     CLASSIFY,
+    FLOATING,
     FP8,
     FULL,
     Bundle,
@@ -201,8 +202,8 @@ class Export:
         )
         if self.job.variants:
             pixels = np.stack([prepare(self.processor, read_image(path))[0] for path in images.ranges])
-            graphs = {name: graph for name, graph in self.graphs.items() if name != FULL}
-            source = Source(without(traced, FULL), graphs, self.writer.path, pixels)
+            graphs = {name: graph for name, graph in self.graphs.items() if name not in FLOATING}
+            source = Source(without(traced, FLOATING), graphs, self.writer.path, pixels)
             certificate, graphs = add_variants(self.job.variants, certificate, source, reference, images, self.reporter)
             self.graphs |= graphs
             self._lint(FP8)

@@ -1,7 +1,7 @@
 """Tracing: uint8 pixels in, logits and the outputs of the explanation methods out."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,10 +109,10 @@ def cut(model: ir.Model, graphs: dict[GraphName, Graph]) -> dict[GraphName, ir.M
     return {name: _cut(model, name) for name in graphs}
 
 
-def without(model: ir.Model, graph: GraphName) -> ir.Model:
-    """Copy a traced model, sharing its tensors, without the outputs of one graph and the nodes that only they need."""
+def without(model: ir.Model, graphs: Container[str]) -> ir.Model:
+    """Copy a traced model, sharing its tensors, without the outputs of some graphs and what only they need."""
     model = model.clone()
-    for value in [value for value in model.graph.outputs if _owner(value) == graph]:
+    for value in [value for value in model.graph.outputs if _owner(value) in graphs]:
         model.graph.outputs.remove(value)
     remove_unused(model)
     return model

@@ -16,7 +16,6 @@ from vitscope.export.graph import INPUT
 from vitscope.export.progress import Reporter
 from vitscope.export.variants.blocks import Layers, linear_layers
 from vitscope.export.variants.form import Source
-from vitscope.export.variants.graft import graft, trunk
 
 LARGEST = 2**31 - 2**24  # bytes of a model that one protobuf message holds, with room for its nodes
 
@@ -64,8 +63,8 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
     """Copy a traced model with `nodes` in 8 bits, between QuantizeLinear and DequantizeLinear nodes.
 
     images: uint8 [M, H, W, 3], for the ranges of activations. Weights are int8 per output channel, activations int8 per
-    tensor, both symmetric. SmoothQuant (arXiv:2211.10438) moves outlying channels into the weights. The evidence branch
-    is left as it was: smoothing would change weights that it shares. The model must be smaller than LARGEST.
+    tensor, both symmetric. SmoothQuant (arXiv:2211.10438) moves outlying channels into the weights. The model must be
+    smaller than LARGEST.
     """
     # This turns off NNCF's telemetry, which would send data home.
     os.environ.setdefault("NNCF_CI", "1")
@@ -73,7 +72,6 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
 
     nncf.set_log_level("ERROR")
     chosen = set(nodes)
-    whole, model = model, trunk(model)
     others = [n.name for n in model.graph if n.op_type in ("MatMul", "Gemm", "Conv") and n.name not in chosen]
     inputs: list[Any] = [{INPUT: image[np.newaxis]} for image in images]
     with redirect_stdout(io.StringIO()):  # NNCF's progress bars; those of the export are on stderr
@@ -87,7 +85,8 @@ def quantize(model: ir.Model, nodes: Iterable[str], images: np.ndarray) -> ir.Mo
             # Measured on the bundled example: no closer to the checkpoint with it.
             advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
         )
-    return graft(ir.from_proto(quantized), whole)
+    result: ir.Model = ir.from_proto(quantized)
+    return result
 
 
 def bypass(quantized: ir.Model, nodes: Iterable[str]) -> ir.Model:

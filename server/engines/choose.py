@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitscope.bundle import FP8, FULL, INT8, Bundle, Certificate, GraphName, Variant
+from vitscope.bundle import FLOATING, FP8, INT8, Bundle, Certificate, GraphName, Variant
 from vitscope.server.engines.contract import Precision, label
 from vitscope.server.engines.kind import EngineKind
 from vitscope.server.engines.ladder import Rung, rungs
@@ -51,7 +51,7 @@ class Choice:
 
     def graph_path(self, bundle: Bundle, graph: GraphName) -> Path:
         """Return the ONNX file that the engine has to load."""
-        return bundle.graph_path(graph, None if graph == FULL else _VARIANTS.get(self.precision))
+        return bundle.graph_path(graph, None if graph in FLOATING else _VARIANTS.get(self.precision))
 
 
 _VARIANTS: Mapping[str, Variant] = {"int8": INT8, "fp8": FP8}

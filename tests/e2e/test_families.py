@@ -36,7 +36,7 @@ def asking(photo: bytes, model: str, options: MapOptions) -> Ask:
 
 async def test_the_mean_over_patches_is_what_attention_is_of(serving: Serving, photo: bytes) -> None:
     model = to_model(serving.repository.ready("siglip", 1))
-    assert (list(model.methods), model.tokens.attention_from) == (["attention", "cam"], "mean_of_patches")
+    assert (list(model.methods), model.tokens.attention_from) == (["attention", "cam", "rollout"], "mean_of_patches")
     found = (await serving.ask(asking(photo, "siglip", MapOptions()))).unwrap().classification
     (one,) = found.maps
     assert (one.map.method, one.map.about, one.map.prefix.cls) == ("attention", None, 0)

@@ -166,12 +166,13 @@ def test_health_is_told_overall_per_model_and_per_version(server: RunningServer)
     assert server.get("/healthz/live") == server.get("/healthz/ready") == "ok\n"
 
 
-def test_reflection_lists_the_service(server: RunningServer) -> None:
+def test_reflection_lists_the_services(server: RunningServer) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
     (reply,) = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10)
     names = {service.name for service in reply.list_services_response.service}
     assert names == {
-        "vitscope.v1.ClassifierService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+        "vitscope.v1.ClassifierService", "vitscope.v1.ExplainService", "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
     }  # fmt: skip
 
 
