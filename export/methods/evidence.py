@@ -18,6 +18,7 @@ from vitscope.export.tail import Chain, Head, Read, Reading, Rule, Shares, chose
 from vitscope.export.tail.layers import Linear
 
 TARGET = Input(name="target_class", shape=("N", "K"), dtype="int64")
+NORMS = "evidence_norms"
 LEDGER = ("target", "base", "cls_self", "registers", "last_block_share")
 
 
@@ -58,7 +59,10 @@ class Evidence(Method):
             for name in ("evidence", "evidence_gradient", "evidence_direct")
         )
         ledger = Output(name="evidence_ledger", shape=("N", "K", len(LEDGER)))
-        return {EVIDENCE: (*shares, ledger, Output(name="evidence_class", shape=("N", "K"), dtype="int64"))}
+        found = (*shares, ledger, Output(name="evidence_class", shape=("N", "K"), dtype="int64"))
+        if dimensions.tokens.pooling == "mean":
+            return {EVIDENCE: found}
+        return {EVIDENCE: (*found, Output(name=NORMS, shape=("N", dimensions.tokens.patches)))}
 
     def observed(self, subject: Subject) -> list[torch.nn.Module]:
         return [] if subject.geometry.pooling == "mean" else _reading(subject).modules
@@ -71,7 +75,8 @@ class Evidence(Method):
             reads, head, forward.subject.gauge, forward.logits, classes, total, rule_of(tokens, self.nodes)
         )
         maps = (part[..., tokens.prefix :] for part in (shares.integrated, shares.gradient, shares.direct))
-        return {EVIDENCE: (*maps, _ledger(shares, tokens), classes)}
+        found = (*maps, _ledger(shares, tokens), classes)
+        return {EVIDENCE: found if tokens.pooling == "mean" else (*found, _norms(forward))}
 
     def reference(self, forward: Forward) -> torch.Tensor:
         """Compute the integrated shares in the most probable class, [N, 1, P].
@@ -153,6 +158,13 @@ def values_again(forward: Forward) -> list[Attended | None]:
     heads = next(rows for rows in kept if rows)[0].shape[1]
     values = values.view(*values.shape[:2], heads, -1).transpose(1, 2)
     return [None if rows is None else Attended(rows, values) for rows in kept]
+
+
+def _norms(forward: Forward) -> torch.Tensor:
+    """Return the norms of the patches' tokens [N, P] where they are read: before the last block, or by the pooling."""
+    reader = _reading(forward.subject).readers[0]
+    patches = forward.seen[reader.source or reader.attended].given[:, forward.geometry.prefix :]
+    return patches.square().sum(dim=-1).sqrt()
 
 
 def _mean(patches: torch.Tensor) -> Read:

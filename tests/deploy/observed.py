@@ -70,6 +70,7 @@ def _send(call: Callable[..., grpc.Future], photo: bytes, models: tuple[str, ...
         for model in models:
             new = [classify_request(numbered(photo, next(_numbers)), model=model) for _ in range(24)]
             same = [classify_request(photo, model=model, attention="last")] * 2
+            same += [classify_request(photo, model=model, method="evidence")]
             wrong = [classify_request(b"no image", model=model), classify_request(photo, model="no-such-model")]
             for future in [call(request, timeout=20) for request in (*same, *wrong, *new)]:
                 future.code()

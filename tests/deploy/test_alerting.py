@@ -53,7 +53,9 @@ def server(models: Path, photo: bytes) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
-def scrape(server: RunningServer) -> str:
+def scrape(server: RunningServer, photo: bytes) -> str:
+    """The metrics of a server that has explained an answer."""
+    server.stub.Classify(classify_request(photo, model="fashion", method="evidence"), timeout=60)
     return server.get("/metrics")
 
 

@@ -151,7 +151,7 @@ def test_the_tensorrt_of_the_image_is_one_that_the_tests_check() -> None:
 
 
 # Modules of extras that the images do not have; the server runs without them.
-EXTRAS = {"pillow_heif"}
+EXTRAS = {"matplotlib", "pillow_heif"}
 # Modules of packages that are installed only with a GPU.
 GPU_MODULES = {
     "cuda": "cuda-bindings",

@@ -58,6 +58,7 @@ def busy(models: Path, photo: bytes) -> Iterator[RunningServer]:
             client.classify(photo, model=model, attention="last", timeout=30)
             client.classify(photo, model=model)
             client.classify(numbered(photo, 1), model=model, attention="all")
+            client.classify(photo, model=model, method="evidence", timeout=30)
         with pytest.raises(ClientError):
             client.classify(photo[:100], model="fashion")
         server.get("/api/v1/models")

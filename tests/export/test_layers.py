@@ -8,7 +8,7 @@ import pytest
 EXPORT = Path(__file__).parents[2] / "export"
 # Each part imports only parts before it.
 LAYERS = (
-    *("errors", "progress", "size", "families", "checkpoint", "methods", "graph", "certificate"),
+    *("errors", "progress", "size", "tail", "families", "checkpoint", "methods", "graph", "certificate"),
     *("variants", "job", "pipeline", "report", "cli"),
 )
 

@@ -9,8 +9,10 @@ from vitscope.server.api.rest.comments import comments
 from vitscope.server.api.rest.names import names_of
 from vitscope.server.api.rest.replies import MAP
 from vitscope.server.api.rest.values import INTEGERS
+from vitscope.v1 import image_pb2
 
 Schema = dict[str, Any]
+_IMAGE = image_pb2.Image.DESCRIPTOR.full_name
 _NUMBERS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 # What a list of numbers for each row looks like, instead of base64.
 _ROWS = {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}}
@@ -46,7 +48,10 @@ class Schemas:
         else:
             schema["additionalProperties"] = False
             for oneof in message.oneofs:
-                schema["oneOf"] = [{"required": [field.name]} for field in oneof.fields]
+                found: list[Schema] = [{"required": [field.name]} for field in oneof.fields]
+                if message.full_name != _IMAGE:  # an image has exactly one source; of other things there may be none
+                    found.append({"not": {"anyOf": found.copy()}})
+                schema.setdefault("allOf", []).append({"oneOf": found})
         return schema
 
     def _described(self, message: Any, field: Any, reply: bool) -> Schema:

@@ -53,7 +53,8 @@ def test_only_the_evidence_graph_asks_for_classes_and_for_nothing_else_twice(bun
     inputs = {name: onnx_inputs(bundle.graph_path(name)) for name in bundle.manifest.graphs}
     pixels = ("pixels", ("N", 32, 32, 3))
     assert inputs == {
-        "classify": [pixels], "attention": [pixels], "evidence": [pixels, ("target_class", ("N", "K"))],
+        "classify": [pixels], "attention": [pixels], "full": [pixels],
+        "evidence": [pixels, ("target_class", ("N", "K"))],
     }  # fmt: skip
     assert_fused(bundle.graph_path("evidence"), bundle.manifest.layers)
     used = {name: external(bundle.graph_path(name)) for name in inputs}

@@ -45,7 +45,7 @@ def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
 def test_requests_are_closed_and_replies_complete() -> None:
     found = schemas()
     assert found["MapOptions"]["additionalProperties"] is False
-    assert found["Image"]["oneOf"] == [{"required": ["encoded"]}, {"required": ["raw"]}]
+    assert found["Image"]["allOf"] == [{"oneOf": [{"required": ["encoded"]}, {"required": ["raw"]}]}]
     assert "maps" in found["ClassifyResponse"]["required"] and "rendering" not in found["Map"]["required"]
     assert found["Map"]["properties"]["dtype"]["enum"] == ["float32", "float16", "uint8"]
 
