@@ -14,10 +14,11 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 LIMIT  ?= 20m
 TIMED  := timeout --foreground --signal INT --kill-after 30 $(LIMIT)
 # Processors are shared by tests and their servers. A test that fails beside others has to pass by itself, and is named.
+# A worker that is lost is replaced (tests/failures.py).
+TESTS   = $(TIMED) $(BIN)/pytest --max-worker-restart 3
 AGAIN   = { echo "once more, what failed, by itself"; $(TIMED) $(BIN)/pytest --last-failed --last-failed-no-failures none; }
-UNIT    = { $(TIMED) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 || \
-	$(AGAIN); } && PYTHONPATH=$(VENV)/timm $(TIMED) $(BIN)/pytest --numprocesses auto --maxprocesses 2 --max-worker-restart 0 \
-	-p tests.timm.operators tests/timm
+UNIT    = { $(TESTS) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder || { [ $$? = 1 ] && $(AGAIN); }; } && \
+	PYTHONPATH=$(VENV)/timm $(TESTS) --numprocesses auto --maxprocesses 2 -p tests.timm.operators tests/timm
 
 .PHONY: help demo serve test test-rtx test-whole bench lint types unit coverage docs protos dashboards hooks release clean
 
@@ -64,7 +65,7 @@ test-whole: $(VENV)/.dev $(VENV)/timm fashion-mnist  ## what takes long and is n
 
 coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus chromium  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 3
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

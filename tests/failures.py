@@ -4,6 +4,20 @@ import subprocess
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+
+class Files(LoadFileScheduling):  # type: ignore[misc]
+    """xdist's `--dist loadfile`, which also ends when a worker is lost.
+
+    A worker holds its last test back until there is another one, or the word that there is none. What replaces a lost
+    worker may get a single test, and with xdist's own scheduler no such word.
+    """
+
+    def _assign_work_unit(self, node: Any) -> None:
+        super()._assign_work_unit(node)
+        if not self.workqueue:
+            node.shutdown()
 
 
 class Told:
@@ -21,6 +35,10 @@ class Told:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             self._write(f"FAILED in {report.when}: {report.nodeid}: {crash.message if crash else report.longrepr}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Files | None:
+        return Files(config, log) if config.getoption("dist") == "loadfile" else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
