@@ -36,6 +36,7 @@ HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {
     "server/engines/onnx/attention.py",
+    "server/engines/onnx/explained.py",
     "server/engines/onnx/opset.py",
     "server/engines/onnx/precision.py",
     "server/engines/onnxruntime_cuda.py",

@@ -165,5 +165,7 @@ async def test_drawing_many_maps_lets_another_caller_in_between_and_ends_with_it
     with pytest.raises(asyncio.CancelledError):
         await greedy
     await decoding.draw(one, maps[:1], spec, prepared.geometry, prepared.photo)
-    assert decoding.drawing.predicted_wait(many) == pytest.approx(0, abs=0.2)
+    async with asyncio.timeout(20):  # the picture that was being drawn is finished, on a busy machine later
+        while decoding.drawing.predicted_wait(many) > 0.2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     decoding.close()
