@@ -10,9 +10,17 @@ from xdist.scheduler import LoadFileScheduling
 class Files(LoadFileScheduling):  # type: ignore[misc]
     """xdist's `--dist loadfile`, which also ends when a worker is lost.
 
-    A worker holds its last test back until there is another one, or the word that there is none. What replaces a lost
-    worker may get a single test, and with xdist's own scheduler no such word.
+    A worker holds its last test back until there is another one, or the word that there is none. With xdist's own
+    scheduler there is no such word once a worker was lost: its finished files are given out again, with nothing to run
+    in them, and what replaces it may get a single test.
     """
+
+    def remove_node(self, node: Any) -> str | None:
+        files = self.assigned_work[node]
+        for name in [name for name, tests in files.items() if all(tests.values())]:
+            del files[name]
+        crashed: str | None = super().remove_node(node)
+        return crashed
 
     def _assign_work_unit(self, node: Any) -> None:
         super()._assign_work_unit(node)
