@@ -105,8 +105,8 @@ def test_another_size_is_what_timm_builds_at_that_size(kind: str, tmp_path: Path
     pixels = torch.randint(0, 256, (3, 24, 40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.inference_mode():
         expected = built((pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.5)
-        classes = torch.full((len(pixels), 1), -1)
-        found = PixelClassifier(model, family, contract, tokens, methods)(pixels, classes)[0]
+        asked = [torch.full((len(pixels), 1), -1) for method in methods for _ in method.inputs()]
+        found = PixelClassifier(model, family, contract, tokens, methods)(pixels, *asked)[0]
     np.testing.assert_allclose(found, expected, atol=2e-5 * float(expected.std()))
 
 
