@@ -126,7 +126,7 @@ def test_a_decode_that_is_cancelled_ends_at_once(harness: Harness) -> None:
     decode.cancel()
     with pytest.raises(DeadlineExpired):
         running.result(10)
-    assert not is_running(pid)
+    until(lambda: not is_running(pid))
     assert harness.ended == ["cancelled"]
 
 
@@ -143,7 +143,7 @@ def test_a_decode_ends_at_its_deadline(harness: Harness) -> None:
     _, running, pid = harness.stopped(time.monotonic() + 1)
     with pytest.raises(DeadlineExpired, match="while the image was decoded"):
         running.result(10)
-    assert not is_running(pid)
+    until(lambda: not is_running(pid))
     assert harness.ended == ["deadline"]
 
 
@@ -176,7 +176,7 @@ def test_the_template_is_started_again_when_it_has_been_killed(harness: Harness)
         running.result(10)
     assert harness.decode(job(tiff())).pixels.shape == (224, 224, 3)
     assert harness.decoders.template.pid not in (None, template)
-    assert not is_running(pid)
+    until(lambda: not is_running(pid))
 
 
 def test_signals_for_the_server_do_not_end_the_template(harness: Harness) -> None:
@@ -196,9 +196,9 @@ def test_closing_ends_what_runs() -> None:
     harness.decoders.close()
     with pytest.raises((DeadlineExpired, NotReady)):
         running.result(10)
-    assert not is_running(pid)
+    until(lambda: not is_running(pid))
     assert template
-    assert not is_running(template)
+    until(lambda: not is_running(template))
     with pytest.raises(NotReady, match="stopping"):
         harness.decode(job(tiff()))
 

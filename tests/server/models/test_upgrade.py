@@ -108,7 +108,7 @@ class Pipeline:
             pixels + bytes([number // 256]),
             (),
             prepare,
-            partial(predict_raw, WIDTH, HEIGHT, manifest.input, LIMITS.max_pixels),
+            partial(predict_raw, WIDTH, HEIGHT, True, manifest.input, LIMITS.max_pixels),
             False,
             1,
             0.0,
