@@ -8,7 +8,9 @@ MODELS ?= models
 # Tests wait for servers about a third of the time: one worker more than there are processors.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 
-# Not compiled: of some 17,000 files most are never imported, and Python keeps what it has compiled by itself.
+# Not compiled: of some 17,000 files most are never imported, and Python keeps what it has compiled by itself, unless told
+# not to: every process of the tests would then compile torch anew, for ten seconds and more.
+unexport PYTHONDONTWRITEBYTECODE
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # A run that hangs is interrupted, and then killed.
 LIMIT  ?= 20m
