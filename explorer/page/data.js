@@ -8,6 +8,8 @@ import { Maps } from "./maps.js";
 const TOGETHER = [["token_norms", "lens", "updates"], ["matrices"], ["queries", "keys", "values"]];
 /** Above so many values they are asked for as float16, which halves what is sent. */
 const MANY = 2e6;
+/** Of so many of the most probable classes evidence is asked for at once. */
+export const MOST = 5;
 
 /** A part of an explanation. @typedef {{head: any, get: (layer?: number, head?: number) => Float32Array}} Part */
 
@@ -57,7 +59,6 @@ export class Subject {
    * @param {any} answer of classify, with a map of each layer and head where the model has attention
    */
   constructor(served, file, picture, answer) {
-    Object.assign(this, { served, file, picture, answer });
     this.served = served;
     this.file = file;
     this.picture = picture;
@@ -66,6 +67,8 @@ export class Subject {
     this.maps = new Maps(answer.maps);
     /** @type {Map<string, Asked>} */
     this.asked = new Map();
+    /** @type {Map<string, Promise<any>>} */
+    this.promises = new Map();
   }
 
   get model() {
@@ -82,21 +85,12 @@ export class Subject {
   part(part) {
     return this.once(part, async () => {
       const all = TOGETHER.find((each) => each.includes(part)) ?? [part];
-      const container = await this.parts(all);
+      const container = await this.shared(`parts ${all}`, () => this.askParts(all));
       const { dtype, parts } = container.head;
       const found = parts.find((/** @type {any} */ each) => each.part === part);
       if (!found) throw new Error(`the server did not send ${part}`);
       return { head: container.head, ...found, get: reader(container, found, dtype) };
     });
-  }
-
-  /** Asks for parts that come together. @param {string[]} parts @returns {Promise<import("./container.js").Container>} */
-  parts(parts) {
-    const name = `explain ${parts}`;
-    const known = this.asked.get(name);
-    const promise = /** @type {any} */ (known)?.promise ?? this.askParts(parts);
-    if (!known) this.asked.set(name, Object.assign(new Asked(promise, () => {}), { promise }));
-    return promise;
   }
 
   /** @param {string[]} parts */
@@ -107,11 +101,25 @@ export class Subject {
     return explain(this.model, this.file, { parts: parts.join(","), dtype });
   }
 
-  /** Asks for a map of evidence, of one class or against another; its value is a Map of an answer. @param {number} index @param {number | null} versus */
-  evidence(index, versus) {
-    const against = versus === null ? {} : { "maps.versus_index": `${versus}` };
-    const fields = { "maps.method": "evidence", "maps.class_indices": `${index}`, ...against };
-    return this.once(`evidence ${index} ${versus}`, async () => (await classify(this.model, this.file, fields)).maps[0]);
+  /**
+   * Asks for maps of evidence: those of the most probable classes at once, of another class by itself. Its value is a Map.
+   * @param {number} index of the class
+   */
+  evidence(index) {
+    const at = this.answer.classes.findIndex((/** @type {any} */ each) => each.index === index);
+    const most = Math.min(MOST, this.answer.classes.length);
+    const first = at >= 0 && at < most;
+    const fields = { "maps.method": "evidence", ...(first ? { "maps.top_classes": `${most}` } : { "maps.class_indices": `${index}` }) };
+    return this.once(`evidence ${index}`, async () => {
+      const maps = await this.shared(`maps ${first ? "first" : index}`, async () => (await classify(this.model, this.file, fields)).maps);
+      return maps.find((/** @type {any} */ each) => each.evidence.explained.index === index);
+    });
+  }
+
+  /** Returns the promise of what several ask for. @param {string} name @param {() => Promise<any>} ask */
+  shared(name, ask) {
+    if (!this.promises.has(name)) this.promises.set(name, ask());
+    return this.promises.get(name);
   }
 }
 
