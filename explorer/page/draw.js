@@ -38,12 +38,12 @@ export class View {
   }
 }
 
-/** Draws the photo over its own extent. @param {CanvasRenderingContext2D} context @param {any} shown */
-export const drawPhoto = (context, { photo, geometry }) => {
+/** Draws the photo over its own extent. @param {CanvasRenderingContext2D} context @param {any} subject */
+export const drawPhoto = (context, { picture, geometry }) => {
   const { image_width: width, image_height: height } = geometry;
   context.imageSmoothingQuality = "high";
-  if (photo) {
-    context.drawImage(photo, 0, 0, width, height);
+  if (picture) {
+    context.drawImage(picture, 0, 0, width, height);
   } else {
     context.fillStyle = "#888";
     context.fillRect(0, 0, width, height);
