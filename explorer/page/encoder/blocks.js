@@ -1,6 +1,6 @@
 // The parts of one answer of Explain: a block of values for each layer and head, or one of a whole part.
 
-import { fromHalf } from "./half.js";
+import { fromHalf } from "../half.js";
 
 /** Layer and head of a part that is one block. */
 export const WHOLE = -1;
@@ -14,12 +14,12 @@ export const WHOLE = -1;
 export const decoded = (values) => (values instanceof Uint16Array ? fromHalf(values) : values.slice());
 
 /** Returns the bytes of all values of an answer. @param {any} head */
-export const sizeOf = (head) => Math.max(0, ...head.parts.map((/** @type {any} */ one) => one.offset + one.bytes));
+export const sizeOf = (head) => Math.max(0, ...head.parts.map((/** @type {any} */ one) => Number(one.offset) + Number(one.bytes)));
 
 /**
  * Lists what of an answer has come with so many bytes and had not with fewer: part, layer and its blocks.
  * @param {any} head of the container
- * @param {Uint8Array} bytes all values
+ * @param {Uint8Array<ArrayBuffer>} bytes all values
  * @param {number} before bytes that were there before
  * @param {number} arrived bytes that are there now
  * @returns {Generator<{part: string, layer: number, blocks: Blocks}>}
@@ -30,7 +30,7 @@ export function* arrivals(head, bytes, before, arrived) {
     const count = heads?.length || 1;
     const length = count * shape.reduce((/** @type {number} */ all, /** @type {number} */ side) => all * side, 1);
     for (const [at, layer] of (layers?.length ? layers : [WHOLE]).entries()) {
-      const start = offset + at * length * Kind.BYTES_PER_ELEMENT;
+      const start = Number(offset) + at * length * Kind.BYTES_PER_ELEMENT;
       const end = start + length * Kind.BYTES_PER_ELEMENT;
       if (end > arrived || end <= before) continue;
       const values = new Kind(bytes.buffer, bytes.byteOffset + start, length);

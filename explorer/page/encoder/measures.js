@@ -1,6 +1,6 @@
 // Two figures of an attention matrix: over how many tokens attention is spread, and how far away it goes.
 
-import { HALF } from "./half.js";
+import { HALF } from "../half.js";
 
 /** -p log2(p) of every number of 16 bits that is a share. */
 const SURPRISE = Float32Array.from(HALF, (p) => (p > 0 && p < 2 ? -p * Math.log2(p) : 0));

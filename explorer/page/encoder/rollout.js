@@ -1,6 +1,6 @@
 // Attention rollout (Abnar & Zuidema 2020), as the server computes it: attention followed through the layers to the image.
 
-import { HALF } from "./half.js";
+import { HALF } from "../half.js";
 
 /** @typedef {"mean" | "max" | "min"} Fusion */
 

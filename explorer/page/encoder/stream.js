@@ -1,4 +1,4 @@
-// The container of application/vnd.vitscope.arrays: the length of a head, the head in JSON, and the values after it.
+// A container (see container.js) read while it arrives, so that what comes first can be shown first.
 
 /**
  * Returns the head, and where the values begin, of as many bytes as have arrived; null before the head has.
@@ -17,7 +17,7 @@ export const readHead = (bytes) => {
  * together with how many bytes of values are there.
  * @template T
  * @param {ReadableStream<Uint8Array>} stream
- * @param {(head: any, values: Uint8Array) => T} begin `values` is as long as they will be, and fills meanwhile
+ * @param {(head: any, values: Uint8Array<ArrayBuffer>) => T} begin `values` is as long as they will be, and fills meanwhile
  * @param {(begun: T, arrived: number) => void} progress
  * @param {(head: any) => number} size returns the bytes of all values, by the head
  * @returns {Promise<T>} when all of it is there. Throws Error for a stream that ends before.

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { arrivals, decoded, sizeOf } from "../../../explorer/page/encoder/blocks.js";
-import { readContainer, readHead } from "../../../explorer/page/encoder/container.js";
-import { fromHalf, HALF } from "../../../explorer/page/encoder/half.js";
+import { readContainer, readHead } from "../../../explorer/page/encoder/stream.js";
+import { fromHalf, HALF } from "../../../explorer/page/half.js";
 
 const HEAD = {
   dtype: "float16",
