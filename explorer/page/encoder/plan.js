@@ -38,6 +38,6 @@ export const fieldsOf = (model, plan, parts) => {
 
 /** Returns which of some parts a model has, by the words of a refusal; null where it is about something else. @param {string} refusal @param {string[]} parts */
 export const offered = (refusal, parts) => {
-  const accepted = /^parts: .*accepted: at least one of (.*), each once/.exec(refusal)?.[1].split(", ");
+  const accepted = /^parts.*?accepted: (?:at least one of )?(.*?)(?:, each once)?$/s.exec(refusal)?.[1].split(", ");
   return accepted ? parts.filter((part) => accepted.includes(part)) : null;
 };
