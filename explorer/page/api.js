@@ -58,6 +58,8 @@ const send = ({ summary }, call, photo, fields, signal) => {
  */
 export const classify = async (model, photo, fields, signal) => (await send(model, "classify", photo, fields, signal)).json();
 
-/** Returns what is inside of the encoder. @param {any} model @param {Blob} photo @param {Record<string, string>} fields @param {AbortSignal} [signal] */
-export const explain = async (model, photo, fields, signal) =>
-  openContainer(await (await send(model, "explain", photo, fields, signal)).arrayBuffer());
+/**
+ * Returns the reply that has what is inside of the encoder, a container that may still be arriving. fields: of ExplainRequest.
+ * @param {any} model @param {Blob} photo @param {Record<string, string>} fields
+ */
+export const explain = (model, photo, fields) => send(model, "explain", photo, fields);

@@ -1,17 +1,12 @@
 // What the server knows about one photo and one model. Everything is asked for when it is first needed, and once.
 
-import { classify, explain, getEmbedding } from "./api.js";
+import { classify, getEmbedding } from "./api.js";
 import { valuesAt } from "./container.js";
+import { openInside } from "./encoder/inside.js";
 import { Maps } from "./maps.js";
 
-/** Parts of ExplainRequest that come together, so that matrices do not wait for what few panels need. */
-const TOGETHER = [["token_norms", "lens", "updates"], ["matrices"], ["queries", "keys", "values"]];
-/** Above so many values they are asked for as float16, which halves what is sent. */
-const MANY = 2e6;
 /** Of so many of the most probable classes evidence is asked for at once. */
 export const MOST = 5;
-
-/** A part of an explanation. @typedef {{head: any, get: (layer?: number, head?: number) => Float32Array}} Part */
 
 /** Something that was asked for: `value` once it is here, `error` where it failed, and neither before. */
 class Asked {
@@ -81,24 +76,9 @@ export class Subject {
     return /** @type {Asked} */ (this.asked.get(name));
   }
 
-  /** Asks for a part of ExplainRequest; its value is a Part. @param {string} part */
-  part(part) {
-    return this.once(part, async () => {
-      const all = TOGETHER.find((each) => each.includes(part)) ?? [part];
-      const container = await this.shared(`parts ${all}`, () => this.askParts(all));
-      const { dtype, parts } = container.head;
-      const found = parts.find((/** @type {any} */ each) => each.part === part);
-      if (!found) throw new Error(`the server did not send ${part}`);
-      return { head: container.head, ...found, get: reader(container, found, dtype) };
-    });
-  }
-
-  /** @param {string[]} parts */
-  askParts(parts) {
-    const { layers, heads, tokens } = this.model;
-    const count = tokens.grid_rows * tokens.grid_cols;
-    const dtype = layers * heads * count * count > MANY ? "float16" : "float32";
-    return explain(this.model, this.file, { parts: parts.join(","), dtype });
+  /** Asks for the inside of the encoder; its value is an Inside, which fills while more arrives. */
+  inside() {
+    return this.once("inside", () => openInside(this));
   }
 
   /**
@@ -122,16 +102,3 @@ export class Subject {
     return this.promises.get(name);
   }
 }
-
-/** Returns a function that gives the block of a layer and a head. @param {any} container @param {any} part @param {string} dtype */
-const reader = (container, part, dtype) => {
-  const count = part.shape.reduce((/** @type {number} */ size, /** @type {number} */ side) => size * side, 1);
-  const bytes = count * (dtype === "float16" ? 2 : 4);
-  const known = new Map();
-  return (layer = 0, head = 0) => {
-    const [at, beside] = [part.layers.length ? part.layers.indexOf(layer) : 0, part.heads.length ? part.heads.indexOf(head) : 0];
-    const block = at * Math.max(part.heads.length, 1) + beside;
-    if (!known.has(block)) known.set(block, valuesAt(container, Number(part.offset) + block * bytes, count, dtype));
-    return known.get(block);
-  };
-};

@@ -18,8 +18,8 @@
 /** @typedef {(state: import("./store.js").State, subject: import("./data.js").Subject) => void} Draw */
 
 /**
- * "attention": maps of all layers and heads. "embedding": the arrays of the embedding layer. Others are parts of ExplainRequest.
- * @typedef {"attention" | "embedding" | "token_norms" | "lens" | "updates" | "matrices" | "queries" | "keys" | "values"} Need
+ * "attention": maps of all layers and heads. "embedding": the arrays of the embedding layer. "inside": what ExplainRequest gives.
+ * @typedef {"attention" | "embedding" | "inside"} Need
  */
 
 const WINDOWS = "This model attends within windows of the image and merges patches on the way, so that no head has a map of the whole of it.";
@@ -39,4 +39,4 @@ export const missing = (panel, model) => {
 
 /** Asks for what a panel needs, and returns all of it, as far as it was asked for. @param {Panel} panel @param {import("./data.js").Subject} subject */
 export const needed = (panel, subject) => (panel.needs ?? []).filter((need) => need !== "attention")
-  .map((need) => (need === "embedding" ? subject.served.embedding() : subject.part(need)));
+  .map((need) => (need === "embedding" ? subject.served.embedding() : subject.inside()));
