@@ -1,9 +1,13 @@
 // The panels, in the order in which a photo becomes an answer.
 
+import embedding from "./embedding.js";
 import evidence from "./evidence.js";
+import holds from "./holds.js";
 import patches from "./patches.js";
 import photo from "./photo.js";
+import positions from "./positions.js";
 import prediction from "./prediction.js";
+import takeaway from "./takeaway.js";
 
 /** @type {{title: string, panels: import("../panel.js").Panel[]}[]} */
 export const CHAPTERS = [
@@ -12,6 +16,8 @@ export const CHAPTERS = [
     panels: [
       photo,
       patches,
+      embedding,
+      positions,
     ],
   },
   {
@@ -24,6 +30,8 @@ export const CHAPTERS = [
     panels: [
       evidence,
       prediction,
+      holds,
+      takeaway,
     ],
   },
 ];
