@@ -22,6 +22,7 @@ export const CHAPTERS = [
   },
   {
     title: "Through the encoder",
+    // The tour leads to "heads" and "rollout".
     panels: [
     ],
   },
