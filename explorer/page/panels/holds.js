@@ -30,6 +30,8 @@ export default {
   mount: (body, store) => new Holds(body, store).draw,
 };
 
+/** What is tested. @typedef {{subject: import("../data.js").Subject, target: number, order: number[]}} Tested */
+
 class Holds {
   /** @param {HTMLElement} body @param {import("../store.js").Store} store */
   constructor(body, store) {
@@ -38,6 +40,11 @@ class Holds {
     this.trying = new AbortController();
     this.settling = 0;
     this.about = "";
+    this.tried = "";
+    /** @type {Tested | null} */
+    this.tested = null;
+    /** @type {object | null} */
+    this.triedFor = null;
     /** @type {Record<string, (number | undefined)[]>} */
     this.curves = {};
     this.map = choice("Map", [["evidence", "evidence of the class"], ["attention", "attention, as selected"]], () => this.forget(() => store.set({})));
@@ -49,7 +56,8 @@ class Holds {
     this.cancel.hidden = true;
     this.keep = slider("Keep the top", { min: 5, max: 100, step: 5, value: 20 }, (value) => { this.share = value / 100; store.set({}); }, (value) => `${value}\u00a0%`);
     this.masked = make("canvas", { className: "pixels input", role: "img" });
-    [this.kept, this.result] = [make("p", { className: "text", "aria-live": "polite" }), make("p", { className: "text", "aria-live": "polite" })];
+    this.kept = make("p", { className: "text", "aria-live": "polite" });
+    this.result = make("p", { className: "text", "aria-live": "polite" });
     this.chart = make("canvas", { role: "img", "aria-label": "probability against the share of patches" });
     const key = make("p", { className: "small key" }, ...CURVES.map(({ name, colour }) => make("span", { className: `line ${colour.slice(2)}` }, ` ${name}  `)));
     const left = make("div", {}, bar(this.how.element, this.measure, this.cancel), this.chart, key, this.result);
@@ -76,15 +84,15 @@ class Holds {
     this.measure.disabled = !values;
     if (!values) return;
     const about = `${by} ${target} ${by === "attention" ? `${state.layer} ${state.head}` : ""} ${this.how.input.value} ${subject.answer.model} ${state.sample}`;
-    if (this.about !== about || this.subject !== subject) this.forget(() => {});
-    Object.assign(this, { about, subject, target, order: ranked(values) });
-    this.drawKept();
-    this.drawCurves();
+    if (this.about !== about || this.tested?.subject !== subject) this.forget(() => {});
+    this.about = about;
+    this.tested = { subject, target, order: ranked(values) };
+    this.drawKept(this.tested);
+    this.drawCurves(this.tested);
   }
 
   /** Shows the input with the best patches only, and asks about it once nothing has changed for a while. */
-  drawKept() {
-    const { subject, target, order } = /** @type {any} */ (this);
+  drawKept(/** @type {Tested} */ { subject, target, order }) {
     const kept = keptAfter(order, this.share, "insert");
     const pixels = keepOnly(modelPixels(subject), subject.geometry, kept, grey(subject.model));
     const image = asImage(pixels);
@@ -93,22 +101,23 @@ class Holds {
     this.masked.setAttribute("aria-label", `the ${kept.size} most important patches; the rest in one colour`);
     const name = `${this.about} ${this.share}`;
     if (this.tried === name && this.triedFor === subject) return;
-    Object.assign(this, { tried: name, triedFor: subject });
+    [this.tried, this.triedFor] = [name, subject];
     this.trying.abort();
     this.trying = new AbortController();
     clearTimeout(this.settling);
     this.kept.textContent = "…";
-    this.settling = setTimeout(() => this.tryKept(pixels, kept.size, subject, target, this.trying.signal), SETTLED);
+    const { signal } = this.trying;
+    this.settling = setTimeout(() => this.tryKept(pixels, kept.size, { subject, target, order }, signal), SETTLED);
   }
 
-  /** @param {any} pixels @param {number} count @param {any} subject @param {number} target @param {AbortSignal} signal */
-  async tryKept(pixels, count, subject, target, signal) {
+  /** @param {import("../pixels.js").Pixels} pixels @param {number} count @param {Tested} tested @param {AbortSignal} signal */
+  async tryKept(pixels, count, { subject, target, order }, signal) {
     try {
       const answer = await classifyPixels(subject.model, pixels, signal);
       const [best] = answer.classes;
       const whole = scoreOf(subject.answer, target);
       const said = speech(subject.answer.activation);
-      this.kept.textContent = `With only ${count} of ${this.order?.length} patches: ${subject.model.labels[target]} ${said(scoreOf(answer, target) ?? 0)}`
+      this.kept.textContent = `With only ${count} of ${order.length} patches: ${subject.model.labels[target]} ${said(scoreOf(answer, target) ?? 0)}`
         + `${whole === undefined ? "" : `, with all ${said(whole)}`}. The model ${best.index === target ? "still says" : "now says"} ${best.label}.`;
     } catch (error) {
       if (signal.aborted) return;
@@ -118,7 +127,9 @@ class Holds {
 
   /** Asks about all points of the curves, a few at once. */
   async run() {
-    const { subject, target, order } = /** @type {any} */ (this);
+    const { tested } = this;
+    if (!tested) return;
+    const { subject, target, order } = tested;
     this.asking.abort();
     this.asking = new AbortController();
     const { signal } = this.asking;
@@ -133,7 +144,7 @@ class Holds {
       await fewAtOnce(points, FEW, signal, async ({ share, at, key }) => {
         const masked = keepOnly(pixels, subject.geometry, keptAfter(orders[key], share, how), grey(subject.model));
         curves[key][at] = scoreOf(await classifyPixels(subject.model, masked, signal), target);
-        if (this.curves === curves) this.drawCurves();
+        if (this.curves === curves) this.drawCurves(tested);
       });
     } catch (error) {
       if (!signal.aborted) this.result.textContent = error instanceof Refused ? error.message : `${error}`;
@@ -142,8 +153,7 @@ class Holds {
     [this.measure.hidden, this.cancel.hidden] = [false, true];
   }
 
-  drawCurves() {
-    const { subject, target } = /** @type {any} */ (this);
+  drawCurves(/** @type {Tested} */ { subject, target }) {
     const none = subject.answer.activation === "none";
     const all = Object.values(this.curves).flat().filter((value) => value !== undefined);
     const limits = /** @type {[number, number]} */ (none && all.length ? [Math.min(...all), Math.max(...all)] : [0, 1]);
