@@ -59,7 +59,7 @@ class Holds {
     this.kept = make("p", { className: "text", "aria-live": "polite" });
     this.result = make("p", { className: "text", "aria-live": "polite" });
     this.chart = make("canvas", { role: "img", "aria-label": "probability against the share of patches" });
-    const key = make("p", { className: "small key" }, ...CURVES.map(({ name, colour }) => make("span", { className: `line ${colour.slice(2)}` }, ` ${name}  `)));
+    const key = make("p", { className: "small" }, ...CURVES.flatMap(({ name, colour }) => [make("span", { className: `line ${colour.slice(2)}` }, ` ${name}`), " "]));
     const left = make("div", {}, bar(this.how.element, this.measure, this.cancel), this.chart, key, this.result);
     const right = make("div", {}, this.keep.element, this.masked, this.kept);
     body.append(bar(this.map.element), make("div", { className: "split" }, left, right));
@@ -159,7 +159,7 @@ class Holds {
     const limits = /** @type {[number, number]} */ (none && all.length ? [Math.min(...all), Math.max(...all)] : [0, 1]);
     const curves = CURVES.map((each) => ({ ...each, dash: [...each.dash], values: this.curves[each.key] ?? [] }));
     const said = speech(subject.answer.activation);
-    drawChart(this.chart, STEPS, curves, limits, said);
+    drawChart(this.chart, STEPS, curves, limits, none ? said : (value) => `${Math.round(100 * value)}\u00a0%`);
     const whole = curves.every(({ values }) => values.filter((value) => value !== undefined).length === STEPS.length);
     this.result.textContent = whole ? summary(curves.map(({ values }) => area(/** @type {number[]} */ (values))), this.how.input.value, subject.model.labels[target], said)
       : all.length ? `${all.length} of ${STEPS.length * CURVES.length} answers.` : `${STEPS.length * CURVES.length} questions to the model, ${FEW} at once.`;

@@ -40,7 +40,7 @@ export default {
     const words = new Words("Likeness of each position to the selected one");
     /** @type {Scale | undefined} */
     let scale;
-    const right = make("div", {}, title, one.element);
+    const right = make("div", { className: "one" }, title, one.element);
     body.append(why, make("div", { className: "split" }, make("div", {}, board.element, text), make("div", {}, right, apart, words.element)));
     /** @type {import("../places.js").Places | null | undefined} */
     let places;
@@ -98,7 +98,7 @@ const prefixTile = (name, map, places) => {
   const image = coloured(map, places.cols, VIRIDIS, places.limits);
   Object.assign(canvas, { width: image.width, height: image.height });
   canvas.getContext("2d")?.putImageData(image, 0, 0);
-  const caption = `position of the ${name} token: it has no place, and is unlike all others (${signed(Math.min(...map))} to ${signed(Math.max(...map))})`;
+  const caption = `the ${name} token has a position without a place: ${signed(Math.min(...map))} to ${signed(Math.max(...map))} alike`;
   return make("figure", {}, canvas, make("figcaption", { textContent: caption }));
 };
 
