@@ -3,6 +3,7 @@
 import { fromAddress, toAddress } from "./address.js";
 import { getSample, listModels, Refused } from "./api.js";
 import { ask, serve } from "./ask.js";
+import { contents } from "./contents.js";
 import { byId, make } from "./elements.js";
 import { Overview } from "./overview.js";
 import { CHAPTERS } from "./panels/index.js";
@@ -11,13 +12,13 @@ import { Section } from "./section.js";
 import { Store } from "./store.js";
 
 const store = new Store(fromAddress());
-const overview = new Overview(byId("overview"), store);
 const sections = CHAPTERS.flatMap(({ title, panels }, at) => {
   const found = panels.map((panel) => new Section(panel, store));
   const heading = make("h2", { textContent: title, id: `chapter-${at + 1}` });
   byId("main").append(heading, ...found.map((each) => each.element));
   return found;
 });
+const overview = new Overview(byId("overview"), store, contents(sections.map((each) => each.panel)));
 const files = { first: /** @type {Blob | null} */ (null), second: /** @type {Blob | null} */ (null) };
 const asking = { first: new AbortController(), second: new AbortController() };
 

@@ -5,6 +5,9 @@ import { valuesAt } from "./container.js";
 import { openInside } from "./encoder/inside.js";
 import { Maps } from "./maps.js";
 
+/** Of so many of the most probable classes evidence is asked for at once. */
+export const MOST = 5;
+
 /** Something that was asked for: `value` once it is here, `error` where it failed, and neither before. */
 class Asked {
   /** @param {Promise<any>} promise @param {() => void} arrived */
@@ -51,7 +54,6 @@ export class Subject {
    * @param {any} answer of classify, with a map of each layer and head where the model has attention
    */
   constructor(served, file, picture, answer) {
-    Object.assign(this, { served, file, picture, answer });
     this.served = served;
     this.file = file;
     this.picture = picture;
@@ -60,6 +62,8 @@ export class Subject {
     this.maps = new Maps(answer.maps);
     /** @type {Map<string, Asked>} */
     this.asked = new Map();
+    /** @type {Map<string, Promise<any>>} */
+    this.promises = new Map();
   }
 
   get model() {
@@ -77,11 +81,24 @@ export class Subject {
     return this.once("inside", () => openInside(this));
   }
 
-  /** Asks for a map of evidence, of one class or against another; its value is a Map of an answer. @param {number} index @param {number | null} versus */
-  evidence(index, versus) {
-    /** @type {Record<string, string>} */
-    const fields = { "maps.method": "evidence", "maps.class_indices": `${index}` };
-    if (versus !== null) fields["maps.versus_index"] = `${versus}`;
-    return this.once(`evidence ${index} ${versus}`, async () => (await classify(this.model, this.file, fields)).maps[0]);
+  /**
+   * Asks for maps of evidence: those of the most probable classes at once, of another class by itself. Its value is a Map.
+   * @param {number} index of the class
+   */
+  evidence(index) {
+    const at = this.answer.classes.findIndex((/** @type {any} */ each) => each.index === index);
+    const most = Math.min(MOST, this.answer.classes.length);
+    const first = at >= 0 && at < most;
+    const fields = { "maps.method": "evidence", ...(first ? { "maps.top_classes": `${most}` } : { "maps.class_indices": `${index}` }) };
+    return this.once(`evidence ${index}`, async () => {
+      const maps = await this.shared(`maps ${first ? "first" : index}`, async () => (await classify(this.model, this.file, fields)).maps);
+      return maps.find((/** @type {any} */ each) => each.evidence.explained.index === index);
+    });
+  }
+
+  /** Returns the promise of what several ask for. @param {string} name @param {() => Promise<any>} ask */
+  shared(name, ask) {
+    if (!this.promises.has(name)) this.promises.set(name, ask());
+    return this.promises.get(name);
   }
 }

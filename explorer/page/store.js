@@ -58,7 +58,7 @@ export class Store {
   /** Pins a patch, or lets go of it where it is pinned; null: of any. @param {number | null} patch */
   pin(patch) {
     const pinned = patch === this.state.pinned ? null : patch;
-    this.set({ pinned, patch: patch ?? pinned, other: pinned === null ? null : this.state.other });
+    this.set({ pinned, patch, other: pinned === null ? null : this.state.other });
   }
 
   /** Chooses the patch that the pinned one is compared with, or none. @param {number | null} patch */

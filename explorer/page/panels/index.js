@@ -1,6 +1,9 @@
 // The panels, in the order in which a photo becomes an answer.
 
+import evidence from "./evidence.js";
+import patches from "./patches.js";
 import photo from "./photo.js";
+import prediction from "./prediction.js";
 
 /** @type {{title: string, panels: import("../panel.js").Panel[]}[]} */
 export const CHAPTERS = [
@@ -8,6 +11,7 @@ export const CHAPTERS = [
     title: "From photo to tokens",
     panels: [
       photo,
+      patches,
     ],
   },
   {
@@ -18,6 +22,8 @@ export const CHAPTERS = [
   {
     title: "What decided",
     panels: [
+      evidence,
+      prediction,
     ],
   },
 ];

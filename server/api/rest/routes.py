@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vitscope.server.api.rest.calls import Calls, Method
 from vitscope.server.api.rest.exchange import Exchange
-from vitscope.v1 import classifier_pb2
+from vitscope.v1 import classifier_pb2, explain_pb2
 
 PREFIX = "/api"
 
@@ -18,9 +18,10 @@ PREFIX = "/api"
 class Operation:
     """One method of one path.
 
-    name: of the method in `Calls`. rpc: of ClassifierService, whose comment describes it. reply: the message of a
-    reply. statuses: what it may answer beside 200 and what every path may. request: the message of a request, as a
-    body, or with its fields in the query; None for none. parameters: the fields that names in the path stand for.
+    name: of the method in `Calls`. rpc: as Service.Method, whose comment describes it. reply: the message of a reply,
+    or of the head of one with arrays. statuses: what it may answer beside 200 and what every path may. request: the
+    message of a request, as a body, or with its fields in the query; None for none. parameters: the fields that names
+    in the path stand for. arrays: whether the reply is a container.
     """
 
     path: str
@@ -31,18 +32,26 @@ class Operation:
     statuses: tuple[int, ...]
     request: Any = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    arrays: bool = False
 
 
 _LISTED, _GOT = classifier_pb2.ListModelsResponse.DESCRIPTOR, classifier_pb2.GetModelResponse.DESCRIPTOR
 _MODEL = classifier_pb2.GetModelRequest.DESCRIPTOR.fields_by_name
 _NAMED, _VERSION = {"model": _MODEL["model"]}, {"model": _MODEL["model"], "version": _MODEL["version"]}
 _CLASSIFY, _CLASSIFIED = classifier_pb2.ClassifyRequest.DESCRIPTOR, classifier_pb2.ClassifyResponse.DESCRIPTOR
+_EXPLAIN, _EXPLAINED = explain_pb2.ExplainRequest.DESCRIPTOR, explain_pb2.ExplainHeader.DESCRIPTOR
+_LIST, _GET = "ClassifierService.ListModels", "ClassifierService.GetModel"
+_ANSWER, _SHOW = "ClassifierService.Classify", "ExplainService.Explain"
+_ASKED = (413, 415, 417, 429, 504)
 
 OPERATIONS = (
-    Operation("/api/v1/models", "GET", "list_models", "ListModels", _LISTED, (504,)),
-    Operation("/api/v1/models/{model}", "GET", "get_model", "GetModel", _GOT, (504,), parameters=_NAMED),
-    Operation("/api/v1/models/{model}/{version}", "GET", "get_model", "GetModel", _GOT, (504,), parameters=_VERSION),
-    Operation("/api/v1/classify", "POST", "classify", "Classify", _CLASSIFIED, (413, 415, 417, 429, 504), _CLASSIFY),
+    Operation("/api/v1/models", "GET", "list_models", _LIST, _LISTED, (504,)),
+    Operation("/api/v1/models/{model}", "GET", "get_model", _GET, _GOT, (504,), parameters=_NAMED),
+    Operation("/api/v1/models/{model}/{version}", "GET", "get_model", _GET, _GOT, (504,), parameters=_VERSION),
+    Operation("/api/v1/classify", "POST", "classify", _ANSWER, _CLASSIFIED, _ASKED, _CLASSIFY),
+    Operation(
+        "/api/v1/explain", "POST", "explain", "ExplainService.Explain", _EXPLAINED, _ASKED, _EXPLAIN, arrays=True
+    ),
 )
 
 
