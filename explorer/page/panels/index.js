@@ -1,9 +1,16 @@
 // The panels, in the order in which a photo becomes an answer.
 
+import attention from "./attention.js";
+import encoder from "./encoder.js";
 import evidence from "./evidence.js";
+import heads from "./heads.js";
+import matrix from "./matrix.js";
 import patches from "./patches.js";
 import photo from "./photo.js";
 import prediction from "./prediction.js";
+import rollout from "./rollout.js";
+import step from "./step.js";
+import tokens from "./tokens.js";
 
 /** @type {{title: string, panels: import("../panel.js").Panel[]}[]} */
 export const CHAPTERS = [
@@ -12,11 +19,18 @@ export const CHAPTERS = [
     panels: [
       photo,
       patches,
+      tokens,
     ],
   },
   {
     title: "Through the encoder",
     panels: [
+      encoder,
+      step,
+      heads,
+      matrix,
+      attention,
+      rollout,
     ],
   },
   {
