@@ -2,6 +2,7 @@
 
 import { explain, Refused } from "../api.js";
 import { arrivals, sizeOf } from "./blocks.js";
+import { openContainer } from "../container.js";
 import { BASE, fieldsOf, MATRICES, offered, planOf, STEP } from "./plan.js";
 import { Shelf } from "./shelf.js";
 import { readContainer } from "./stream.js";
@@ -120,3 +121,9 @@ export class Asking {
 const explained = (error) => (/graph 'full'/.test(error.message)
   ? new Refused("This model was exported without what is inside of its encoder. Export it again to see this.")
   : error);
+
+/** Returns the values of a part that is one block. Throws Refused. @param {any} model @param {Blob} file @param {Record<string, string>} fields */
+export const readAll = async (model, file, fields) => {
+  const { head, bytes, start } = openContainer(await (await explain(model, file, { ...fields, dtype: "float32" })).arrayBuffer());
+  return new Float32Array(bytes, start + Number(head.parts[0].offset), Number(head.parts[0].bytes) / 4);
+};

@@ -63,6 +63,11 @@ export class Inside {
     return found && decoded(found.values.subarray(head * size, (head + 1) * size));
   }
 
+  /** Says whether the matrices of a layer are here; they are not asked for. @param {number} layer */
+  has(layer) {
+    return this.asking.shelf.get(`matrices/${layer}`) !== null;
+  }
+
   /** Returns one matrix, [T, T]; head -1 is the mean over all. @param {number} layer @param {number} head */
   matrix(layer, head) {
     if (head >= 0) return this.block("matrices", layer, head);
@@ -99,6 +104,21 @@ export class Inside {
     const values = head < 0 ? this.mean(layer, found) : found.values;
     const start = Math.max(head, 0) * count * count + token;
     return decoded(/** @type {any} */ (values.constructor).from({ length: count }, (/** @type {any} */ _, /** @type {number} */ at) => values[start + at * count]));
+  }
+
+  /**
+   * Returns what the patches attend to on average, or how much of each token's attention one patch gets on average, [T].
+   * @param {number} layer @param {number} head @param {boolean} columns
+   */
+  average(layer, head, columns) {
+    const matrix = this.matrix(layer, head);
+    if (!matrix) return null;
+    const { count, first_patch: first } = this.tokens;
+    const found = new Float32Array(count);
+    for (let patch = first; patch < count; patch += 1) {
+      for (let at = 0; at < count; at += 1) found[at] += matrix[columns ? at * count + patch : patch * count + at];
+    }
+    return found.map((sum) => sum / (count - first));
   }
 
   /** Returns entropy and mean distance of the heads of a layer; null while they are not known. @param {number} layer @param {boolean} [ask] whether a layer that is not here is asked for */
