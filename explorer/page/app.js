@@ -1,143 +1,107 @@
-// The page: what is shown, and what changes it.
+// The page: which model and photos it is about, and what is drawn when that changes.
 
 import { fromAddress, toAddress } from "./address.js";
-import { classify, getModel, listModels, Refused } from "./api.js";
-import { View } from "./draw.js";
-import { patchAt, placeOf } from "./geometry.js";
-import { Maps } from "./maps.js";
-import { drawAttention, drawPatches, drawSeen, showPrediction, titleMaps } from "./panels.js";
+import { getSample, listModels, Refused } from "./api.js";
+import { ask, serve } from "./ask.js";
+import { contents } from "./contents.js";
+import { byId, make } from "./elements.js";
+import { Overview } from "./overview.js";
+import { CHAPTERS } from "./panels/index.js";
+import { Photos } from "./photos.js";
+import { Section } from "./section.js";
+import { Store } from "./store.js";
+import { Tour } from "./tour.js";
 
-const element = (id) => /** @type {any} */ (document.getElementById(id));
-const views = { seen: new View(element("seen")), patches: new View(element("patches")), attention: new View(element("attention")) };
-/** What is shown; null before the first answer. @type {any} */
-let shown = null;
-/** The file that was asked about. @type {Blob | null} */
-let file = null;
-let asking = new AbortController();
+const store = new Store(fromAddress());
+const sections = CHAPTERS.flatMap(({ title, panels }, at) => {
+  const found = panels.map((panel) => new Section(panel, store));
+  const heading = make("h2", { textContent: title, id: `chapter-${at + 1}` });
+  byId("main").append(heading, ...found.map((each) => each.element));
+  return found;
+});
+const overview = new Overview(byId("overview"), store, contents(sections.map((each) => each.panel)));
+const files = { first: /** @type {Blob | null} */ (null), second: /** @type {Blob | null} */ (null) };
+const asking = { first: new AbortController(), second: new AbortController() };
+
+/** @param {string} status @param {string} [problem] */
 const say = (status, problem = "") => {
-  element("status").textContent = status;
-  element("problem").textContent = problem;
+  byId("status").textContent = status;
+  byId("problem").textContent = problem;
 };
-
+/** @param {unknown} error */
+const fail = (error) => {
+  say("", error instanceof Refused ? error.message : `Something went wrong in this page: ${error}`);
+  if (!(error instanceof Refused)) console.error(error);
+};
 const draw = () => {
-  if (!shown) return;
-  drawSeen(views.seen, shown);
-  drawPatches(views.patches, shown);
-  drawAttention(views.attention, shown);
-  toAddress({ ...shown, model: shown.answer.model, layer: shown.layer ?? -1 });
+  overview.draw(store.state);
+  for (const section of sections) section.update();
 };
 
-/** Changes what is selected, and draws once before the next frame. */
-let planned = 0;
-const select = (changes) => {
-  if (!shown) return;
-  Object.assign(shown, changes);
-  cancelAnimationFrame(planned);
-  planned = requestAnimationFrame(draw);
+/** Returns what of the selection the model of a subject has. @param {import("./data.js").Subject} subject */
+const fitting = ({ maps, geometry, model }) => {
+  const { layer, head, pinned, class: chosen, versus } = store.state;
+  const patch = pinned !== null && pinned < geometry.grid_rows * geometry.grid_cols ? pinned : null;
+  const known = (/** @type {number | null} */ index) => (index !== null && index < model.labels.length ? index : null);
+  return {
+    layer: layer >= 0 && layer < model.layers ? layer : maps.layers.at(-1) ?? model.layers - 1,
+    head: maps.heads.includes(head) ? head : -1,
+    patch, pinned: patch, other: null, class: known(chosen), versus: known(versus),
+  };
 };
 
-/** Asks about a file, and shows the answer. An answer that was asked for before is not waited for. */
-const show = async (photo) => {
-  file = photo;
-  asking.abort();
-  asking = new AbortController();
-  const { signal } = asking;
+/** Asks about a photo, and shows the answer. @param {"first" | "second"} slot @param {Blob} file @param {string} sample */
+const show = async (slot, file, sample = "") => {
+  files[slot] = file;
+  asking[slot].abort();
+  asking[slot] = new AbortController();
+  const { signal } = asking[slot];
   say("Asking the model …");
   try {
-    const name = element("model").value;
+    const name = byId("model").value;
     if (!name) throw new Refused("No model is ready. The server may still be loading one; reload the page in a moment.");
-    const [model, picture] = await Promise.all([getModel(name), createImageBitmap(photo).catch(() => null)]);
-    const answer = await classify(photo, model, signal);
+    const subject = await ask(await serve(name, draw), file, signal);
     if (signal.aborted) return;
-    begin(answer, picture);
-    say(picture ? "" : "This browser cannot show the photo; the model could read it.");
+    const named = slot === "first" ? { sample } : { beside: sample };
+    store.set({ model: name, ...fitting(subject), [slot]: subject, ...named });
+    byId("shown").hidden = false;
+    say(subject.picture ? "" : "This browser cannot show the photo; the model could read it.");
   } catch (error) {
-    if (signal.aborted) return;
-    say("", error instanceof Refused ? error.message : `Something went wrong in this page: ${error}`);
-    if (!(error instanceof Refused)) throw error;
+    if (!signal.aborted) fail(error);
   }
 };
 
-const begin = (answer, photo) => {
-  const maps = new Maps(answer.maps);
-  const wanted = fromAddress();
-  const layer = maps.layers.includes(wanted.layer) ? wanted.layer : maps.layers.at(-1);
-  const head = maps.heads.includes(wanted.head) ? wanted.head : -1;
-  const { geometry } = answer;
-  const patch = wanted.patch >= 0 && wanted.patch < geometry.grid_rows * geometry.grid_cols ? wanted.patch : null;
-  const [opacity, smooth] = [Number(element("opacity").value), element("smooth").checked];
-  shown = { answer, photo, maps, geometry, layer, head, patch, opacity, smooth };
-  const option = (value, text) => Object.assign(document.createElement("option"), { value, textContent: text });
-  element("head").replaceChildren(option(-1, "mean of all"), ...maps.heads.map((each) => option(each, each + 1)));
-  element("head").value = head;
-  Object.assign(element("layer"), { max: maps.layers.length - 1, value: maps.layers.indexOf(layer) });
-  element("layer-text").textContent = `${(layer ?? 0) + 1}`;
-  element("attention-panel").hidden = !maps.layers.length;
-  element("panels").hidden = false;
-  showPrediction(shown);
-  titleMaps(shown);
-  draw();
+/** Takes the second photo away. */
+const remove = () => {
+  asking.second.abort();
+  files.second = null;
+  store.set({ second: null, beside: "" });
 };
 
-const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-const key = (event) => {
-  if (!shown) return;
-  const { grid_rows: rows, grid_cols: cols } = shown.geometry;
-  const [row, col] = placeOf(shown.geometry, shown.patch ?? 0);
-  const clamp = (value, most) => Math.min(Math.max(value, 0), most - 1);
-  if (event.key in move && shown.patch === null) select({ patch: 0 });
-  else if (event.key in move) {
-    const [down, right] = move[event.key];
-    select({ patch: clamp(row + down, rows) * cols + clamp(col + right, cols) });
-  } else if (event.key === "Home") select({ patch: row * cols });
-  else if (event.key === "End") select({ patch: row * cols + cols - 1 });
-  else if (event.key === "Escape") select({ patch: null });
-  else return;
-  event.preventDefault();
+const photos = new Photos(store, show, remove);
+new Tour(store, () => photos.showSample());
+/** Changes the model, and asks it about the photos that are there. */
+const change = async () => {
+  store.set({ model: byId("model").value, class: null, versus: null, sample: "", beside: "", second: null });
+  await Promise.all([photos.offer(byId("model").value), files.first && show("first", files.first)]);
+  if (files.second) await show("second", files.second);
 };
-
-const take = (items) => {
-  const found = [...items].find((each) => each.type.startsWith("image/")) ?? items[0];
-  if (found) show(found);
-};
-element("file").addEventListener("change", () => take(element("file").files));
-element("ask").addEventListener("submit", (event) => event.preventDefault());
-element("model").addEventListener("change", () => file && show(file));
-document.addEventListener("paste", (event) => take(event.clipboardData?.files ?? []));
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  element("drop").classList.add("over");
-});
-document.addEventListener("dragleave", () => element("drop").classList.remove("over"));
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  element("drop").classList.remove("over");
-  take(event.dataTransfer?.files ?? []);
-});
-for (const view of [views.patches, views.attention, views.seen]) {
-  const point = (event) => {
-    const [x, y] = view.point(event);
-    select({ patch: shown && patchAt(shown.geometry, x, y) });
-  };
-  view.canvas.addEventListener("pointermove", point);
-  view.canvas.addEventListener("pointerdown", point);
-}
-element("patches").addEventListener("keydown", key);
-element("layer").addEventListener("input", () => {
-  const layer = shown?.maps.layers[Number(element("layer").value)] ?? 0;
-  element("layer-text").textContent = `${layer + 1}`;
-  select({ layer });
-});
-element("head").addEventListener("change", () => select({ head: Number(element("head").value) }));
-element("opacity").addEventListener("input", () => select({ opacity: Number(element("opacity").value) }));
-element("smooth").addEventListener("change", () => select({ smooth: element("smooth").checked }));
-new ResizeObserver(() => select({})).observe(element("panels"));
+byId("ask").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+byId("model").addEventListener("change", change);
+store.subscribe(draw);
+store.subscribe((state) => state.first && toAddress(state));
 
 try {
   const names = await listModels();
-  element("model").replaceChildren(...names.map((name) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
-  if (names.includes(fromAddress().model)) element("model").value = fromAddress().model;
+  byId("model").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
+  const { model, sample, beside } = store.state;
+  if (names.includes(model)) byId("model").value = model;
   say(names.length ? "" : "No model is ready yet.");
+  if (names.length) {
+    await photos.offer(byId("model").value);
+    if (sample) await show("first", await getSample(byId("model").value, sample), sample);
+    if (beside) await show("second", await getSample(byId("model").value, beside), beside);
+  }
 } catch (error) {
-  say("", `${error instanceof Refused ? error.message : error}`);
+  fail(error);
 }

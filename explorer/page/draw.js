@@ -2,6 +2,9 @@
 
 import { corner, placeOf } from "./geometry.js";
 
+/** The colour of what is marked on photos. */
+export const MARK = "#ffd500";
+
 /**
  * A canvas that shows a box of the photo, as wide as its place on the page and as sharp as the screen.
  * The context's unit is a pixel of the photo.
@@ -14,6 +17,10 @@ export class View {
     this.scale = 1;
   }
 
+  get context() {
+    return /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+  }
+
   /** Clears the canvas and returns its context. @param {{left: number, top: number, width: number, height: number}} box */
   show(box) {
     const width = Math.max(1, Math.round(this.canvas.clientWidth * devicePixelRatio));
@@ -21,14 +28,14 @@ export class View {
     this.scale = width / box.width;
     const height = Math.max(1, Math.round(box.height * this.scale));
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    const { context } = this;
     context.resetTransform();
     context.clearRect(0, 0, width, height);
     context.setTransform(this.scale, 0, 0, this.scale, -box.left * this.scale, -box.top * this.scale);
     return context;
   }
 
-  /** Returns the point of the photo under a pointer. @param {PointerEvent} event */
+  /** Returns the point of the photo under a pointer. @param {MouseEvent} event */
   point(event) {
     const place = this.canvas.getBoundingClientRect();
     return [
@@ -38,12 +45,12 @@ export class View {
   }
 }
 
-/** Draws the photo over its own extent. @param {CanvasRenderingContext2D} context @param {any} shown */
-export const drawPhoto = (context, { photo, geometry }) => {
+/** Draws the photo over its own extent. @param {CanvasRenderingContext2D} context @param {any} subject */
+export const drawPhoto = (context, { picture, geometry }) => {
   const { image_width: width, image_height: height } = geometry;
   context.imageSmoothingQuality = "high";
-  if (photo) {
-    context.drawImage(photo, 0, 0, width, height);
+  if (picture) {
+    context.drawImage(picture, 0, 0, width, height);
   } else {
     context.fillStyle = "#888";
     context.fillRect(0, 0, width, height);
@@ -62,14 +69,14 @@ export const tracePatch = (context, geometry, patch) => {
 };
 
 /**
- * Draws the outline of the selected patch so that it is seen on any photo.
- * @param {CanvasRenderingContext2D} context @param {any} geometry @param {number} patch @param {number} scale
+ * Draws the outline of a patch so that it is seen on any photo.
+ * @param {CanvasRenderingContext2D} context @param {any} geometry @param {number} patch @param {number} scale @param {string} [colour]
  */
-export const outlinePatch = (context, geometry, patch, scale) => {
+export const outlinePatch = (context, geometry, patch, scale, colour = MARK) => {
   tracePatch(context, geometry, patch);
-  for (const [colour, width] of [["#000", 5], ["#ffd500", 2.5]]) {
-    context.strokeStyle = String(colour);
-    context.lineWidth = (Number(width) * devicePixelRatio) / scale;
+  for (const [ink, width] of /** @type {[string, number][]} */ ([["#000", 5], [colour, 2.5]])) {
+    context.strokeStyle = ink;
+    context.lineWidth = (width * devicePixelRatio) / scale;
     context.stroke();
   }
 };

@@ -7,6 +7,7 @@ used of its inside is in this file only.
 
 import asyncio
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -141,11 +142,14 @@ class Connection(web.RequestHandler):
         delivered = await self.deliver(super().finish_response(request, resp, start_time))
         return resp, not delivered
 
-    async def deliver(self, sending: Awaitable[object]) -> bool:
-        """Send something, and wait until it has been read. Returns False for a client that left, or is cut off."""
+    async def deliver(self, sending: Awaitable[object], seconds: float = math.inf) -> bool:
+        """Send something, and wait until it has been read. Returns False for a client that left, or is cut off.
+
+        seconds: that are left for it, where that is less than there are for any reply.
+        """
         self.answering, self.since = False, time.monotonic()
         try:
-            async with asyncio.timeout(self._send_seconds):
+            async with asyncio.timeout(min(self._send_seconds, seconds)):
                 await sending
                 while self.transport is not None and self.transport.get_write_buffer_size():
                     # Not paused before the loop has tried to write.

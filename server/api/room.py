@@ -15,7 +15,7 @@ from vitscope.server.errors import DeadlineExpired, Overloaded
 from vitscope.server.metrics.rpcs import MethodRpcs
 from vitscope.server.scheduling.admission import Admission
 from vitscope.server.scheduling.callers import Caller
-from vitscope.server.scheduling.transit import COUNTED_REPLY, Transit
+from vitscope.server.scheduling.transit import COUNTED_REPLY, Rest, Transit
 
 T = TypeVar("T")
 
@@ -116,6 +116,10 @@ class Room:
         Raises Overloaded for a caller who does not read.
         """
         return self._transit.hold_reply(caller, size) if size >= COUNTED_REPLY else lambda: None
+
+    def hold_rest(self, caller: Caller, size: int) -> Rest:
+        """Count what has not been sent of a reply of `size` bytes (`with`). Raises Overloaded as `hold` does."""
+        return self._transit.hold_rest(caller, size)
 
     def hold_reply(self, context: Any, size: int) -> None:
         """Count the bytes of a reply until it has been sent. Raises Overloaded for a caller who does not read."""

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import fastjsonschema
 import pytest
 
+from tests.arrays import KIND, split
 from tests.e2e.harness import RunningServer
 from tests.http1 import Reply, Socket
 
@@ -40,7 +41,13 @@ def check(document: Any, path: str, method: str, reply: Reply) -> None:
         found = document["components"]["responses"][found["$ref"].rpartition("/")[2]]
     (kind,) = found["content"]
     assert reply.headers["content-type"] == kind
-    checker(document, found["content"][kind]["schema"])(reply.json)
+    schema = found["content"][kind]["schema"]
+    if kind == KIND:
+        head, values = split(reply.body)
+        checker(document, schema["contentSchema"])(head)
+        assert len(values) == head["total_bytes"]
+    else:
+        checker(document, schema)(reply.json)
 
 
 def test_every_path_answers_as_it_says(server: RunningServer, document: Any, photo: bytes) -> None:
@@ -57,10 +64,18 @@ def test_every_path_answers_as_it_says(server: RunningServer, document: Any, pho
             check(
                 document, "/api/v1/classify", "post", client.request("POST", f"/api/v1/classify{query}", photo, **JPEG)
             )
-        for headers in ({"Content_Type": "text/plain"}, {"Origin": "null"}, {"Expect": "x"}):
-            reply = client.request("POST", "/api/v1/classify", b"x", **headers)
-            assert reply.status != 200
-            check(document, "/api/v1/classify", "post", reply)
+        for query in (
+            "",
+            "?model=fashion&parts=rollout",
+            "?model=fashion&parts=rows,lens",
+            "?model=fashion&parts=maps",
+        ):
+            check(document, "/api/v1/explain", "post", client.request("POST", f"/api/v1/explain{query}", photo, **JPEG))
+        for path in ("/api/v1/classify", "/api/v1/explain"):
+            for headers in ({"Content_Type": "text/plain"}, {"Origin": "null"}, {"Expect": "x"}):
+                reply = client.request("POST", path, b"x", **headers)
+                assert reply.status != 200
+                check(document, path, "post", reply)
 
 
 def example(schema: Any) -> str:
@@ -72,16 +87,17 @@ def example(schema: Any) -> str:
     return {"string": "fashion", "boolean": "false"}.get(schema["type"], "1")
 
 
-def test_every_parameter_is_known_and_no_other(server: RunningServer, document: Any, photo: bytes) -> None:
-    operation = document["paths"]["/api/v1/classify"]["post"]
+@pytest.mark.parametrize("path", ["/api/v1/classify", "/api/v1/explain"])
+def test_every_parameter_is_known_and_no_other(server: RunningServer, document: Any, photo: bytes, path: str) -> None:
+    operation = document["paths"][path]["post"]
     names = {each["name"]: example(each["schema"]) for each in operation["parameters"] if each["in"] == "query"}
     with Socket(server.http) as client:
         for name, value in names.items():
             query = urlencode({"model": "registers", name: value})
-            reply = client.request("POST", f"/api/v1/classify?{query}", photo, **JPEG)
+            reply = client.request("POST", f"{path}?{query}", photo, **JPEG)
             refused = "" if reply.status == 200 else reply.json["detail"]
             assert "no such field" not in refused, name
-            unknown = client.request("POST", f"/api/v1/classify?{urlencode({name + 'x': value})}", photo, **JPEG)
+            unknown = client.request("POST", f"{path}?{urlencode({name + 'x': value})}", photo, **JPEG)
             assert unknown.status == 400 and "no such field" in unknown.json["detail"], name
 
 

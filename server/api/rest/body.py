@@ -1,12 +1,14 @@
-"""The body of a request to classify: a form, an image file, or JSON."""
+"""The body of a request about an image: a form, an image file, or JSON."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from google.protobuf.message import Message
 
 from vitscope.server.answer.ask import EncodedImage
 from vitscope.server.api.rest.fields import read_fields
@@ -15,7 +17,6 @@ from vitscope.server.api.rest.parse import parse_object
 from vitscope.server.api.rest.problems import Refusal
 from vitscope.server.api.rest.query import read_pairs
 from vitscope.server.errors import InvalidRequest
-from vitscope.v1 import classifier_pb2
 
 FORM, JSON, BYTES = "multipart/form-data", "application/json", "application/octet-stream"
 ACCEPTED = f"{FORM}, an image type such as image/jpeg, {BYTES}, or {JSON}"
@@ -31,7 +32,7 @@ Pairs = list[tuple[str, str | bytes]]
 class Asked:
     """What a request asks, as its message. image: a file that came beside the message, to save copies of it."""
 
-    message: classifier_pb2.ClassifyRequest
+    message: Any
     image: EncodedImage | None = None
 
 
@@ -69,15 +70,15 @@ async def pieces(request: web.Request, max_bytes: int) -> AsyncIterator[bytes]:
         raise InvalidRequest("body", f"bytes that HTTP cannot be read from ({_first_line(error)})", "a body") from None
 
 
-async def parse(body: bytes, content_type: str, kind: str, query: Pairs) -> Asked:
-    """Return what a body, and the fields in the query, ask. Raises InvalidRequest."""
+async def parse(body: bytes, content_type: str, kind: str, query: Pairs, message: Message) -> Asked:
+    """Return what a body, and the fields in the query, ask. message: an empty one. Raises InvalidRequest."""
     if len(body) < _PARSED_ON_THE_LOOP:
-        return _parse(body, content_type, kind, query)
-    return await asyncio.to_thread(_parse, body, content_type, kind, query)
+        return _parse(body, content_type, kind, query, message)
+    return await asyncio.to_thread(_parse, body, content_type, kind, query, message)
 
 
-def _parse(body: bytes, content_type: str, kind: str, query: Pairs) -> Asked:
-    message, image = classifier_pb2.ClassifyRequest(), None
+def _parse(body: bytes, content_type: str, kind: str, query: Pairs, message: Any) -> Asked:
+    image = None
     if kind == JSON:
         given = parse_object("body", body)
         for name in {name.partition(".")[0] for name, _ in query} & given.keys():

@@ -34,8 +34,10 @@ def documents() -> Mapping[str, Method]:
 
 def explorer() -> Mapping[str, Method]:
     """Return what the attention explorer consists of, by path."""
+    files = (path for path in sorted(PAGE.rglob("*")) if path.is_file())
     return {
-        "/" if path.name == "index.html" else f"/explorer/{path.name}": _file(path) for path in sorted(PAGE.iterdir())
+        "/" if path.name == "index.html" else f"/explorer/{path.relative_to(PAGE).as_posix()}": _file(path)
+        for path in files
     }
 
 

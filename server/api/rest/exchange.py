@@ -4,20 +4,23 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from google.protobuf.message import Message
 
 from vitscope.server.answer.service import Service
-from vitscope.server.api.connections import MAX_HEADER, caller_of, connection_of
+from vitscope.server.api.connections import MAX_HEADER, caller_of
 from vitscope.server.api.rest.calls import Call, Document, Method
-from vitscope.server.api.rest.options import read_options
+from vitscope.server.api.rest.container import Container
+from vitscope.server.api.rest.delivery import Reply, Streamed, Whole
+from vitscope.server.api.rest.options import Options, read_options
 from vitscope.server.api.rest.origins import Origins
 from vitscope.server.api.rest.problems import Refusal, problem
-from vitscope.server.api.rest.replies import Values, to_json
+from vitscope.server.api.rest.replies import to_json
 from vitscope.server.api.room import Room
-from vitscope.server.errors import DeadlineExpired, NotReady, Overloaded
+from vitscope.server.errors import DeadlineExpired, NotReady
 from vitscope.server.metrics.http import HttpMetrics
 
 # Of a client that left before its reply: as nginx has it, and nobody else.
@@ -40,25 +43,24 @@ class Exchange:
         """
         began, status = time.monotonic(), LEFT
         try:
-            response = await self._respond(request, methods)
-            response.headers.update(_ALWAYS)
-            response.headers.setdefault("Cache-Control", "no-store")
-            status = response.status
-            if not await self._send(request, response):
-                status = LEFT
-            return response
-        except asyncio.CancelledError:
-            status = LEFT
-            raise
+            with ExitStack() as held:
+                reply = await self._respond(request, methods, held)
+                reply.response.headers.update(_ALWAYS)
+                reply.response.headers.setdefault("Cache-Control", "no-store")
+                with self._service.activity:
+                    if await reply.send(request):
+                        status = reply.response.status
+                return reply.response
         finally:
             self._metrics.finished(route, status, began)
 
-    async def _respond(self, request: web.Request, methods: Mapping[str, Method]) -> web.Response:
+    async def _respond(self, request: web.Request, methods: Mapping[str, Method], held: ExitStack) -> Reply:
+        """Return the reply to a request, be it an error. Its bytes are counted until `held` ends."""
         headers: dict[str, str] = {}
         try:
             allowed = ", ".join([*methods, *([hdrs.METH_HEAD] if hdrs.METH_GET in methods else []), hdrs.METH_OPTIONS])
             if request.method == hdrs.METH_OPTIONS:
-                return self._origins.preflight(request, allowed)
+                return Whole(self._origins.preflight(request, allowed))
             headers = self._origins.check(request)
             check_header(request)
             if not methods:
@@ -67,15 +69,16 @@ class Exchange:
             if name not in methods:
                 detail = f"method: {request.method[:20]}; accepted: {allowed}"
                 raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, detail, {"Allow": allowed})
-            response = await self._call(request, methods[name])
+            reply = await self._call(request, methods[name])
+            reply.hold(self._room, caller_of(request, self._service.callers), held)
         except Exception as error:
-            response = problem(error)
-        response.headers.update(headers)
+            reply = Whole(problem(error))
+        reply.response.headers.update(headers)
         if self._service.activity.draining.is_set():
-            response.force_close()  # the client's next request is for another server
-        return response
+            reply.response.force_close()  # the client's next request is for another server
+        return reply
 
-    async def _call(self, request: web.Request, method: Method) -> web.Response:
+    async def _call(self, request: web.Request, method: Method) -> Reply:
         """Return the reply of a method by the deadline of the request. Raises ServerError or Refusal."""
         options = read_options(request.query.items(), request.headers)
         if self._service.activity.draining.is_set():
@@ -85,38 +88,24 @@ class Exchange:
         with self._service.activity:
             try:
                 async with asyncio.timeout(None if math.isinf(left) else left) as limit:
-                    return await _written(await method(call), options.values)
+                    return await _written(await method(call), options)
             except TimeoutError:
                 if limit.expired():
                     raise DeadlineExpired("the deadline passed before the request was answered") from None
                 raise
 
-    async def _send(self, request: web.Request, response: web.Response) -> bool:
-        """Send a reply, and count its bytes until it has been read. Returns whether it was."""
-        try:
-            release = self._room.hold(caller_of(request, self._service.callers), response.content_length or 0)
-        except Overloaded as error:
-            return await self._send(request, problem(error))
-        with self._service.activity:
-            try:
-                return await connection_of(request).deliver(_write(request, response))
-            finally:
-                release()
 
-
-async def _write(request: web.Request, response: web.Response) -> None:
-    await response.prepare(request)
-    await response.write_eof()
-
-
-async def _written(reply: Message | Document, values: Values) -> web.Response:
+async def _written(reply: Message | Document | Container, options: Options) -> Reply:
+    if isinstance(reply, Container):
+        return Streamed(reply, options.deadline)
     if isinstance(reply, Document):
-        return web.Response(body=reply.body, headers={"Content-Type": reply.kind, **reply.headers})
+        kind = {} if reply.status is HTTPStatus.NOT_MODIFIED else {"Content-Type": reply.kind}
+        return Whole(web.Response(body=reply.body, headers=kind | dict(reply.headers), status=reply.status))
     if reply.ByteSize() < _WRITTEN_ON_THE_LOOP:
-        body = to_json(reply, values)
+        body = to_json(reply, options.values)
     else:
-        body = await asyncio.to_thread(to_json, reply, values)
-    return web.Response(body=body, content_type="application/json")
+        body = await asyncio.to_thread(to_json, reply, options.values)
+    return Whole(web.Response(body=body, content_type="application/json"))
 
 
 def check_header(request: web.Request) -> None:

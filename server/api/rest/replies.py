@@ -21,10 +21,11 @@ _DTYPES = {maps_pb2.DATA_TYPE_FLOAT32: "<f4", maps_pb2.DATA_TYPE_FLOAT16: "<f2",
 
 def to_json(message: Message, values: Values = "base64") -> bytes:
     """Return a message as JSON in UTF-8."""
-    return json.dumps(_fields(message, values), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(to_fields(message, values), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _fields(message: Message, values: Values) -> dict[str, Any]:
+def to_fields(message: Message, values: Values = "base64") -> dict[str, Any]:
+    """Return a message as what JSON consists of."""
     found = {
         field.name: _value(field, getattr(message, field.name), values)
         for field in message.DESCRIPTOR.fields
@@ -45,7 +46,7 @@ def _value(field: Any, value: Any, values: Values) -> Any:
 
 def _single(field: Any, value: Any, values: Values) -> Any:
     if field.message_type is not None:
-        return _fields(value, values)
+        return to_fields(value, values)
     if field.type == FieldDescriptor.TYPE_BYTES:
         return base64.b64encode(value).decode()
     if field.type == FieldDescriptor.TYPE_ENUM:

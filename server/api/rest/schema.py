@@ -6,16 +6,23 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from vitscope.server.api.rest.comments import comments
+from vitscope.server.api.rest.described import Schema
 from vitscope.server.api.rest.names import names_of
 from vitscope.server.api.rest.replies import MAP
 from vitscope.server.api.rest.values import INTEGERS
-from vitscope.v1 import image_pb2
+from vitscope.v1 import explain_pb2, image_pb2
 
-Schema = dict[str, Any]
 _IMAGE = image_pb2.Image.DESCRIPTOR.full_name
 _NUMBERS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 # What a list of numbers for each row looks like, instead of base64.
 _ROWS = {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}}
+
+
+# What JSON has of the blocks of a part beside the message.
+_PLACES = {
+    "offset": {"type": "integer", "description": "Bytes after the head at which the first of its blocks begins."},
+    "bytes": {"type": "integer", "description": "Bytes of all its blocks, which follow one another."},
+}
 
 
 class Schemas:
@@ -25,7 +32,10 @@ class Schemas:
         self.found: dict[str, Schema] = {}
 
     def add(self, message: Any, reply: bool) -> Schema:
-        """Return a reference to the schema of a message, given by its descriptor."""
+        """Return a reference to the schema of a message, given by its descriptor, or to one that is made already."""
+        if isinstance(message, dict):
+            self.found[message["title"]] = message
+            return {"$ref": f"#/components/schemas/{message['title']}"}
         if message.name not in self.found:
             self.found[message.name] = {}  # while it is made, lest a message hold itself
             self.found[message.name] = self._message(message, reply)
@@ -40,11 +50,14 @@ class Schemas:
 
     def _message(self, message: Any, reply: bool) -> Schema:
         properties = {field.name: self._described(message, field, reply) for field in message.fields}
+        if message.full_name == explain_pb2.ExplainBlocks.DESCRIPTOR.full_name:
+            properties |= _PLACES
         schema: Schema = {"type": "object", "properties": properties}
         if text := comments().get(message.full_name):
             schema = {"description": text} | schema
         if reply:
-            schema["required"] = [field.name for field in message.fields if not field.has_presence]
+            optional = {field.name for field in message.fields if field.has_presence}
+            schema["required"] = [name for name in properties if name not in optional]
         else:
             schema["additionalProperties"] = False
             for oneof in message.oneofs:

@@ -54,7 +54,11 @@ class Selection:
 
     @property
     def total_bytes(self) -> int:
-        return sum(blocks.size for blocks in self.parts) * _BYTES[self.dtype]
+        return sum(map(self.bytes_of, self.parts))
+
+    def bytes_of(self, blocks: Blocks) -> int:
+        """Count the bytes of all blocks of a part."""
+        return blocks.size * _BYTES[self.dtype]
 
 
 @dataclass(frozen=True, slots=True)

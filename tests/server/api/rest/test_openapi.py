@@ -3,14 +3,16 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.server.api.rest.outline import references
 from vitscope.server.api.rest.comments import comments
 from vitscope.server.api.rest.openapi import document
 from vitscope.server.api.rest.problems import CODES, HTTP
 from vitscope.server.api.status import CODES as OUTCOMES
-from vitscope.v1 import classifier_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2
+from vitscope.v1 import classifier_pb2, explain_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2
 
-FILES = (classifier_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2)
+FILES = (classifier_pb2, explain_pb2, image_pb2, maps_pb2, model_pb2, timing_pb2)
 
 
 def schemas() -> dict[str, Any]:
@@ -56,7 +58,15 @@ def test_every_option_of_a_request_is_in_the_query() -> None:
     assert not {name for name in names if name.startswith("image")}
 
 
-def test_every_outcome_has_a_status_that_is_documented() -> None:
-    paths = document("1")["paths"]["/api/v1/classify"]["post"]["responses"]
+@pytest.mark.parametrize("name", ["classify", "explain"])
+def test_every_outcome_has_a_status_that_is_documented(name: str) -> None:
+    paths = document("1")["paths"][f"/api/v1/{name}"]["post"]["responses"]
     assert {str(int(HTTP[code])) for code in OUTCOMES.values() if code in HTTP} - {"409"} <= paths.keys()
     assert {str(int(status)) for status in CODES} <= paths.keys()
+
+
+def test_arrays_are_described_with_the_schema_of_their_head() -> None:
+    found = document("1")
+    content = found["paths"]["/api/v1/explain"]["post"]["responses"]["200"]["content"]
+    assert content["application/vnd.vitscope.arrays"]["schema"]["contentSchema"]["$ref"].endswith("/ExplainHeader")
+    assert {"part", "shape", "offset", "bytes"} <= set(found["components"]["schemas"]["ExplainBlocks"]["required"])

@@ -1,0 +1,31 @@
+// The list of panels, which says which of them is being read.
+
+import { make } from "./elements.js";
+
+/** Returns links to panels. @param {import("./panel.js").Panel[]} panels */
+export const contents = (panels) => {
+  const links = new Map(panels.map(({ id, title }) => [id, make("a", { href: `#${id}`, textContent: title })]));
+  for (const [id, link] of links) {
+    // The fragment of the address is what is selected.
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      go(id);
+    });
+  }
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) links.get(target.id)?.setAttribute("aria-current", "true");
+      else links.get(target.id)?.removeAttribute("aria-current");
+    }
+  }, { rootMargin: "-35% 0px -55% 0px" });
+  for (const id of links.keys()) seen.observe(/** @type {HTMLElement} */ (document.getElementById(id)));
+  return make("nav", { "aria-label": "Panels" }, ...links.values());
+};
+
+/** Scrolls to a panel, and has the keyboard go on there. @param {string} id */
+export const go = (id) => {
+  const section = document.getElementById(id);
+  section?.scrollIntoView();
+  section?.setAttribute("tabindex", "-1");
+  section?.focus({ preventScroll: true });
+};
