@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from vitscope.export.checkpoint.own_steps import keeps_square
 from vitscope.export.checkpoint.size import cropped_size, output_size, padded_size
 from vitscope.export.size import Size
 
@@ -17,6 +18,8 @@ def fit_to(processor: Any, size: Size) -> Any:
     before = output_size(processor)
     if size == before:
         return processor
+    if keeps_square(processor, size):
+        return _changed(processor, {"size": {"shortest_edge": size.height}})
     changes: dict[str, Any] = {}
     if padded_size(processor):
         changes["pad_size"] = target

@@ -35,6 +35,11 @@ def prepare(processor: Any, image: Image.Image) -> tuple[np.ndarray, torch.Tenso
         raise ExportError(
             f"CHECKPOINT: its image processor fails on an image of {image.width}x{image.height}: {one_line(error)}"
         ) from error
+    if tensor.ndim != 3:
+        raise ExportError(
+            f"CHECKPOINT: its image processor {type(processor).__name__} makes several images of one, of shape "
+            f"{list(tensor.shape)}; accepted: processors that make one image, [3, height, width]"
+        )
     pixels = by_contract(image, contract)
     expected, found = tensor.numpy().transpose(1, 2, 0), _normalised(pixels, contract)
     apart = _apart(pixels, expected, found, contract) if expected.shape == found.shape else np.inf

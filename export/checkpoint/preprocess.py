@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 from PIL import Image
 from pydantic import ValidationError
-from transformers.image_processing_backends import PilBackend
-from transformers.models.beit.image_processing_pil_beit import BeitImageProcessorPil
 
 from vitscope.bundle import InputContract, Padding, Resize
 from vitscope.export.checkpoint.fitting import fit_to as _fit_to
+from vitscope.export.checkpoint.own_steps import plain_steps, refuse_own_steps
 from vitscope.export.checkpoint.size import cropped_size, output_size, padded_size, plain, setting_error
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
@@ -37,7 +36,8 @@ def input_contract(processor: Any) -> InputContract:
     """
     if isinstance(processor, TimmProcessor):
         return processor.contract()
-    _refuse_own_steps(processor)
+    processor = plain_steps(processor)
+    refuse_own_steps(processor)
     mean = _channels(processor, "image_mean", 0.0, "finite numbers", math.isfinite)
     std = _channels(processor, "image_std", 1.0, "finite numbers above 0", _is_scale)
     if processor.do_rescale and not _is_scale(processor.rescale_factor):
@@ -68,7 +68,7 @@ def fit_to(processor: Any, size: Size) -> Any:
     """Return the same processor for another input size. Raises ExportError as `input_contract` does."""
     if isinstance(processor, TimmProcessor):
         return processor.fit_to(size)
-    _refuse_own_steps(processor)
+    refuse_own_steps(plain_steps(processor))
     return _fit_to(processor, size)
 
 
@@ -117,19 +117,6 @@ def _padding(processor: Any, resize: Resize, size: Size, zero: list[float]) -> P
         raise setting_error("image_mean", zero, "grey levels of 0 to 255 where images are padded")
     red, green, blue = (min(255, int(value + 0.5)) for value in zero)
     return Padding(place="start", fill=(red, green, blue))
-
-
-def _refuse_own_steps(processor: Any) -> None:
-    """Raise ExportError for a processor whose settings alone do not say what it does."""
-    kind = type(processor)
-    standard = {"_preprocess", "resize", "center_crop", "pad", "rescale", "normalize"}
-    if kind is BeitImageProcessorPil:
-        standard.discard("_preprocess")  # the same steps on images; more on segmentation maps
-    if not isinstance(processor, PilBackend) or any(getattr(kind, f) is not getattr(PilBackend, f) for f in standard):
-        raise ExportError(
-            f"CHECKPOINT: its image processor {kind.__name__} has steps of its own; supported are those with plain "
-            "resize, centre crop, padding, rescale and normalise (those of ViT, DeiT, BEiT, Bit, CLIP and the like)"
-        )
 
 
 def _channels(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from vitscope.export.checkpoint.own_steps import plain_steps
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
 from vitscope.export.size import Size
@@ -11,6 +12,7 @@ def output_size(processor: Any) -> Size:
     """Return the processor's output size. Raises ExportError if it depends on the image."""
     if isinstance(processor, TimmProcessor):
         return processor.size
+    processor = plain_steps(processor)
     accepted = "height and width, or shortest_edge followed by a centre crop, or a letterbox followed by padding"
     padded, cropped = padded_size(processor), cropped_size(processor)
     if padded and cropped and padded != cropped:
@@ -22,6 +24,8 @@ def output_size(processor: Any) -> Size:
     if found := padded or cropped:
         return found
     size = processor.size
+    if size is None:
+        raise setting_error("size", None, accepted)
     if size.shortest_edge or size.max_height or not size.height or not size.width:
         raise setting_error("size", plain(size), accepted)
     return Size(size.height, size.width)

@@ -48,3 +48,18 @@ def choose(field: str, wanted: Chosen, count: int, lowest: int = 0) -> tuple[int
         if not lowest <= index < count:
             raise InvalidRequest(field, str(index), f"{lowest} to {count - 1}")
     return tuple(sorted({index % count for index in wanted}))
+
+
+def choose_last(wanted: Chosen, heads: Chosen, count: int, maps: str, no_heads: str) -> tuple[int]:
+    """Return the index of the last of `count` layers, for a method that has one map of it.
+
+    maps: the maps, in the words of an error. no_heads: why they are of no head. Raises InvalidRequest for other layers
+    than the last, and for heads.
+    """
+    last = count - 1
+    layers = choose("layers", wanted, count, lowest=-count) or (last,)
+    if layers != (last,):
+        raise InvalidRequest("layers", str(list(layers)), f"{last}; {maps}")
+    if heads:
+        raise InvalidRequest("heads", str(heads if heads == "all" else list(heads)), f"none; {no_heads}")
+    return (last,)

@@ -1,13 +1,16 @@
 """Files of weights without a configuration: state dicts of timm and torchvision, bare and in training checkpoints."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.hub import client_of, serve
+from tests.timm.checkpoints import LABELS, save
 from vitscope.export.checkpoint import Checkpoint, load_checkpoint
 from vitscope.export.errors import ExportError
 
@@ -33,7 +36,7 @@ def _load(path: Path, labels: str | None, architecture: str | None = "vit_tiny_p
     return load_checkpoint(str(path), labels=labels, architecture=architecture)
 
 
-def _same(found: Checkpoint, model: torch.nn.Module) -> bool:
+def _same(found: Checkpoint, model: Callable[[torch.Tensor], torch.Tensor]) -> bool:
     pixels = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
         expected = model(pixels)
@@ -76,6 +79,25 @@ def test_torchvision(labels: str, tmp_path: Path) -> None:
     found = _load(tmp_path / "model.pth", labels, "vit_b_32")
     assert _same(found, model)
     assert found.processor.contract().mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize("place", ["folder", "config.json", "hub"])
+def test_the_config_of_another_checkpoint_of_timm(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shape, images and labels, not those that timm has under its name."""
+    base = save(tmp_path / "base", "vit_tiny_patch16_224", global_pool="avg")
+    state = {f"model.{name}": tensor for name, tensor in load_file(base / "model.safetensors").items()}
+    torch.save({"state_dict": state}, tmp_path / "last.ckpt")
+    expected = load_checkpoint(str(base))
+    (base / "model.safetensors").unlink()
+    with serve({"team/base": base}) as hub, client_of(hub, tmp_path / "cache", monkeypatch):
+        given = {"folder": str(base), "config.json": str(base / "config.json"), "hub": "team/base"}[place]
+        found = _load(tmp_path / "last.ckpt", None, given)
+    assert _same(found, lambda pixels: expected.model(pixel_values=pixels).logits)
+    assert found.labels == LABELS and found.processor.contract() == expected.processor.contract()
+    assert any(f"images are prepared as for {given} (32x32, bicubic, crop 0.9" in note for note in found.notes)
+    torch.save({name: tensor[:3] if "head" in name else tensor for name, tensor in state.items()}, tmp_path / "w.pt")
+    with pytest.raises(ExportError, match=r"config\.json of --architecture: 5 names; accepted: 3, .* --labels FILE"):
+        _load(tmp_path / "w.pt", None, str(base))
 
 
 def _without(state: Mapping[str, Any], name: str) -> dict[str, Any]:

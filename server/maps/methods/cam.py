@@ -6,11 +6,10 @@ Exact, for heads that are linear on the mean over patches: the values and `rest`
 import numpy as np
 
 from vitscope.bundle import CLASSIFY, Manifest
-from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.classes import refuse_classes
 from vitscope.server.maps.map import MEAN, ClassShares, Map, Outputs
 from vitscope.server.maps.options import MapOptions
-from vitscope.server.maps.spec import MapSpec, choose
+from vitscope.server.maps.spec import MapSpec, choose_last
 
 NAME = "cam"
 SHARES, REST = "cam", "cam_rest"
@@ -26,13 +25,10 @@ class Cam:
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
         """Return the spec. Raises InvalidRequest for other layers than the last, and for heads."""
-        last = manifest.layers - 1
-        layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
-        if layers != (last,):
-            raise InvalidRequest("layers", str(list(layers)), f"{last}; class-activation maps are of the last layer")
-        if options.heads:
-            found = options.heads if options.heads == "all" else str(list(options.heads))
-            raise InvalidRequest("heads", str(found), "none; a class-activation map is not made of attention heads")
+        layers = choose_last(
+            options.layers, options.heads, manifest.layers, "class-activation maps are of the last layer",
+            "a class-activation map is not made of attention heads",
+        )  # fmt: skip
         refuse_classes(options.classes, "class-activation maps are of the most probable class")
         return MapSpec(self.name, CLASSIFY, layers, None, options.dtype, options.rendering)
 

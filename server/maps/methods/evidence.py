@@ -6,12 +6,11 @@ The values add up with the ledger to the class's log-probability, or to its logi
 import numpy as np
 
 from vitscope.bundle import EVIDENCE, Manifest, Pooling
-from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.classes import Mode, resolve, same_class
 from vitscope.server.maps.evidence import Evidence, ExplainedClass, Ledger, Shares, Target, Tokens, outliers_of
 from vitscope.server.maps.map import MEAN, Map, Outputs
 from vitscope.server.maps.options import MapOptions
-from vitscope.server.maps.spec import MapSpec, choose
+from vitscope.server.maps.spec import MapSpec, choose_last
 
 NAME = "evidence"
 VALUES: dict[Mode, str] = {
@@ -38,13 +37,10 @@ class EvidenceMethod:
 
     def plan(self, options: MapOptions, manifest: Manifest) -> MapSpec:
         """Return the spec. Raises InvalidRequest for other layers than the last, for heads, and for unknown classes."""
-        last = manifest.layers - 1
-        layers = choose("layers", options.layers, manifest.layers, lowest=-manifest.layers) or (last,)
-        if layers != (last,):
-            raise InvalidRequest("layers", str(list(layers)), f"{last}; evidence is what the last layer read")
-        if options.heads:
-            found = options.heads if options.heads == "all" else str(list(options.heads))
-            raise InvalidRequest("heads", str(found), "none; evidence is the sum over all heads")
+        layers = choose_last(
+            options.layers, options.heads, manifest.layers, "evidence is what the last layer read",
+            "evidence is the sum over all heads",
+        )  # fmt: skip
         targets = resolve(options.classes, manifest.labels)
         rendering = options.rendering and options.rendering.shared_by(len(targets.classes))
         mode = options.classes.mode or "integrated"

@@ -10,6 +10,13 @@ from PIL import Image
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
+from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
+from transformers.models.levit.image_processing_pil_levit import LevitImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.mobilevit.image_processing_pil_mobilevit import MobileViTImageProcessorPil
+from transformers.models.poolformer.image_processing_pil_poolformer import PoolFormerImageProcessorPil
+from transformers.models.segformer.image_processing_pil_segformer import SegformerImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from vitscope.export.checkpoint.pixels import check_contract, prepare
@@ -66,7 +73,8 @@ def test_steps_that_are_switched_off_are_neutral() -> None:
         (ViTImageProcessorPil(rescale_factor=0), "rescale_factor"),
         (ViTImageProcessorPil(size={"height": 10**6, "width": 32}), "a side of 1,000,000 pixels.*up to 4,096"),
         (BitImageProcessorPil(size={"shortest_edge": 10**6}), "a side of 1,000,000 pixels"),
-        (ConvNextImageProcessorPil(), "ConvNextImageProcessorPil"),
+        (EfficientNetImageProcessorPil(), "EfficientNetImageProcessorPil has steps of its own"),
+        (Siglip2ImageProcessorPil(), "size in preprocessor_config.json is None"),
     ],
 )
 def test_what_the_contract_cannot_express_is_refused(processor: Any, named: str) -> None:
@@ -76,7 +84,48 @@ def test_what_the_contract_cannot_express_is_refused(processor: Any, named: str)
 
 def test_a_processor_with_custom_steps_is_refused_at_another_size_too() -> None:
     with pytest.raises(ExportError, match="steps of its own"):
-        fit_to(ConvNextImageProcessorPil(), Size(64, 64))
+        fit_to(EfficientNetImageProcessorPil(), Size(64, 64))
+
+
+@pytest.mark.parametrize(
+    ("processor", "resized", "side"),
+    [
+        (ConvNextImageProcessorPil(size={"shortest_edge": 224}), ("shortest_edge", 256), 224),
+        (ConvNextImageProcessorPil(size={"shortest_edge": 56}, crop_pct=0.95), ("shortest_edge", 58), 56),
+        (ConvNextImageProcessorPil(), ("squash", None), 384),
+        (PoolFormerImageProcessorPil(), ("shortest_edge", 248), 224),
+        (PoolFormerImageProcessorPil(size=SQUARE, crop_size=SQUARE, crop_pct=0.8), ("shortest_edge", 40), 32),
+        (PoolFormerImageProcessorPil(size=SQUARE, crop_size=SQUARE, crop_pct=None), ("squash", None), 32),
+        (LevitImageProcessorPil(), ("shortest_edge", 256), 224),
+        (SegformerImageProcessorPil(size=SQUARE), ("squash", None), 32),
+    ],
+)
+def test_a_resize_of_its_own_is_told_in_plain_steps(processor: Any, resized: tuple[str, Any], side: int) -> None:
+    """A share of the crop in place of a size, and a class that only puts the usual steps together by itself."""
+    contract = input_contract(processor)
+    assert ((contract.resize.mode, contract.resize.edge), contract.height) == (resized, side)
+    check_contract(processor)
+    fitted = fit_to(processor, Size(96, 96))
+    assert type(fitted) is type(processor) and input_contract(fitted).width == 96
+    check_contract(fitted)
+
+
+def test_a_processor_of_squares_takes_no_other_size() -> None:
+    with pytest.raises(ExportError, match="--size 48x64: its image processor makes squares"):
+        fit_to(ConvNextImageProcessorPil(), Size(48, 64))
+    assert input_contract(fit_to(ConvNextImageProcessorPil(), Size(400, 400))).resize.mode == "squash"
+
+
+@pytest.mark.parametrize(
+    ("processor", "reason"),
+    [
+        (MobileViTImageProcessorPil(), "values that its settings do not explain"),
+        (LlavaNextImageProcessorPil(), "makes several images of one"),
+    ],
+)
+def test_steps_that_no_setting_tells_are_found_on_images(processor: Any, reason: str) -> None:
+    with pytest.raises(ExportError, match=reason):
+        check_contract(processor)
 
 
 @given(height=st.integers(8, 400), width=st.integers(8, 400))
