@@ -21,6 +21,7 @@ from vitscope.bundle.certificate import (
 )
 from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
+from vitscope.bundle.faithfulness import Faithfulness, Fill, Interval, Removal
 from vitscope.bundle.graphs import (
     ATTENTION,
     CLASSIFY,
@@ -70,10 +71,13 @@ __all__ = [
     "Cosines",
     "EvidenceFigures",
     "EvidenceSanity",
+    "Faithfulness",
+    "Fill",
     "Graph",
     "GraphName",
     "Input",
     "InputContract",
+    "Interval",
     "LogitBars",
     "Manifest",
     "Output",
@@ -84,6 +88,7 @@ __all__ = [
     "Pooling",
     "PositionKind",
     "Provenance",
+    "Removal",
     "Resize",
     "Scale",
     "TokenGeometry",
