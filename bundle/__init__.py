@@ -22,6 +22,7 @@ from vitscope.bundle.certificate import (
 )
 from vitscope.bundle.embedding import PatchEmbedding
 from vitscope.bundle.errors import BundleError
+from vitscope.bundle.faithfulness import Faithfulness, Fill, Interval, Removal
 from vitscope.bundle.graphs import (
     ATTENTION,
     CLASSIFY,
@@ -72,10 +73,13 @@ __all__ = [
     "Cosines",
     "EvidenceFigures",
     "EvidenceSanity",
+    "Faithfulness",
+    "Fill",
     "Graph",
     "GraphName",
     "Input",
     "InputContract",
+    "Interval",
     "LogitBars",
     "Manifest",
     "Output",
@@ -86,6 +90,7 @@ __all__ = [
     "Pooling",
     "PositionKind",
     "Provenance",
+    "Removal",
     "Resize",
     "Sample",
     "Scale",

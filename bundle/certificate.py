@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from vitscope.bundle.faithfulness import Faithfulness
 from vitscope.bundle.fields import Identifier, Natural, Positive, Sha256, Strict
 
 
@@ -116,8 +117,9 @@ class PixelEntry(Strict):
 class Certificate(Strict):
     """certificate.json. `images_sha256` identifies the images that were compared; processor: CPU model name.
 
-    pixels: none in a certificate of an earlier vitscope. evidence_sanity: None without evidence. not_measured: the
-    reason, by "engine/precision" or "pixels/decoding".
+    pixels: none in a certificate of an earlier vitscope. evidence_sanity: None without evidence. faithfulness:
+    of evidence; None without it, where it was not asked for, and in a certificate of an earlier vitscope. not_measured:
+    the reason, by "engine/precision" or "pixels/decoding".
     """
 
     images_sha256: Sha256 | None = None
@@ -125,6 +127,7 @@ class Certificate(Strict):
     entries: tuple[CertificateEntry, ...] = ()
     pixels: tuple[PixelEntry, ...] = ()
     evidence_sanity: EvidenceSanity | None = None
+    faithfulness: Faithfulness | None = None
     not_measured: dict[str, str] = Field(default_factory=dict)
 
     def entry(self, engine: str, precision: str) -> CertificateEntry | None:

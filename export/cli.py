@@ -83,6 +83,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         evidence=arguments.evidence,
         full=arguments.full,
         certificate=arguments.certificate,
+        faithfulness=arguments.faithfulness,
         allow_uncertified=arguments.allow_uncertified,
         int8=arguments.int8,
         fp8=arguments.fp8,
@@ -162,6 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--certificate", action=argparse.BooleanOptionalAction, default=True,
         help="compare with the checkpoint; without it the server flags the model and uses float32 only (default: yes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--faithfulness", action=argparse.BooleanOptionalAction, default=True,
+        help="measure in the certificate whether evidence says what the model goes by, by taking patches away; an "
+        "export whose evidence is no better than chance fails (default: yes)",
     )  # fmt: skip
     parser.add_argument(
         "--allow-uncertified", action="store_true",

@@ -22,7 +22,8 @@ class ExportJob:
     takes those of config.json. architecture: of a checkpoint that is a file of weights. calibration: images for the
     certificate; None takes the checkpoint's own samples. size: input size in pixels; None takes the processor's.
     attention: add attention rows to the graphs. evidence: add the graph of class-specific evidence. full: add a graph
-    of everything inside of the encoder. certificate: False publishes without comparing. allow_uncertified: publish
+    of everything inside of the encoder. certificate: False publishes without comparing. faithfulness: measure in it
+    whether evidence says what the model goes by. allow_uncertified: publish
     although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
     variants of the graphs. head: activation of the head; None takes the checkpoint's. samples: photos that the bundle
     brings; None takes those in the checkpoint's own `showcase`.
@@ -42,6 +43,7 @@ class ExportJob:
     evidence: bool = True
     full: bool = True
     certificate: bool = True
+    faithfulness: bool = True
     allow_uncertified: bool = False
     int8: bool = False
     fp8: bool = False

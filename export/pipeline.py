@@ -23,6 +23,7 @@ from vitscope.bundle import (
 )
 from vitscope.export.certificate.certify import certify, require
 from vitscope.export.certificate.evidence import EvidenceReference
+from vitscope.export.certificate.faithful import faithfulness_of
 from vitscope.export.certificate.images import ImageSet, check_images, find_images, read_image
 from vitscope.export.certificate.pixels import certify_pixels
 from vitscope.export.certificate.reference import Reference, run_reference
@@ -200,6 +201,9 @@ class Export:
         if reference.evidence and Evidence.name not in self.not_offered:
             certificate = certificate.model_copy(update={"evidence_sanity": reference.evidence.sanity})
         require(certificate, self.job.allow_uncertified)
+        if Evidence.name not in self.not_offered and self.job.faithfulness:
+            found = faithfulness_of(paths, self.tokens, reference, self.reporter)
+            certificate = certificate.model_copy(update={"faithfulness": found})
         certificate = certify_pixels(
             certificate, paths[CLASSIFY], self.contract, self.tokens, reference, images.files, self.reporter
         )
