@@ -51,7 +51,8 @@ def heads(once: Once, calibration: Path) -> Path:
             source = checkpoint(folder / "checkpoints" / name, labels, problem)
             job = ExportJob(
                 str(source), folder / "models", name,
-                calibration=calibration, attention=False, allow_uncertified=True, certificate=name in ("tags", "age"),
+                calibration=calibration, attention=False, evidence=False, allow_uncertified=True,
+                certificate=name in ("tags", "age"),
             )  # fmt: skip
             export_checkpoint(job)
 
@@ -125,5 +126,6 @@ def test_the_command_line(
 
 
 def test_head_overrides_the_checkpoint(heads: Path, tmp_path: Path) -> None:
-    job = ExportJob(str(heads / "checkpoints/classes"), tmp_path, "tags", certificate=False, head="sigmoid")
+    checkpoint = str(heads / "checkpoints/classes")
+    job = ExportJob(checkpoint, tmp_path, "tags", certificate=False, head="sigmoid", evidence=False)
     assert export_checkpoint(job)[0].manifest.activation == "sigmoid"

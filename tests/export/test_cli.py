@@ -95,6 +95,7 @@ def test_a_full_disk_leaves_nothing(
     checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(checkpoints["vit"]), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate"]
+    arguments += ["--no-evidence"]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # like a full disk: further writes raise OSError
     try:

@@ -232,7 +232,13 @@ def test_float32_below_its_bar_always_fails(
     exact = LogitBars(agreement=1, worst=1e-12)
     monkeypatch.setattr("vitscope.export.certificate.differences.logit_bars", lambda precision, activation: exact)
     job = ExportJob(
-        str(checkpoints["vit"]), tmp_path / "models", "vit", calibration=photos, attention=False, allow_uncertified=True
+        str(checkpoints["vit"]),
+        tmp_path / "models",
+        "vit",
+        calibration=photos,
+        attention=False,
+        evidence=False,
+        allow_uncertified=True,
     )
     with pytest.raises(ExportError, match=r"onnxruntime f32: logits differ by up to .*openvino f32"):
         export_checkpoint(job)

@@ -22,6 +22,8 @@ def export(folder: Path, models: Path, photos: Path, *variants: Variant) -> tupl
     """Export a checkpoint with these variants. Returns the bundle, its images and the warnings, one a line."""
     listener = Listener()
     asked = dict.fromkeys(variants, True)
-    job = ExportJob(str(folder), models, "-".join(variants), calibration=photos, allow_uncertified=True, **asked)
+    job = ExportJob(  # evidence has no 8-bit forms
+        str(folder), models, "-".join(variants), calibration=photos, allow_uncertified=True, evidence=False, **asked
+    )
     bundle, images = export_checkpoint(job, listener)
     return bundle, images, "\n".join(listener.warnings)
