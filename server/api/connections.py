@@ -144,7 +144,7 @@ class Connection(web.RequestHandler):
                 else:
                     self.end("header")
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp lets every such connection be closed
         """Stay open for a client that has ended its sending, and waits for answers to what it has sent as a whole."""
         if self._request_count == self._answered or not self._payload.is_eof() or self.transport is None:
             return False
