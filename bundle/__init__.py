@@ -6,6 +6,7 @@
     graphs/*.onnx     graphs that share an external weights file; optional int8 and fp8 variants, each kind with a
                       file of its own
     explain.npz       arrays for explanations: patch kernel, positions as used, prefix tokens, head
+    samples/          where there are any: photos to show the model with, and what is on them
     certificate.json  parity of each engine and precision, and of the server's pixels, with the source checkpoint
     engines/          cache of compiled engines; can be rebuilt, is not hashed and never trusted
 """
@@ -48,6 +49,7 @@ from vitscope.bundle.manifest import (
 )
 from vitscope.bundle.parity import F32_SHARE, LogitBars, Parity, Scale
 from vitscope.bundle.reader import Bundle, discover, open_bundle
+from vitscope.bundle.samples import Sample, kind_of
 from vitscope.bundle.writer import BundleWriter
 
 __all__ = [
@@ -85,10 +87,12 @@ __all__ = [
     "PositionKind",
     "Provenance",
     "Resize",
+    "Sample",
     "Scale",
     "TokenGeometry",
     "Variant",
     "discover",
+    "kind_of",
     "open_bundle",
     "probabilities",
 ]

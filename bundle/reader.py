@@ -18,6 +18,7 @@ from vitscope.bundle.files import read_regular
 from vitscope.bundle.graphs import GraphName, Variant
 from vitscope.bundle.hashing import sha256_of
 from vitscope.bundle.manifest import NAME_PATTERN, SCHEMA_VERSION, Manifest
+from vitscope.bundle.samples import INDEX, MOST_BYTES, SAMPLES, Sample, read_index
 
 MANIFEST, CHECKSUM, CERTIFICATE, EXPLAIN, ENGINES = (
     "manifest.json", "manifest.sha256", "certificate.json", "explain.npz", "engines",
@@ -30,11 +31,13 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle."""
+    """A verified bundle. digest: SHA-256 of manifest.json, and so of all files. samples: the photos that it brings."""
 
     path: Path
     manifest: Manifest
     certificate: Certificate
+    digest: str = ""
+    samples: tuple[Sample, ...] = ()
 
     def graph_path(self, name: GraphName, variant: Variant | None = None) -> Path:
         """Return the ONNX file of a graph or of its variant. Raises KeyError if there is none."""
@@ -65,6 +68,17 @@ class Bundle:
                 f"{self.path / EXPLAIN}: has no array {error}; export the checkpoint again to have it"
             ) from error
 
+    def photo(self, sample: Sample) -> bytes:
+        """Return the file of a sample. Raises BundleError if it was changed or removed since the bundle was opened."""
+        name = f"{SAMPLES}/{sample.name}"
+        try:
+            data = read_regular(self.path / name, MOST_BYTES)
+        except OSError as error:
+            raise BundleError(f"{self.path / name}: cannot be read ({error.strerror})") from error
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
+            raise BundleError(f"{self.path / name}: changed since the export")
+        return data
+
 
 def open_bundle(path: Path, proceed: Callable[[], None] = _go_on) -> Bundle:
     """Verify the schema version and the hash of every file, then read manifest and certificate.
@@ -74,7 +88,7 @@ def open_bundle(path: Path, proceed: Callable[[], None] = _go_on) -> Bundle:
     """
     text = _verified_manifest(path)
     manifest = _parse_manifest(path / MANIFEST, text)
-    bundle = Bundle(path, manifest, Certificate())
+    bundle = Bundle(path, manifest, Certificate(), hashlib.sha256(text).hexdigest())
     bundle.verify(proceed)
     for extra in sorted(_files(path) - manifest.files.keys() - {MANIFEST, CHECKSUM}):
         raise BundleError(f"{path / extra}: not listed in {MANIFEST}; a bundle holds nothing but what it lists")
@@ -82,7 +96,15 @@ def open_bundle(path: Path, proceed: Callable[[], None] = _go_on) -> Bundle:
         certificate = Certificate.model_validate_json(read_regular(path / CERTIFICATE))
     except (OSError, ValidationError) as error:
         raise BundleError(f"{path / CERTIFICATE}: {_explain(error)}") from error
-    return replace(bundle, certificate=certificate)
+    return replace(bundle, certificate=certificate, samples=_samples(path, manifest))
+
+
+def _samples(path: Path, manifest: Manifest) -> tuple[Sample, ...]:
+    found = read_index(path) if INDEX in manifest.files else ()
+    for sample in found:
+        if f"{SAMPLES}/{sample.name}" not in manifest.files:
+            raise BundleError(f"{path / INDEX}: names {sample.name!r}, which {MANIFEST} does not list")
+    return found
 
 
 def discover(models: Path) -> list[Path]:

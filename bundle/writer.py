@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from vitscope.bundle.errors import BundleError
 from vitscope.bundle.hashing import sha256_of
 from vitscope.bundle.manifest import Manifest
 from vitscope.bundle.reader import CERTIFICATE, CHECKSUM, EXPLAIN, MANIFEST, checksum_line, versions
+from vitscope.bundle.samples import INDEX, SAMPLES, Index, Sample
 
 
 class BundleWriter:
@@ -46,6 +48,16 @@ class BundleWriter:
     def save_explain(self, arrays: dict[str, np.ndarray]) -> None:
         """Write explain.npz."""
         np.savez(self.path / EXPLAIN, allow_pickle=False, **arrays)
+
+    def save_samples(self, photos: Sequence[tuple[Sample, bytes]]) -> None:
+        """Write the photos that the bundle is shown with; nothing where there are none."""
+        if not photos:
+            return
+        (self.path / SAMPLES).mkdir()
+        for sample, data in photos:
+            (self.path / SAMPLES / sample.name).write_bytes(data)
+        index = Index(samples=tuple(sample for sample, _ in photos))
+        (self.path / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of every file written so far, by its path in the bundle."""

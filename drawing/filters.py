@@ -1,6 +1,5 @@
 """The patch embedding as a convolution: its principal filters, and the dot products of one patch with all filters."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -9,30 +8,14 @@ from PIL import Image
 from vitscope.drawing.blocks import titled
 from vitscope.drawing.colours import COLOURS
 from vitscope.drawing.heat import colour_bar, heat_map
+from vitscope.drawing.principal import MOST, Principal
 from vitscope.drawing.scales import diverging, number
 from vitscope.drawing.scene import Drawing, Item, Line, Raster, Rect, Text, column, row
 from vitscope.drawing.style import INK, LINE, MUTED, SMALL
 
-MOST = 28  # principal filters, as in the figure of arXiv:2010.11929
 _ACROSS = 7
 _TILE = 72.0
 _STRIP, _WIDE = 256, 620.0  # dot products in a line, and its width
-
-
-@dataclass(frozen=True, eq=False)
-class Principal:
-    """filters: [K, 3, h, w] of length 1, most variance first. shares: of the kernel's variance, [K]; they sum to 1."""
-
-    filters: np.ndarray
-    shares: np.ndarray
-
-
-def principal_filters(kernel: np.ndarray) -> Principal:
-    """Take the singular value decomposition of a kernel [D, 3, h, w]. Signs are such that sums are not negative."""
-    _, strengths, rows = np.linalg.svd(kernel.reshape(len(kernel), -1).astype(np.float64), full_matrices=False)
-    signs = np.where(rows.sum(axis=1) < 0, -1.0, 1.0)
-    shares = strengths**2 / max(float((strengths**2).sum()), 1e-300)
-    return Principal((rows * signs[:, None]).reshape(-1, *kernel.shape[1:]), shares)
 
 
 def tile(one: np.ndarray, width: float = _TILE) -> Drawing:

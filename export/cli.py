@@ -87,6 +87,7 @@ def _job(arguments: argparse.Namespace) -> "ExportJob":
         int8=arguments.int8,
         fp8=arguments.fp8,
         head=arguments.head,
+        samples=arguments.samples,
     )
 
 
@@ -128,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         "--calibration", type=Path, metavar="DIR",
         help="real images for the certificate, searched recursively; at most 256 are used "
         "(default: CHECKPOINT/samples)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=Path, metavar="DIR",
+        help="up to 8 JPEG or PNG files, 200 KiB together, that the bundle brings and the explorer shows the model "
+        "with, in folders named after their classes or with names that begin with these; whoever reaches the server "
+        "sees them, with their metadata (default: CHECKPOINT/showcase, where there is one)",
     )  # fmt: skip
     parser.add_argument(
         "--attention",

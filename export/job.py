@@ -24,7 +24,8 @@ class ExportJob:
     attention: add attention rows to the graphs. evidence: add the graph of class-specific evidence. full: add a graph
     of everything inside of the encoder. certificate: False publishes without comparing. allow_uncertified: publish
     although a reduced precision is below its bar; the server will not use it. int8, fp8: try to add these
-    variants of the graphs. head: activation of the head; None takes the checkpoint's.
+    variants of the graphs. head: activation of the head; None takes the checkpoint's. samples: photos that the bundle
+    brings; None takes those in the checkpoint's own `showcase`.
     """
 
     checkpoint: str
@@ -45,6 +46,7 @@ class ExportJob:
     int8: bool = False
     fp8: bool = False
     head: Activation | None = None
+    samples: Path | None = None
 
     @property
     def methods(self) -> tuple[Method, ...]:

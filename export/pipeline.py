@@ -39,6 +39,7 @@ from vitscope.export.graph.weights import write_graphs
 from vitscope.export.job import ExportJob
 from vitscope.export.methods import Evidence, Method, Rollout, Subject
 from vitscope.export.progress import Reporter, Silent
+from vitscope.export.samples import read_samples
 from vitscope.export.tail import Gauge
 from vitscope.export.variants import Source, add_variants
 
@@ -121,6 +122,7 @@ class Export:
             self.reporter.warn(
                 f"CHECKPOINT: config.json gives several classes the label {label!r}; answers cannot tell them apart"
             )
+        photos = read_samples(self.job.samples, self.checkpoint.folder, self.checkpoint.labels)
         images = self._images() if self.job.certificate else None
         # The reference runs before the positions are frozen, while the model is still the original.
         reference = self._reference(images) if images else None
@@ -133,6 +135,7 @@ class Export:
             certificate = self._certify(traced, images, reference)
         arrays = explain_arrays(model, family)
         self.writer.save_explain(arrays)
+        self.writer.save_samples(photos)
         self.writer.save_certificate(certificate)
         return self.writer.publish(self._manifest(position_kinds(arrays))), images
 

@@ -29,6 +29,7 @@ TRAIN, TEST = 10, 6
 BORDER = 0.55  # training crops end here, as a share of the width or height, and test crops begin
 SMALLEST = 0.6  # crops have this share of the width of their part, up to all of it, and likewise of its height
 SIDE = 320
+SHOWN = 400  # longest side of the photos that the bundle brings
 
 
 def read_photos(package: Path) -> dict[str, Image.Image]:
@@ -75,3 +76,12 @@ def write(out: Path, whole: Path, package: Path, seed: int = 0) -> None:
                 crop.save(folder / f"{number:02}.png")
         photo.thumbnail((640, 640), Image.Resampling.LANCZOS)
         photo.save(whole / f"{label}.jpg", quality=92)
+
+
+def write_small(photos: Path, out: Path) -> None:
+    """Write photos as JPEG of at most 400 pixels a side, small enough to go into a bundle together."""
+    out.mkdir(parents=True)
+    for path in sorted(photos.glob("*.jpg")):
+        with Image.open(path) as photo:
+            photo.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+            photo.save(out / path.name, quality=70)

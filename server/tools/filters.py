@@ -9,7 +9,8 @@ import numpy as np
 
 from vitscope.bundle import Bundle, BundleError, open_bundle
 from vitscope.drawing import Drawing, Place, column, photo, row, save, sheet, titled
-from vitscope.drawing.filters import dot_products, filter_sheet, principal_filters
+from vitscope.drawing.filters import dot_products, filter_sheet
+from vitscope.drawing.principal import principal_filters
 from vitscope.help import Help
 from vitscope.picture_options import add_out_option, add_patch_option, check_patch
 from vitscope.server.errors import InvalidRequest

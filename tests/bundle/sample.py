@@ -1,6 +1,8 @@
 """A small bundle with every kind of file, for tests of the format. Its graphs are not valid ONNX."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,12 @@ def write_sample(
         others = tuple(method for method in manifest.methods if method != "attention")
         changes["methods"] = (("attention",) if manifest.has_attention else ()) + others
         return writer.publish(manifest.model_copy(update=changes))
+
+
+def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a bundle's manifest, and its checksum with it, as no export would."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    change(manifest)
+    text = json.dumps(manifest).encode()
+    (bundle / "manifest.json").write_bytes(text)
+    (bundle / "manifest.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  manifest.json\n")

@@ -5,7 +5,8 @@ import pytest
 
 from tests.drawing.test_pictures import texts
 from vitscope.drawing import paint
-from vitscope.drawing.filters import dot_products, filter_sheet, principal_filters, tile
+from vitscope.drawing.filters import dot_products, filter_sheet, tile
+from vitscope.drawing.principal import principal_filters
 
 
 def test_a_kernel_of_two_directions_has_two_principal_filters() -> None:

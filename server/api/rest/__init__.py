@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from vitscope.server.answer.service import Service
+from vitscope.server.api.rest.bundles import Bundles
 from vitscope.server.api.rest.calls import Calls
 from vitscope.server.api.rest.documents import documents, explorer
 from vitscope.server.api.rest.exchange import Exchange
@@ -31,4 +32,5 @@ def routes_of(
     """Return the transport, for the HTTP listener."""
     exchange = Exchange(service, room, Origins(terms.origins), metrics)
     read = {**documents(), **(explorer() if terms.explorer else {})}
-    return routes(exchange, Calls(service, repository, room, terms.max_bytes), read)
+    methods = {**Calls(service, repository, room, terms.max_bytes).methods(), **Bundles(repository).methods()}
+    return routes(exchange, methods, read)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from vitscope.server.api.rest.values import from_text, quoted
 from vitscope.server.api.room import Room
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.models.repository import Repository
+from vitscope.server.models.served import ServedModel
 from vitscope.server.scheduling.callers import Caller
 from vitscope.v1 import classifier_pb2, explain_pb2
 
@@ -41,14 +43,25 @@ class Call:
     def path(self) -> dict[str, str]:
         return dict(self.request.match_info)
 
+    def model(self, repository: Repository) -> ServedModel:
+        """Return the model that the path names, the latest version that is ready where it names none.
+
+        Raises ModelNotFound, or InvalidRequest for a version that is no number.
+        """
+        fields = classifier_pb2.GetModelRequest.DESCRIPTOR.fields_by_name
+        return repository.find(
+            self.path["model"], from_text(fields["version"], "version", self.path.get("version", "0"))
+        )
+
 
 @dataclass(frozen=True)
 class Document:
-    """A reply that is no message. kind: its Content-Type. headers: others."""
+    """A reply that is no message. kind: its Content-Type. headers: others. status: 304 has no body."""
 
     body: bytes
     kind: str
     headers: Mapping[str, str]
+    status: HTTPStatus = HTTPStatus.OK
 
 
 Method = Callable[[Call], Awaitable[Message | Document | Container]]
@@ -73,6 +86,15 @@ class Calls:
     def __init__(self, service: Service, repository: Repository, room: Room, max_bytes: int) -> None:
         self._service, self._repository, self._room, self._max_bytes = service, repository, room, max_bytes
 
+    def methods(self) -> Mapping[str, Method]:
+        """Return the methods by name, see `OPERATIONS`."""
+        return {
+            "list_models": self.list_models,
+            "get_model": self.get_model,
+            "classify": self.classify,
+            "explain": self.explain,
+        }
+
     async def list_models(self, call: Call) -> Message:
         """Return every version of every model."""
         no_fields(call)
@@ -81,10 +103,7 @@ class Calls:
     async def get_model(self, call: Call) -> Message:
         """Return all about one model version. Raises ModelNotFound or NotReady."""
         no_fields(call)
-        fields = classifier_pb2.GetModelRequest.DESCRIPTOR.fields_by_name
-        version = from_text(fields["version"], "version", call.path.get("version", "0"))
-        found = self._repository.find(call.path["model"], version)
-        return classifier_pb2.GetModelResponse(model=to_model(found))
+        return classifier_pb2.GetModelResponse(model=to_model(call.model(self._repository)))
 
     async def classify(self, call: Call) -> Message:
         """Return the answer to one image. Raises ServerError or Refusal."""

@@ -99,7 +99,8 @@ async def _written(reply: Message | Document | Container, options: Options) -> R
     if isinstance(reply, Container):
         return Streamed(reply, options.deadline)
     if isinstance(reply, Document):
-        return Whole(web.Response(body=reply.body, headers={"Content-Type": reply.kind, **reply.headers}))
+        kind = {} if reply.status is HTTPStatus.NOT_MODIFIED else {"Content-Type": reply.kind}
+        return Whole(web.Response(body=reply.body, headers=kind | dict(reply.headers), status=reply.status))
     if reply.ByteSize() < _WRITTEN_ON_THE_LOOP:
         body = to_json(reply, options.values)
     else:

@@ -6,11 +6,12 @@ from typing import Any, get_args
 from vitscope.server.api.rest.body import BYTES, FORM, JSON
 from vitscope.server.api.rest.comments import comments
 from vitscope.server.api.rest.container import CONTENT_TYPE as ARRAYS
+from vitscope.server.api.rest.described import Schema
 from vitscope.server.api.rest.options import LONGEST, TIMEOUT_HEADER
 from vitscope.server.api.rest.problems import CODES, CONTENT_TYPE, HTTP
 from vitscope.server.api.rest.replies import Values
 from vitscope.server.api.rest.routes import OPERATIONS, STATUSES, Operation
-from vitscope.server.api.rest.schema import Schema, Schemas, leaves
+from vitscope.server.api.rest.schema import Schemas, leaves
 
 _PACKAGE = "vitscope.v1"
 _ABOUT = (
@@ -53,10 +54,11 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
     statuses = sorted({*STATUSES, *operation.statuses})
     found: Schema = {
         "operationId": operation.name + ("_version" if "version" in operation.parameters else ""),
-        "summary": comments()[f"{_PACKAGE}.{operation.rpc}"],
+        "summary": comments().get(f"{_PACKAGE}.{operation.about}", operation.about),
         "parameters": [*_path(operation, schemas), *_options(), *_query(operation, schemas)],
         "responses": {
             "200": {"description": "The answer.", "content": _reply(operation, schemas)},
+            **({"304": {"description": "The client has it, by its ETag."}} if operation.tagged else {}),
             **{str(status): {"$ref": "#/components/responses/Problem"} for status in statuses},
         },
     }
@@ -66,10 +68,12 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
 
 
 def _reply(operation: Operation, schemas: Schemas) -> Schema:
+    if operation.reply is None:
+        return {kind: {"schema": {"description": "The photo."}} for kind in operation.kinds}
     schema = schemas.add(operation.reply, True)
-    if not operation.arrays:
-        return {JSON: {"schema": schema}}
-    return {ARRAYS: {"schema": {"description": _ARRAYS, "contentMediaType": ARRAYS, "contentSchema": schema}}}
+    if operation.kinds == (ARRAYS,):
+        schema = {"description": _ARRAYS, "contentMediaType": ARRAYS, "contentSchema": schema}
+    return {kind: {"schema": schema} for kind in operation.kinds}
 
 
 def _path(operation: Operation, schemas: Schemas) -> list[Schema]:
@@ -78,11 +82,16 @@ def _path(operation: Operation, schemas: Schemas) -> list[Schema]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": comments()[operation.parameters[name].full_name],
-            "schema": schemas.field(operation.parameters[name]),
+            **_named(operation.parameters[name], schemas),
         }
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
+
+
+def _named(parameter: Any, schemas: Schemas) -> Schema:
+    if isinstance(parameter, dict):
+        return {"schema": parameter}
+    return {"description": comments()[parameter.full_name], "schema": schemas.field(parameter)}
 
 
 def _options() -> list[Schema]:

@@ -6,12 +6,12 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from vitscope.server.api.rest.comments import comments
+from vitscope.server.api.rest.described import Schema
 from vitscope.server.api.rest.names import names_of
 from vitscope.server.api.rest.replies import MAP
 from vitscope.server.api.rest.values import INTEGERS
 from vitscope.v1 import explain_pb2, image_pb2
 
-Schema = dict[str, Any]
 _IMAGE = image_pb2.Image.DESCRIPTOR.full_name
 _NUMBERS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 # What a list of numbers for each row looks like, instead of base64.
@@ -32,7 +32,10 @@ class Schemas:
         self.found: dict[str, Schema] = {}
 
     def add(self, message: Any, reply: bool) -> Schema:
-        """Return a reference to the schema of a message, given by its descriptor."""
+        """Return a reference to the schema of a message, given by its descriptor, or to one that is made already."""
+        if isinstance(message, dict):
+            self.found[message["title"]] = message
+            return {"$ref": f"#/components/schemas/{message['title']}"}
         if message.name not in self.found:
             self.found[message.name] = {}  # while it is made, lest a message hold itself
             self.found[message.name] = self._message(message, reply)
