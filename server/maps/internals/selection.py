@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from vitscope.bundle import FULL, GraphName, Manifest
 from vitscope.server.errors import InvalidRequest
@@ -119,15 +120,19 @@ def select(options: InternalsOptions, manifest: Manifest, limits: Limits, answer
 
 def _parts(wanted: Sequence[Part], manifest: Manifest) -> tuple[Part, ...]:
     """Return the parts in the order of the request, each once."""
-    has_lens = manifest.graphs[FULL].has("lens")
-    known = [*PARTS_OF_HEADS, "token_norms", *(["lens"] if has_lens else []), "rollout"]
+    graph, model = manifest.graphs[FULL], f"model {manifest.name!r}"
+    missing = {
+        "lens": f"lens, and the head of {model} reads no single tokens",
+        "updates": f"updates, and {model} was exported before there were any (export its checkpoint again)",
+    }
+    missing = {part: why for part, why in missing.items() if not graph.has(part)}
+    known = [part for part in get_args(Part) if part not in missing]
     accepted = f"at least one of {', '.join(known)}, each once"
     if not wanted:
         raise InvalidRequest("parts", "none", accepted)
     for part in wanted:
         if part not in known:
-            no_lens = f"lens, and the head of model {manifest.name!r} reads no single tokens"
-            raise InvalidRequest("parts", no_lens if part == "lens" else part, accepted)
+            raise InvalidRequest("parts", missing.get(part, part), accepted)
     if len(set(wanted)) < len(wanted):
         raise InvalidRequest("parts", ", ".join(wanted), accepted)
     return tuple(wanted)
@@ -153,5 +158,6 @@ def _shapes(manifest: Manifest, chosen: int, classes: int) -> dict[str, tuple[in
         **dict.fromkeys(("rows", "columns", "rollout"), (chosen, tokens)),
         **dict.fromkeys(("queries", "keys", "values"), (tokens, width)),
         "token_norms": (states, tokens),
+        "updates": (manifest.layers, 2, tokens),
         "lens": (states, tokens, classes),
     }
