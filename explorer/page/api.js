@@ -63,3 +63,13 @@ export const classify = async (model, photo, fields, signal) => (await send(mode
  * @param {any} model @param {Blob} photo @param {Record<string, string>} fields
  */
 export const explain = (model, photo, fields) => send(model, "explain", photo, fields);
+
+/** Returns the scores of all classes for pixels of the model's own size. @param {any} model @param {import("./pixels.js").Pixels} pixels @param {AbortSignal} signal */
+export const classifyPixels = async ({ summary, labels }, { rgb, width, height }, signal) => {
+  let text = "";
+  for (let at = 0; at < rgb.length; at += 8192) text += String.fromCharCode(...rgb.subarray(at, at + 8192));
+  const image = { raw: { rgb: btoa(text), width, height, preprocessed: true } };
+  const body = JSON.stringify({ image, model: summary.name, version: summary.version, top_k: labels.length });
+  const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal };
+  return (await reach("/api/v1/classify", options)).json();
+};

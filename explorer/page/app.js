@@ -10,6 +10,7 @@ import { CHAPTERS } from "./panels/index.js";
 import { Photos } from "./photos.js";
 import { Section } from "./section.js";
 import { Store } from "./store.js";
+import { Tour } from "./tour.js";
 
 const store = new Store(fromAddress());
 const sections = CHAPTERS.flatMap(({ title, panels }, at) => {
@@ -78,6 +79,7 @@ const remove = () => {
 };
 
 const photos = new Photos(store, show, remove);
+new Tour(store, () => photos.showSample());
 /** Changes the model, and asks it about the photos that are there. */
 const change = async () => {
   store.set({ model: byId("model").value, class: null, versus: null, sample: "", beside: "", second: null });

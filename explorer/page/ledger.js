@@ -1,20 +1,14 @@
 // A bar of parts that add up to a total: orange raises it, blue lowers it.
 
 import { make } from "./elements.js";
+import { fit } from "./plain.js";
 import { signed } from "./text.js";
 
 const ROW = 26;
 
 /** Draws them below one another, each from where the one before ended. @param {HTMLCanvasElement} canvas @param {[string, number][]} parts @param {[string, number]} total */
 export const drawLedger = (canvas, parts, total) => {
-  const [width, height] = [Math.max(canvas.clientWidth, 220), (parts.length + 1) * ROW + 8];
-  Object.assign(canvas, { width: width * devicePixelRatio, height: height * devicePixelRatio });
-  canvas.style.height = `${height}px`;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const style = getComputedStyle(canvas);
-  const colour = (/** @type {string} */ name) => style.getPropertyValue(name);
-  context.scale(devicePixelRatio, devicePixelRatio);
-  context.font = `13px ${style.fontFamily}`;
+  const { context, width, height, colour } = fit(canvas, (parts.length + 1) * ROW + 8);
   context.textBaseline = "middle";
   const ends = parts.reduce((all, [, value]) => [...all, all[all.length - 1] + value], [0]);
   const [low, high] = [Math.min(...ends, total[1]), Math.max(...ends, total[1])];

@@ -4,7 +4,7 @@ import { listSamples, getSample, Refused, samplePath } from "./api.js";
 import { button } from "./controls.js";
 import { byId, make } from "./elements.js";
 
-/** @typedef {(slot: "first" | "second", file: Blob, sample?: string) => void} Show */
+/** @typedef {(slot: "first" | "second", file: Blob, sample?: string) => Promise<void>} Show */
 
 /** @param {FileList | undefined | null} files */
 const firstImage = (files) => [...files ?? []].find((each) => each.type.startsWith("image/")) ?? files?.[0];
@@ -72,6 +72,12 @@ export class Photos {
     const heading = make("span", { className: "hint", textContent: "Or one of the model's samples (with Shift as the second photo):" });
     place.replaceChildren(heading, ...found.map(({ name, label }) => this.thumbnail(model, name, label)));
     this.mark(this.store.state);
+  }
+
+  /** Shows the first sample of the model, if it has any. */
+  async showSample() {
+    const first = byId("samples").querySelector("button");
+    if (first) await this.show("first", await getSample(byId("model").value, first.dataset.name), first.dataset.name);
   }
 
   /** @param {string} model @param {string} name @param {string} label */

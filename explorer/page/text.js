@@ -11,3 +11,6 @@ export const placeText = ({ grid_cols: cols }, patch) => `row ${Math.floor(patch
 
 /** Returns a count with its noun. @param {number} count @param {string} noun */
 export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Returns a term of a sum, its sign apart. @param {number} value */
+export const term = (value) => `${value < 0 ? "\u2212" : "+"} ${Math.abs(value).toPrecision(3)}`;

@@ -3,6 +3,7 @@
 import { BLUE_ORANGE, coloured } from "./colours.js";
 import { MOST } from "./data.js";
 import { make } from "./elements.js";
+import { gridBox } from "./geometry.js";
 import { percent } from "./text.js";
 
 export class ClassTiles {
@@ -30,6 +31,8 @@ export class ClassTiles {
       const canvas = /** @type {HTMLCanvasElement} */ (button.querySelector("canvas"));
       const { grid_rows: height, grid_cols: width } = subject.geometry;
       Object.assign(canvas, { width, height });
+      const box = gridBox(subject.geometry);
+      canvas.style.aspectRatio = `${box.width / box.height}`;
       if (found[at]) canvas.getContext("2d")?.putImageData(coloured(found[at].values, width, BLUE_ORANGE, [-most, most]), 0, 0);
     });
   }

@@ -28,7 +28,7 @@ export default {
     return (state, subject) => {
       const { geometry } = subject;
       drawApart(grid, subject, state.patch);
-      markPatches(grid.view.context, geometry, { ...state, patch: null }, grid.view.scale);
+      markPatches(grid.view.context, geometry, { ...state, patch: null, pinned: state.pinned === state.patch ? null : state.pinned }, grid.view.scale);
       side.hidden = state.patch === null || !subject.picture;
       if (!side.hidden) drawClose(close, subject, Number(state.patch));
       text.textContent = describe(geometry, state.patch);
