@@ -47,6 +47,7 @@ class Graph(Strict):
     each patch in the logit of the most probable class, and `cam_rest` [N, 1] what of that logit belongs to no patch.
     The `full` graph has what is inside of the encoder, for T tokens and heads that are d wide: `matrices`
     [N, layers, heads, T, T], `queries`, `keys` and `values` [N, layers, heads, T, d], `token_norms` [N, layers + 1, T],
+    `updates` [N, layers, 2, T], the norms of what attention and then the MLP add to each token (not in older bundles),
     and where the head reads tokens one by one `lens` [N, layers + 1, T, labels].
     The `evidence` graph has a second input, `target_class` [N, K]: c >= 0 asks about class c, -k about the k-th most
     probable one (of the first 100). `evidence` [N, K, patches] is the share of each patch in that class, signed, of

@@ -262,6 +262,7 @@ class Manifest(Strict):
         shapes = {
             "matrices": (*each_head, tokens),
             "token_norms": each_state,
+            "updates": (self.layers, 2, tokens),
             "lens": (*each_state, len(self.labels)),
             **dict.fromkeys(("queries", "keys", "values"), (*each_head, *output.shape[4:5])),
         }

@@ -63,6 +63,7 @@ class Assembly:
             token_norms=arrays.get("token_norms"),
             lens=arrays.get("lens"),
             rollout=arrays.get("rollout"),
+            updates=arrays.get("updates"),
             header=header,
         )
 

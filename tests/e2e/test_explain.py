@@ -4,6 +4,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from vitscope.client.errors import DeadlineExceeded, InvalidImage, InvalidReques
 from vitscope.v1 import explain_pb2, explain_pb2_grpc, image_pb2, maps_pb2
 
 LAYERS, HEADS, TOKENS, WIDTH = 3, 6, 197, 64
-EVERYTHING = ("matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout")
+EVERYTHING = ("matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout", "updates")
 LARGE = [explain_pb2.EXPLAIN_PART_MATRICES, explain_pb2.EXPLAIN_PART_KEYS, explain_pb2.EXPLAIN_PART_VALUES]
 
 
@@ -74,6 +75,10 @@ def test_matrices_and_norms_are_those_of_transformers(heavy_models: Path, everyt
     )
     assert cosine.mean() > 0.99
     np.testing.assert_allclose(everything.token_norms[0], out.hidden_states[0][0].norm(dim=-1), rtol=0.05)
+    assert everything.updates is not None and everything.updates.shape == (LAYERS, 2, TOKENS)
+    # The way from one state to the next is no longer than its two parts.
+    ways = np.stack([(b - a)[0].norm(dim=-1) for a, b in pairwise(out.hidden_states)])
+    assert (ways < everything.updates.sum(axis=1) * 1.05).all()
 
 
 def test_the_parts_fit_together(everything: Explained) -> None:

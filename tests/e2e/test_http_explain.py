@@ -22,7 +22,7 @@ PATH = "/api/v1/explain"
 JPEG = {"Content_Type": "image/jpeg"}
 PROBLEM = "application/problem+json"
 LAYERS, HEADS, TOKENS = 3, 6, 197
-EVERYTHING = "matrices,rows,columns,queries,keys,values,token_norms,lens,rollout"
+EVERYTHING = "matrices,rows,columns,queries,keys,values,token_norms,lens,rollout,updates"
 # 4.9 MiB, more than the kernel takes for a client that reads nothing.
 LARGE = "parts=matrices,keys,values"
 

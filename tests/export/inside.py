@@ -1,6 +1,7 @@
 """What the graph `full` gives, compared with the model itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,43 @@ def watched(
     return torch.stack(seen[: family.sizes(model).layers], dim=1).numpy(), forward
 
 
+@torch.inference_mode()
+def added(forward: Forward, options: Mapping[str, Any] | None = None) -> np.ndarray:
+    """Return the norms of what attention and MLP add, [N, L, 2, T].
+
+    By runs of the model in which the MLP of one block gives nothing.
+    """
+    subject, found = forward.subject, []
+    for block in forward.family.blocks(forward.model):
+        with _silent(block):
+            alone = observe(subject, forward.pixels, [], options, modules=[block]).seen[block]
+        ends = forward.seen[block]
+        parts = (alone.returned - ends.given, ends.returned - alone.returned)
+        found.append(torch.stack([part.norm(dim=-1) for part in parts], dim=1))
+    return torch.stack(found, dim=1).numpy()
+
+
+@contextmanager
+def _silent(block: Any) -> Iterator[None]:
+    """Have the MLP of a block give zeros."""
+    if hasattr(block, "in_split"):
+        last = [block.mlp_out_proj]
+    elif "Post" in type(block).__name__:
+        last = [block.norm2]
+    else:
+        mlp = [getattr(block, name) for name in ("mlp", "intermediate", "output") if hasattr(block, name)]
+        last = [[module for part in mlp for module in part.modules() if isinstance(module, torch.nn.Linear)][-1]]
+    parameters = [parameter for module in last for parameter in module.parameters()]
+    before = [parameter.detach().clone() for parameter in parameters]
+    try:
+        for parameter in parameters:
+            parameter.data.zero_()
+        yield
+    finally:
+        for parameter, values in zip(parameters, before, strict=True):
+            parameter.data.copy_(values)
+
+
 def assert_inside(
     outputs: Mapping[str, np.ndarray], matrices: np.ndarray, forward: Forward, accuracy: float = 1e-4
 ) -> None:
@@ -31,6 +69,7 @@ def assert_inside(
     np.testing.assert_allclose(outputs["matrices"], matrices, atol=accuracy / 10)
     np.testing.assert_allclose(outputs["matrices"].sum(axis=-1), 1, atol=1e-5)
     _assert_scores(outputs)
+    np.testing.assert_allclose(outputs["updates"], added(forward), rtol=accuracy, atol=accuracy)
     norms = states_of(forward).norm(dim=-1).numpy()
     np.testing.assert_allclose(outputs["token_norms"], norms, rtol=accuracy, atol=accuracy)
     if tokens.pooling == "attention":

@@ -52,6 +52,11 @@ class _ExplainPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExplainPa
     """
     EXPLAIN_PART_ROLLOUT: _ExplainPart.ValueType  # 9
     """Attention rollout (arXiv:2005.00928) from the chosen tokens: one block [tokens, T]. Rows sum to 1."""
+    EXPLAIN_PART_UPDATES: _ExplainPart.ValueType  # 10
+    """Length (L2) of what attention and then the MLP of each layer add to each token: one block [layers of the model, 2, T].
+    Layer scale is in it. Of a block where both work side by side, what each adds to their sum. A model that was exported
+    before this part was known does not have it.
+    """
 
 class ExplainPart(_ExplainPart, metaclass=_ExplainPartEnumTypeWrapper):
     """What can be sent. T is the number of tokens, d the width of a head, and shapes are those of one block (see ExplainPiece)."""
@@ -78,6 +83,11 @@ one block [layers of the model + 1, T, classes]. After the last layer, what the 
 """
 EXPLAIN_PART_ROLLOUT: ExplainPart.ValueType  # 9
 """Attention rollout (arXiv:2005.00928) from the chosen tokens: one block [tokens, T]. Rows sum to 1."""
+EXPLAIN_PART_UPDATES: ExplainPart.ValueType  # 10
+"""Length (L2) of what attention and then the MLP of each layer add to each token: one block [layers of the model, 2, T].
+Layer scale is in it. Of a block where both work side by side, what each adds to their sum. A model that was exported
+before this part was known does not have it.
+"""
 Global___ExplainPart: _TypeAlias = ExplainPart  # noqa: Y015
 
 @_typing.final

@@ -71,8 +71,8 @@ def _blocks(
             yield WHOLE, WHOLE, rollout(outputs["matrices"], tokens, selection.rollout, prefix)
         case "lens":
             yield WHOLE, WHOLE, outputs["lens"][..., list(classes)]
-        case "token_norms":
-            yield WHOLE, WHOLE, outputs["token_norms"]
+        case "token_norms" | "updates":
+            yield WHOLE, WHOLE, outputs[blocks.part]
         case part:
             for layer in blocks.layers:
                 for head in blocks.heads:

@@ -7,7 +7,7 @@ from typing import Literal
 from vitscope.server.maps.rollout import MEAN_OF_ALL, RolloutOptions
 from vitscope.server.maps.tokens import Token
 
-Part = Literal["matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout"]
+Part = Literal["matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout", "updates"]
 PARTS_OF_HEADS: tuple[Part, ...] = ("matrices", "rows", "columns", "queries", "keys", "values")
 """Parts with a block for each layer and head."""
 

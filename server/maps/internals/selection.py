@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from vitscope.bundle import FULL, GraphName, Manifest
 from vitscope.server.errors import InvalidRequest
@@ -69,6 +70,9 @@ class Limits:
     piece: int = LARGEST_PIECE
 
 
+_OF_SOME = ("lens", "updates")
+"""Parts that the graph `full` of some models has."""
+
 DEFAULT_LIMITS = Limits(2**28)
 
 
@@ -117,17 +121,27 @@ def select(options: InternalsOptions, manifest: Manifest, limits: Limits, answer
     return selection
 
 
+def parts_of(manifest: Manifest) -> tuple[Part, ...]:
+    """Return the parts that a model can answer with: none without the graph `full`."""
+    if FULL not in manifest.graphs:
+        return ()
+    graph = manifest.graphs[FULL]
+    return tuple(part for part in get_args(Part) if part not in _OF_SOME or graph.has(part))
+
+
 def _parts(wanted: Sequence[Part], manifest: Manifest) -> tuple[Part, ...]:
     """Return the parts in the order of the request, each once."""
-    has_lens = manifest.graphs[FULL].has("lens")
-    known = [*PARTS_OF_HEADS, "token_norms", *(["lens"] if has_lens else []), "rollout"]
+    model, known = f"model {manifest.name!r}", parts_of(manifest)
+    missing = {
+        "lens": f"lens, and the head of {model} reads no single tokens",
+        "updates": f"updates, and {model} was exported before there were any (export its checkpoint again)",
+    }
     accepted = f"at least one of {', '.join(known)}, each once"
     if not wanted:
         raise InvalidRequest("parts", "none", accepted)
     for part in wanted:
         if part not in known:
-            no_lens = f"lens, and the head of model {manifest.name!r} reads no single tokens"
-            raise InvalidRequest("parts", no_lens if part == "lens" else part, accepted)
+            raise InvalidRequest("parts", missing.get(part, part), accepted)
     if len(set(wanted)) < len(wanted):
         raise InvalidRequest("parts", ", ".join(wanted), accepted)
     return tuple(wanted)
@@ -153,5 +167,6 @@ def _shapes(manifest: Manifest, chosen: int, classes: int) -> dict[str, tuple[in
         **dict.fromkeys(("rows", "columns", "rollout"), (chosen, tokens)),
         **dict.fromkeys(("queries", "keys", "values"), (tokens, width)),
         "token_norms": (states, tokens),
+        "updates": (manifest.layers, 2, tokens),
         "lens": (states, tokens, classes),
     }

@@ -20,7 +20,7 @@ def explained(cls: int = 1, registers: int = 0, rows: int = 4, cols: int = 6) ->
     count = cls + registers + rows * cols
     scores = np.random.default_rng(0).random((1, 2, count, count)).astype(np.float32)
     nothing: dict[str, Any] = dict.fromkeys(
-        ("rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout")
+        ("rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout", "updates")
     )
     to_image = np.array([[90 / cols, 0, 0], [0, 60 / rows, 0]])
     return Explained(

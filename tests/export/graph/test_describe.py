@@ -42,9 +42,10 @@ def test_the_graph_of_everything_inside_has_the_softmaxes_of_the_layers_alone(bu
         "matrices": ("N", 7, 2, count, count),
         **dict.fromkeys(("queries", "keys", "values"), ("N", 7, 2, count, 16)),
         "token_norms": ("N", 8, count),
+        "updates": ("N", 7, 2, count),
         "lens": ("N", 8, count, 5),
     }
-    assert output_bytes(described) == 4 * (5 + 14 * count**2 + 3 * 14 * count * 16 + 8 * count + 8 * count * 5)
+    assert output_bytes(described) == 4 * (5 + 14 * count**2 + 3 * 14 * count * 16 + (8 + 14) * count + 8 * count * 5)
     assert softmaxes("full", SIZES, tokens, [Attention(), Rollout()]) == 7
     graph = onnx.load(bundles["vit"].path / "graphs/full.onnx", load_external_data=False).graph
     assert Counter(node.op_type for node in graph.node)["Softmax"] == 2

@@ -20,6 +20,7 @@ SHAPES = {
     "keys": (*_HEAD, WIDTH),
     "values": (*_HEAD, WIDTH),
     "token_norms": (LAYERS + 1, COUNT),
+    "updates": (LAYERS, 2, COUNT),
     "lens": (LAYERS + 1, COUNT, LABELS),
 }
 

@@ -20,7 +20,7 @@ def made(**options: Any) -> Internals:
 def test_each_block_is_that_of_its_part_layer_and_head() -> None:
     found = made(parts=ALL, tokens=(0, 5), rollout=RolloutOptions("max"))
     of = {(block.part, block.layer, block.head): block.values for block in found.blocks}
-    assert len(of) == len(found.blocks) == 6 * 6 + 3
+    assert len(of) == len(found.blocks) == 6 * 6 + 4
     for layer in range(3):
         for head in range(2):
             matrix = OUTPUTS["matrices"][layer, head]
@@ -30,6 +30,7 @@ def test_each_block_is_that_of_its_part_layer_and_head() -> None:
             for part in ("queries", "keys", "values"):
                 np.testing.assert_array_equal(of[part, layer, head], OUTPUTS[part][layer, head])
     np.testing.assert_array_equal(of["token_norms", -1, -1], OUTPUTS["token_norms"])
+    np.testing.assert_array_equal(of["updates", -1, -1], OUTPUTS["updates"])
     np.testing.assert_array_equal(of["lens", -1, -1], OUTPUTS["lens"][..., [2, 0]])
     expected = rollout(OUTPUTS["matrices"], [0, 5], RolloutOptions("max"), TOKENS.prefix)
     np.testing.assert_array_equal(of["rollout", -1, -1], expected)

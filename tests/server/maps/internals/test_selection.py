@@ -12,7 +12,7 @@ from vitscope.server.maps.internals.selection import DEFAULT_LIMITS, Limits, Sel
 from vitscope.server.maps.rollout import RolloutOptions
 from vitscope.server.maps.tokens import Patch
 
-ALL: Any = ("matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout")
+ALL: Any = ("matrices", "rows", "columns", "queries", "keys", "values", "token_norms", "lens", "rollout", "updates")
 
 
 def chosen(model: Manifest | None = None, limits: Limits = DEFAULT_LIMITS, **options: Any) -> Selection:
@@ -27,9 +27,10 @@ def test_by_default_all_layers_and_heads_and_the_first_token() -> None:
         **dict.fromkeys(("queries", "keys", "values"), ((0, 1, 2), (0, 1), (), (COUNT, WIDTH))),
         "token_norms": ((), (), (), (4, COUNT)),
         "lens": ((), (), (), (4, COUNT, 2)),
+        "updates": ((), (), (), (3, 2, COUNT)),
         "rollout": ((), (), (0,), (1, COUNT)),
     }
-    assert found.total_bytes == 4 * (6 * (64 + 2 * 8 + 3 * 32) + 4 * 8 + 4 * 8 * 2 + 8)
+    assert found.total_bytes == 4 * (6 * (64 + 2 * 8 + 3 * 32) + 4 * 8 + 4 * 8 * 2 + 8 + 6 * 8)
     assert chosen(parts=ALL, dtype="float16").total_bytes == found.total_bytes // 2
 
 
@@ -101,6 +102,16 @@ def test_a_head_with_a_pooling_query_has_no_lens() -> None:
     assert chosen(model, parts=("token_norms",)).total_bytes == 4 * 4 * COUNT
 
 
+def test_a_bundle_from_before_a_part_says_what_to_do() -> None:
+    model = manifest(without=("updates",))
+    with pytest.raises(
+        InvalidRequest,
+        match=r"^parts: updates, and model 'toy' was exported before there were any \(export its checkpoint again\); "
+        "accepted: at least one of matrices, .*rollout, each once",
+    ):
+        chosen(model, parts=ALL)
+
+
 def test_the_bytes_of_a_graph_are_known() -> None:
-    values = LABELS + 6 * (64 + 3 * 32) + 4 * 8 + 4 * 8 * LABELS
+    values = LABELS + 6 * (64 + 3 * 32) + 4 * 8 + 6 * 8 + 4 * 8 * LABELS
     assert output_bytes(manifest(), "full") == 4 * values
