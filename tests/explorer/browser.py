@@ -1,6 +1,5 @@
 """Debian's Chromium on the pages of a running server. What a page logs, and what it asks of others, is a failure."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,9 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""After these, what was selected is drawn."""
 
 
 @contextmanager
@@ -48,15 +50,17 @@ class Opened:
         self.page.locator("#model option").first.wait_for(state="attached")
         if self.page.input_value("#model") != model:
             self.page.select_option("#model", model)
+        before = self.page.get_attribute("#shown", "data-answers") or "0"
         self.page.set_input_files(f"#{slot}", {"name": "a photo", "mimeType": "image/jpeg", "buffer": data})
-        self.page.locator("#status", has_text=re.compile("^$")).wait_for(state="attached")
-        self.page.locator(f"#shown[data-model='{model}']").wait_for()
+        self.page.locator(f"#shown[data-model='{model}']:not([data-answers='{before}'])").wait_for()
+        self.page.evaluate(TWO_FRAMES)
 
     def panel(self, name: str) -> Any:
         """Bring a panel to the screen, and wait until it is drawn or says why not."""
         section = self.page.locator(f"#{name}")
         section.scroll_into_view_if_needed()
         self.page.locator(f"#{name}[data-state]:not([data-state='waiting'])").wait_for()
+        self.page.evaluate(TWO_FRAMES)
         return section
 
     def pixel(self, canvas: str, x: float, y: float) -> list[int]:
