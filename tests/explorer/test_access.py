@@ -58,7 +58,7 @@ def test_maps_are_told_in_words_and_numbers(server: RunningServer, chromium: Any
         found.ask(photo, "wide")
         words = found.panel("evidence").locator("details", has_text="In words and numbers")
         words.locator("summary").click()
-        assert words.locator("p").inner_text().startswith("Largest: row ")
+        words.locator("p", has_text="Largest: row ").wait_for()
         assert words.locator("tbody tr").count() == 3 and words.locator("tbody td").count() == 15
 
 
