@@ -57,4 +57,4 @@ def opened(running: Any, server: str, path: str = "/", **context: Any) -> Iterat
         yield found
     finally:
         page.close()
-    assert not found.complaints
+    assert not found.complaints, found.complaints

@@ -42,7 +42,7 @@ def page(shown: Opened) -> Any:
     """The page with one layer and head selected, and no patch."""
     shown.page.mouse.move(0, 0)
     shown.page.locator("#layer").fill(str(LAYER))
-    shown.page.select_option("#head", str(HEAD))
+    shown.page.select_option("#head", value=str(HEAD))
     settle(shown.page)
     return shown.page
 
@@ -84,7 +84,7 @@ def check(drawn: np.ndarray, expected: np.ndarray, most: int = 6) -> None:
 
 def cells(picture: np.ndarray, one: Explained) -> np.ndarray:
     """Return the colours in the middle of each patch of a map over the whole photo, [rows * cols, 3]."""
-    m, (width, height) = one.geometry.grid_to_image, one.geometry.image_size
+    m, (width, height) = np.ravel(one.geometry.grid_to_image), one.geometry.image_size
     row, col = np.divmod(np.arange(one.tokens.rows * one.tokens.cols), one.tokens.cols)
     x, y = m[0] * (col + 0.5) + m[2], m[4] * (row + 0.5) + m[5]
     return picture[(y / height * picture.shape[0]).astype(int), (x / width * picture.shape[1]).astype(int)]
