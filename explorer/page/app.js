@@ -65,6 +65,7 @@ const show = async (slot, file, sample = "") => {
     const named = slot === "first" ? { sample } : { beside: sample };
     store.set({ model: name, ...fitting(subject), [slot]: subject, ...named });
     byId("shown").hidden = false;
+    Object.assign(byId("shown").dataset, { model: name, answers: Number(byId("shown").dataset.answers ?? 0) + 1 });
     say(subject.picture ? "" : "This browser cannot show the photo; the model could read it.");
   } catch (error) {
     if (!signal.aborted) fail(error);
