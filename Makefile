@@ -44,18 +44,19 @@ test: ready  ## everything that CI runs
 bench: $(VENV)/.bench  ## measure this machine and write docs/benchmarks.md (about half an hour, and it wants the machine to itself)
 	@$(BIN)/python -m bench
 
-lint: $(VENV)/.dev  ## ruff, typos and buf, which also compares the protos with those of the last release
+lint: $(VENV)/.dev $(VENV)/node  ## ruff, typos, buf, which also compares the protos with those of the last release, and tsc on the page's scripts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/typos
 	$(BIN)/buf lint protos
 	$(BIN)/buf format protos --diff --exit-code
 	$(BIN)/buf breaking protos --against $(wildcard protos/released/*.binpb)
+	$(BIN)/node $(VENV)/node/node_modules/typescript/bin/tsc --project explorer
 
 types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev $(VENV)/timm  ## pytest, a few files at a time
+unit: $(VENV)/.dev $(VENV)/timm $(VENV)/node  ## pytest, a few files at a time
 	$(UNIT)
 
 test-rtx: $(VENV)/.dev c-compiler  ## real TensorRT builds, which need no GPU (part of unit; fetches 150 MB of wheels once)
@@ -65,7 +66,7 @@ test-whole: $(VENV)/.dev $(VENV)/timm fashion-mnist  ## what takes long and is n
 	$(BIN)/pytest -m whole
 	PYTHONPATH=$(VENV)/timm $(BIN)/pytest -m whole -p tests.timm.operators tests/timm
 
-coverage: $(VENV)/.dev fashion-mnist c-compiler strace prometheus chromium  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
+coverage: $(VENV)/.dev $(VENV)/node fashion-mnist c-compiler strace prometheus chromium  ## unit, counting branches: about a third longer; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 3
 	$(BIN)/coverage combine --quiet
@@ -125,6 +126,12 @@ $(VENV)/timm: requirements/timm.txt $(VENV)/.dev
 	$(PIP) --no-deps --upgrade --target $@ --requirement requirements/timm.txt
 	@touch $@
 
+# What checks the pages of the server, out of npm. Nothing of it is served.
+$(VENV)/node: requirements/node/package.json requirements/node/package-lock.json $(VENV)/.dev
+	@mkdir -p $@ && cp requirements/node/*.json $@
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/npm ci --prefix $@ --no-audit --no-fund --no-update-notifier --ignore-scripts --silent
+	@touch $@
+
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.export
 	$(PIP) --requirement requirements/bench.txt
 	@touch $@
@@ -132,7 +139,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.export
 # Debian's packages are fetched while pip fetches Python's.
 .PHONY: ready system
 ready: | $(BIN)/python
-	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/timm system
+	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/timm $(VENV)/node system
 system:
 	@for package in fashion-mnist c-compiler strace prometheus chromium; do $(MAKE) --no-print-directory --silent $$package || exit; done
 

@@ -189,6 +189,9 @@ class Model:
     logits of a `Result` are not divided. 1 where nothing was calibrated."""
     decoding: ImageDecoding = field(default_factory=ImageDecoding)
     """How images become its pixels on this server."""
+    explain_parts: tuple[str, ...] = ()
+    """Parts that `explain` can return of it, such as "matrices". Empty where it was exported without what is inside of
+    its encoder; a server of before this field tells none."""
 
     @classmethod
     def of(cls, message: model_pb2.Model) -> Self:
@@ -215,6 +218,7 @@ class Model:
             activation=activation_name(message.activation),
             temperature=message.temperature or 1.0,
             decoding=ImageDecoding.of(message.decoding),
+            explain_parts=tuple(message.explain_parts),
         )
 
 

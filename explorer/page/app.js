@@ -60,11 +60,12 @@ const show = async (slot, file, sample = "") => {
   try {
     const name = byId("model").value;
     if (!name) throw new Refused("No model is ready. The server may still be loading one; reload the page in a moment.");
-    const subject = await ask(await serve(name, draw), file, signal);
+    const subject = await ask(await serve(name, () => store.set({})), file, signal);
     if (signal.aborted) return;
     const named = slot === "first" ? { sample } : { beside: sample };
     store.set({ model: name, ...fitting(subject), [slot]: subject, ...named });
     byId("shown").hidden = false;
+    Object.assign(byId("shown").dataset, { model: name, answers: Number(byId("shown").dataset.answers ?? 0) + 1 });
     say(subject.picture ? "" : "This browser cannot show the photo; the model could read it.");
   } catch (error) {
     if (!signal.aborted) fail(error);

@@ -6,6 +6,7 @@ import { drawPhoto } from "./draw.js";
 import { make } from "./elements.js";
 import { PatchGrid } from "./grid.js";
 import { drawHeat } from "./heat.js";
+import { rank } from "./maps.js";
 import { markPatches } from "./marks.js";
 import { percent } from "./text.js";
 
@@ -61,7 +62,7 @@ export class Overview {
     const { geometry, maps } = subject;
     const values = maps.heads.length ? maps.get(state.layer, state.head) : null;
     const box = { left: 0, top: 0, width: geometry.image_width, height: geometry.image_height };
-    const context = grid.show(geometry, box, values ? (patch) => `attention ${percent(values[patch])}` : undefined);
+    const context = grid.show(geometry, box, values ? (patch) => `attention ${percent(values[patch])}, rank ${rank(values, patch)} of ${values.length}` : undefined);
     drawPhoto(context, subject);
     if (values) drawHeat(context, geometry, values, { ...state, colours: VIRIDIS });
     markPatches(context, geometry, state, grid.view.scale);

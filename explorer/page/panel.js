@@ -28,6 +28,7 @@ const WINDOWS = "This model attends within windows of the image and merges patch
 const lacking = (need, model) => {
   if (need === "embedding") return "";
   if (!model.tokens.attention_from) return WINDOWS;
+  if (need === "inside" && !model.explain_parts?.length) return "This model was exported without what is inside of its encoder. Export it again to see this.";
   return model.methods.includes("attention") ? "" : "This model was exported without attention. Export it again to see this.";
 };
 

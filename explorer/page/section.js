@@ -24,9 +24,9 @@ export class Section {
     new ResizeObserver(() => this.update()).observe(this.content);
   }
 
-  /** @returns {{element: HTMLElement, draw: import("./panel.js").Draw | null}} */
+  /** @returns {{element: HTMLElement, draw: import("./panel.js").Draw | null, served: object | null}} */
   body() {
-    return { element: make("div", { className: "body" }), draw: null };
+    return { element: make("div", { className: "body" }), draw: null, served: null };
   }
 
   /** @param {boolean} seen */
@@ -42,7 +42,7 @@ export class Section {
     if (!this.seen || !state.first) return;
     this.stale = false;
     const why = missing(this.panel, state.first.model);
-    if (why) this.say(why, true);
+    if (why) this.say(why, true, "missing");
     else this.drawAll(state);
   }
 
@@ -59,27 +59,33 @@ export class Section {
       const failed = waiting.find((each) => each.error !== undefined);
       if (failed) throw failed.error;
       if (waiting.some((each) => each.value === undefined)) {
-        this.say("Waiting for the server …", this.bodies.some((body) => !body.draw));
+        this.say("Waiting for the server …", this.bodies.some((body) => !body.draw), "waiting");
         return;
       }
-      this.say("", false);
-      this.bodies.forEach((body, at) => {
-        body.draw ??= this.panel.mount(body.element, this.store);
-        body.draw(state, subjects[at]);
-      });
+      this.say("", false, "drawn");
+      subjects.forEach((subject, at) => this.drawOne(this.bodies[at], state, subject));
     } catch (error) {
       this.fail(error);
     }
   }
 
+  /** Draws a photo, mounted anew for another model. @param {ReturnType<Section["body"]>} body @param {import("./store.js").State} state @param {import("./data.js").Subject} subject */
+  drawOne(body, state, subject) {
+    if (body.served !== subject.served) body.element.replaceChildren();
+    if (body.served !== subject.served || !body.draw) body.draw = this.panel.mount(body.element, this.store);
+    body.served = subject.served;
+    body.draw(state, subject);
+  }
+
   /** @param {unknown} error */
   fail(error) {
-    this.say(error instanceof Refused ? error.message : `Something went wrong in this panel: ${error}`, true);
+    this.say(error instanceof Refused ? error.message : `Something went wrong in this panel: ${error}`, true, "failed");
     if (!(error instanceof Refused)) console.error(error);
   }
 
-  /** Says something in place of the panel, or above it. @param {string} text @param {boolean} alone */
-  say(text, alone) {
+  /** Says something in place of the panel, or above it. @param {string} text @param {boolean} alone @param {string} how it is: drawn, waiting, missing or failed */
+  say(text, alone, how) {
+    this.element.dataset.state = how;
     this.note.textContent = text;
     this.note.hidden = !text;
     this.content.hidden = alone;

@@ -1,6 +1,7 @@
 """Model versions as messages, shared by the gRPC services."""
 
 from vitscope.bundle import CertificateEntry, InputContract, PixelEntry, TokenGeometry
+from vitscope.server.maps.internals.selection import parts_of
 from vitscope.server.maps.methods import METHODS
 from vitscope.server.models.served import ServedModel
 from vitscope.server.models.status import State
@@ -58,6 +59,7 @@ def to_model(model: ServedModel) -> model_pb2.Model:
         ],
         has_attention=manifest.has_attention,
         methods=[name for name in manifest.methods if name in METHODS],
+        explain_parts=parts_of(manifest),
         activation=ACTIVATIONS[manifest.activation],
         temperature=manifest.temperature,
         decoding=model_pb2.ImageDecoding(

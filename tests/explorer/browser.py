@@ -9,6 +9,9 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""After these, what was selected is drawn."""
+
 
 @contextmanager
 def browser() -> Iterator[Any]:
@@ -34,15 +37,37 @@ class Opened:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda asked: self._asked(asked.url, server))
 
+    def refused(self) -> None:
+        """Take back what the browser logs by itself of refusals and lost connections."""
+        self.complaints = [each for each in self.complaints if not each.startswith("Failed to load resource")]
+
     def _asked(self, url: str, server: str) -> None:
         if not url.startswith((server + "/", "data:", "blob:")):
             self.complaints.append(f"asked for {url}")
 
+    def ask(self, data: bytes, model: str, slot: str = "file") -> None:
+        """Choose a model and a photo, and wait for the answer."""
+        self.page.locator("#model option").first.wait_for(state="attached")
+        if self.page.input_value("#model") != model:
+            self.page.select_option("#model", model)
+        before = self.page.get_attribute("#shown", "data-answers") or "0"
+        self.page.set_input_files(f"#{slot}", {"name": "a photo", "mimeType": "image/jpeg", "buffer": data})
+        self.page.locator(f"#shown[data-model='{model}']:not([data-answers='{before}'])").wait_for()
+        self.page.evaluate(TWO_FRAMES)
+
+    def panel(self, name: str) -> Any:
+        """Bring a panel to the screen, and wait until it is drawn or says why not."""
+        section = self.page.locator(f"#{name}")
+        section.scroll_into_view_if_needed()
+        self.page.locator(f"#{name}[data-state]:not([data-state='waiting'])").wait_for()
+        self.page.evaluate(TWO_FRAMES)
+        return section
+
     def pixel(self, canvas: str, x: float, y: float) -> list[int]:
-        """Return red, green and blue of a canvas at a share of its width and height."""
+        """Return red, green and blue of a canvas, by its selector, at a share of its width and height."""
         read = """(canvas, [x, y]) => [...canvas.getContext("2d")
             .getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data].slice(0, 3)"""
-        found = self.page.locator(f"#{canvas}").evaluate(read, [x, y])
+        found = self.page.locator(canvas).first.evaluate(read, [x, y])
         assert isinstance(found, list)
         return found
 
@@ -57,4 +82,4 @@ def opened(running: Any, server: str, path: str = "/", **context: Any) -> Iterat
         yield found
     finally:
         page.close()
-    assert not found.complaints
+    assert found.complaints == []

@@ -1,8 +1,6 @@
-"""The attention explorer in a browser: what it draws is what the server answered, wherever the photo came from."""
+"""The page as a whole: photos wherever they come from, what is selected and shared, and what goes wrong."""
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,128 +8,83 @@ import pytest
 from PIL import Image
 
 from tests.e2e.harness import RunningServer
-from tests.explorer.browser import browser, opened
-from tests.http1 import Socket
-from vitscope.server.maps.colours import COLOURS
+from tests.explorer.browser import opened
 
 
-@pytest.fixture(scope="module")
-def server(models: Path) -> Iterator[RunningServer]:
-    with RunningServer(models) as running:
-        yield running
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+"""How a camera stores an upright photo, by the EXIF orientation that it then writes."""
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as running:
-        yield running
-
-
-def upload(data: bytes, name: str = "photo.jpg") -> dict[str, Any]:
-    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
-
-
-def ask(page: Any, data: bytes, model: str = "registers") -> None:
-    page.locator("#model option").first.wait_for(state="attached")
-    page.select_option("#model", model)
-    page.set_input_files("#file", upload(data))
-    page.locator("#prediction-text", has_text=f"{model}, version 1").wait_for()
-    page.locator("#panels").wait_for()
-
-
-def answer(server: RunningServer, data: bytes, model: str = "registers") -> Any:
-    query = f"model={model}&maps.all_layers=true&maps.all_heads=true&values=lists"
-    with Socket(server.http) as client:
-        reply = client.request("POST", f"/api/v1/classify?{query}", data, Content_Type="image/jpeg")
-    return reply.json
-
-
-def test_every_panel_shows_what_the_server_answered(server: RunningServer, chromium: Any, photo: bytes) -> None:
-    expected = answer(server, photo)
+def test_photos_lie_as_the_server_has_them(server: RunningServer, chromium: Any) -> None:
+    """A photo of odd sides with a red, a green, a blue and a white quarter, stored turned and mirrored."""
+    pixels = np.full((201, 301, 3), 255, np.uint8)
+    pixels[:100, :150], pixels[:100, 150:], pixels[100:, :150] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
     with opened(chromium, server.http) as found:
-        ask(found.page, photo)
-        first = expected["classes"][0]
-        assert found.page.locator("#prediction th").first.inner_text() == first["label"]
-        geometry = expected["geometry"]
-        size = f"{geometry['image_width']} × {geometry['image_height']}"
-        assert f"Of {size} pixels" in found.page.inner_text("#seen-text")
-        # The map of one head, as it is: without the photo below, and each cell in one colour.
-        found.page.locator("#smooth").uncheck()
-        found.page.locator("#opacity").fill("1")
-        found.page.locator("#layer").fill("0")
-        found.page.select_option("#head", index=2)
-        found.page.locator("#attention-text", has_text="Layer 1, its head 2").wait_for()
-        (shown,) = [each for each in expected["maps"] if (each["layer"], each["head"]) == (0, 1)]
-        check_colours(found, geometry, np.array(shown["values"]))
-
-
-def check_colours(found: Any, geometry: Any, values: np.ndarray) -> None:
-    """Check the colour in the middle of each patch."""
-    m, size = geometry["grid_to_image"], (geometry["image_width"], geometry["image_height"])
-    levels = np.floor((values - values.min()) / np.ptp(values) * 255 + 0.5).astype(int)
-    for row, col in np.ndindex(values.shape):
-        x, y = (m[0] * (col + 0.5) + m[2]) / size[0], (m[4] * (row + 0.5) + m[5]) / size[1]
-        drawn = np.array(found.pixel("attention", x, y), int)
-        assert np.abs(drawn - COLOURS["viridis"][levels[row, col]]).max() <= 2, (row, col)
-
-
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_photos_lie_as_the_server_has_them(server: RunningServer, chromium: Any, orientation: int) -> None:
-    """A photo with a red, a green, a blue and a white quarter, stored turned."""
-    pixels = np.zeros((200, 300, 3), np.uint8)
-    pixels[:100, :150], pixels[:100, 150:] = (255, 0, 0), (0, 255, 0)
-    pixels[100:, :150], pixels[100:, 150:] = (0, 0, 255), (255, 255, 255)
-    image, file = Image.fromarray(pixels), io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = image if orientation == 1 else image.transpose(Image.Transpose.ROTATE_90)
-    stored.save(file, "JPEG", quality=95, exif=exif)
-    with opened(chromium, server.http) as found:
-        ask(found.page, file.getvalue(), "fashion")
-        corners = [found.pixel("seen", x, y) for x, y in ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))]
-        expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
-        assert np.abs(np.array(corners) - expected).max() < 12
-        assert "Of 300 × 200 pixels the model saw 100.0\u00a0%" in found.page.inner_text("#seen-text")
-
-
-def test_a_patch_is_selected_by_pointer_and_by_keys(server: RunningServer, chromium: Any, photo: bytes) -> None:
-    with opened(chromium, server.http) as found:
-        ask(found.page, photo, "fashion")
-        patches, text = found.page.locator("#patches"), found.page.locator("#patch")
-        box = patches.bounding_box()
-        patches.hover(position={"x": box["width"] * 2.5 / 7, "y": box["height"] * 1.5 / 7})
-        text.filter(has_text="Patch 10 of 49: row 2, column 3. Attention").wait_for()
-        patches.focus()
-        for pressed, place in (("ArrowDown", "row 3, column 3"), ("ArrowLeft", "column 2"), ("End", "row 3, column 7")):
-            found.page.keyboard.press(pressed)
-            text.filter(has_text=place).wait_for()
-        found.page.keyboard.press("ArrowRight")  # there is none
-        text.filter(has_text="row 3, column 7").wait_for()
-        assert found.page.locator("#patches").get_attribute("tabindex") == "0"
+        for orientation in range(1, 9):
+            stored, file, exif = Image.fromarray(pixels), io.BytesIO(), Image.Exif()
+            if orientation in STORED:
+                stored = stored.transpose(STORED[orientation])
+            exif[0x0112] = orientation
+            stored.save(file, "JPEG", quality=95, exif=exif)
+            found.ask(file.getvalue(), "registers")
+            found.panel("photo").filter(has_text="Of 301 × 201 pixels the model saw").wait_for()
+            for canvas in ("#photo .stage canvas", "#photo canvas.input"):  # the photo, and what is made of it here
+                corners = [found.pixel(canvas, x, y) for x, y in ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))]
+                assert np.abs(np.array(corners) - expected).max() < 12, (orientation, canvas)
 
 
 def test_the_address_says_what_is_selected(server: RunningServer, chromium: Any, photo: bytes) -> None:
     with opened(chromium, server.http, "/#model=registers&layer=1&head=2&patch=5") as found:
         page = found.page
-        page.locator("#model option").first.wait_for(state="attached")
-        page.set_input_files("#file", upload(photo))
-        page.locator("#attention-text", has_text="Layer 1, its head 2: ").wait_for()
+        found.ask(photo, "registers")
         assert page.input_value("#model") == "registers" and page.input_value("#layer") == "0"
-        assert page.inner_text("#patch").startswith("Patch 5 of 9: row 2, column 2.")
+        assert page.input_value("#head") == "1"
+        assert "Patch 5 of 9: row 2, column 2." in found.panel("patches").inner_text()
         page.select_option("#head", index=0)
         page.wait_for_url("**/#model=registers&layer=1&head=0&patch=5")
-        page.select_option("#model", "fashion")
-        page.locator("#attention-text", has_text="Layer 1, the mean over its heads: ").wait_for()
+        page.select_option("#model", "wide")
+        page.locator("#shown[data-model='wide']").wait_for()
+        page.wait_for_url("**/#model=wide&layer=1&head=0&patch=5")
+
+
+def test_samples_of_the_model_are_offered_and_shared(server: RunningServer, chromium: Any) -> None:
+    with opened(chromium, server.http, "/#model=fashion") as found:
+        page = found.page
+        page.locator("#samples button").nth(2).click()
+        page.locator("#shown[data-model='fashion']").wait_for()
+        page.locator("#samples button").nth(4).click(modifiers=["Shift"])
+        page.locator("#overview canvas").nth(1).wait_for()
+        names = [page.locator("#samples button").nth(at).get_attribute("data-name") for at in (2, 4)]
+        page.wait_for_url(f"**sample={names[0]}&beside={names[1]}*")
+        said = page.locator("#overview .answer").all_inner_texts()
+        address = page.url
+    with opened(chromium, server.http) as found:  # what is shared, shown by another browser
+        found.page.goto(address)
+        found.page.reload()
+        found.page.locator("#overview .answer").nth(1).wait_for()
+        assert found.page.locator("#overview .answer").all_inner_texts() == said
+        assert found.panel("photo").locator("canvas.input").count() == 2
+        found.page.get_by_role("button", name="Remove the second photo").click()
+        found.page.locator("#overview canvas").nth(1).wait_for(state="detached")
+        assert found.panel("photo").locator("canvas.input").count() == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs"])
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (700, "light"), (1440, "light")])
 def test_pages_fit_their_screen(
     server: RunningServer, chromium: Any, photo: bytes, path: str, width: int, scheme: str
 ) -> None:
+    """700 pixels are also what a window of 1,400 has at a zoom of 200 %."""
     with opened(chromium, server.http, path, viewport={"width": width, "height": 740}, color_scheme=scheme) as found:
         if path == "/":
-            ask(found.page, photo)
+            found.ask(photo, "registers")
+            for panel in found.page.locator(".panel").all():
+                found.panel(panel.get_attribute("id"))
         else:
             found.page.locator("#schemas details").first.wait_for()
             found.page.locator("#paths details").last.click()
@@ -142,28 +95,52 @@ def test_what_goes_wrong_is_said_and_the_page_goes_on(server: RunningServer, chr
     with opened(chromium, server.http) as found:
         page = found.page
         page.locator("#model option").first.wait_for(state="attached")
-        page.set_input_files("#file", upload(b"no image"))
-        page.locator("#problem", has_text="image.encoded: ").wait_for()
+        large = io.BytesIO()
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)).save(large, "PNG")
+        for data, said in ((b"no image", "image.encoded: "), (large.getvalue(), "accepted: up to 1 MiB")):
+            page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
+            page.locator("#problem", has_text=said).wait_for()
         page.route("**/api/v1/classify*", lambda route: route.abort())
-        page.set_input_files("#file", upload(photo))
+        page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo})
         page.locator("#problem", has_text="The server cannot be reached").wait_for()
         page.unroute("**/api/v1/classify*")
-        ask(page, photo)
+        # One part of the server fails: the panels that need it say so, and the others do not mind.
+        broken = '{"detail": "the embedding is out of order"}'
+        page.route("**/embedding", lambda route: route.fulfill(status=500, body=broken))
+        found.ask(photo, "registers")
         assert page.inner_text("#problem") == ""
-        # The browser logs refusals and lost connections by itself.
-        found.complaints = [each for each in found.complaints if not each.startswith("Failed to load resource")]
+        assert "the embedding is out of order" in found.panel("embedding").inner_text()
+        assert found.panel("evidence").get_attribute("data-state") == "drawn"
+        found.refused()
 
 
 def test_photos_can_be_dropped_and_pasted(server: RunningServer, chromium: Any, photo: bytes) -> None:
+    send = """([event, carrier, bytes, target]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "a.jpg", { type: "image/jpeg" }));
+        const kind = event === "drop" ? DragEvent : ClipboardEvent;
+        document.querySelector(target).dispatchEvent(new kind(event, { [carrier]: data, bubbles: true }));
+    }"""
     with opened(chromium, server.http) as found:
-        found.page.locator("#model option").first.wait_for(state="attached")
-        for event, carrier in (("drop", "dataTransfer"), ("paste", "clipboardData")):
-            send = """([event, carrier, bytes]) => {
-                const data = new DataTransfer();
-                data.items.add(new File([new Uint8Array(bytes)], "a.jpg", { type: "image/jpeg" }));
-                document.getElementById("prediction-text").textContent = "";
-                const kind = event === "drop" ? DragEvent : ClipboardEvent;
-                document.body.dispatchEvent(new kind(event, { [carrier]: data, bubbles: true }));
-            }"""
-            found.page.evaluate(send, [event, carrier, list(photo)])
-            found.page.locator("#prediction-text", has_text="version 1").wait_for()
+        page = found.page
+        page.locator("#model option").first.wait_for(state="attached")
+        page.evaluate(send, ["paste", "clipboardData", list(photo), "body"])
+        page.locator("#overview .answer").wait_for()
+        page.evaluate(send, ["drop", "dataTransfer", list(photo), "#photos .drop:last-child"])
+        page.locator("#overview .answer").nth(1).wait_for()
+        answers = page.locator("#overview .answer").all_inner_texts()
+        assert len(answers) == 2 and answers[0] == answers[1]
+
+
+def test_a_model_without_attention_says_so_in_each_panel(server: RunningServer, chromium: Any, photo: bytes) -> None:
+    with opened(chromium, server.http) as found:
+        found.ask(photo, "windows")
+        states = {each: found.panel(each).get_attribute("data-state") for each in ("heads", "matrix", "rollout")}
+        assert set(states.values()) == {"missing"}
+        assert "attends within windows" in found.page.inner_text("#heads .note")
+        for each in ("photo", "patches", "embedding", "positions", "evidence", "prediction", "holds", "takeaway"):
+            assert found.panel(each).get_attribute("data-state") == "drawn", each
+        assert found.page.locator("#layer").is_hidden()
+        found.page.select_option("#model", "registers")
+        found.page.locator("#shown[data-model='registers']").wait_for()
+        found.page.locator("#heads[data-state='drawn']").wait_for()

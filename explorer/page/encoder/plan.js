@@ -18,13 +18,13 @@ const EXACT = 2 ** 20;
  */
 
 /** Returns what to ask for. @param {any} model as GetModel has it @returns {Plan} */
-export const planOf = ({ layers, heads, width, tokens, labels }) => {
+export const planOf = ({ layers, heads, width, tokens, labels, explain_parts: parts }) => {
   const count = tokens.cls_tokens + tokens.distillation_tokens + tokens.register_tokens + tokens.grid_rows * tokens.grid_cols;
   const numbers = layers * (heads * count ** 2 + 3 * count * width);
   const lens = (layers + 1) * count * labels.length;
   return {
     atOnce: numbers * 2 <= AT_ONCE,
-    without: [],
+    without: parts?.length ? BASE.filter((part) => !parts.includes(part)) : [],
     dtype: numbers + lens <= EXACT ? "float32" : "float16",
     allClasses: lens * 2 <= LENS,
   };

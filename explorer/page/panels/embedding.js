@@ -106,8 +106,7 @@ const fillSheet = (sheet, about, embedding) => {
   });
   sheet.replaceChildren(...tiles);
   const sum = shares.values.reduce((/** @type {number} */ whole, /** @type {number} */ share) => whole + share, 0);
-  about.textContent = `What the ${kernel.shape[0]} filters have in common, most important first, and their shares of the whole: together ${(100 * sum).toFixed(0)}\u00a0%. `
-    + "Most are waves and colours: what a first layer of a convolutional network finds as well.";
+  about.textContent = `What the ${kernel.shape[0]} filters have in common, most important first, and their shares of the whole: together ${(100 * sum).toFixed(0)}\u00a0%.`;
 };
 
 /** @param {HTMLCanvasElement} canvas @param {Float32Array} token */

@@ -8,6 +8,7 @@ import { make } from "../elements.js";
 import { PatchGrid } from "../grid.js";
 import { drawHeat } from "../heat.js";
 import { drawLedger, ledgerTable } from "../ledger.js";
+import { rank } from "../maps.js";
 import { markPatches } from "../marks.js";
 import { Scale } from "../scale.js";
 import { chosenClass, evidenceAsked } from "../chosen.js";
@@ -72,7 +73,7 @@ const offered = ({ answer }, chosen) =>
 const drawMap = (grid, subject, state, found) => {
   const { geometry } = subject;
   const box = { left: 0, top: 0, width: geometry.image_width, height: geometry.image_height };
-  const context = grid.show(geometry, box, found ? (patch) => `evidence ${signed(found.values[patch])}` : undefined);
+  const context = grid.show(geometry, box, found ? (patch) => `evidence ${signed(found.values[patch])}, rank ${rank(found.values, patch)} of ${found.values.length}` : undefined);
   context.filter = "grayscale(0.8)";
   drawPhoto(context, subject);
   context.filter = "none";

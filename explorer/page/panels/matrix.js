@@ -4,6 +4,7 @@ import { VIRIDIS } from "../colours.js";
 import { bar, tick } from "../controls.js";
 import { outlinePatch } from "../draw.js";
 import { make } from "../elements.js";
+import { largest } from "../encoder/lens.js";
 import { PhotoMap } from "../encoder/photomap.js";
 import { tokenName, whereText } from "../encoder/query.js";
 import { matrixTile, scaled } from "../encoder/ruled.js";
@@ -28,8 +29,10 @@ class MatrixPanel {
   /** @param {HTMLElement} body @param {import("../store.js").Store} store */
   constructor(body, store) {
     this.store = store;
-    this.key = 0;
+    /** null: the token that the row attends to most. @type {number | null} */
+    this.key = null;
     this.query = 0;
+    this.read = 0;
     /** @type {any} */
     this.inside = null;
     /** @type {{of: string, inside: any, tile: OffscreenCanvas, values: Float32Array} | null} */
@@ -73,7 +76,7 @@ class MatrixPanel {
   press(event) {
     if (!this.inside || !(event.key in MOVES)) return;
     const [down, right] = MOVES[event.key];
-    this.select(this.query + down, this.key + right);
+    this.select(this.query + down, this.read + right);
     event.preventDefault();
   }
 
@@ -81,7 +84,7 @@ class MatrixPanel {
   draw = (state, subject) => {
     const inside = subject.inside().value;
     const { layer, head, patch } = state;
-    if (inside !== this.inside) [this.inside, this.query, this.key] = [inside, 0, 0];
+    if (inside !== this.inside) [this.inside, this.query, this.key] = [inside, 0, null];
     if (patch !== null) this.query = inside.tokens.first_patch + patch;
     else if (this.query >= inside.tokens.first_patch) this.query = 0;
     const values = inside.matrix(layer, head);
@@ -91,20 +94,22 @@ class MatrixPanel {
     const logarithmic = this.logarithmic.input.checked;
     const of = `${layer} ${head} ${logarithmic}`;
     if (this.drawn?.of !== of || this.drawn.inside !== inside) this.drawn = { of, inside, values, tile: matrixTile(values, count, logarithmic) };
-    this.picture(count, first, this.drawn.tile);
     const [low, high] = scaled(values, logarithmic).limits.map((each) => (logarithmic ? 10 ** each : each));
     this.scale.show(low < 1e-4 ? (low ? `${(low * 100).toPrecision(1)}\u00a0%` : "0\u00a0%") : percent(low), percent(high));
     const row = values.slice(this.query * count, (this.query + 1) * count);
-    const [asks, read] = [this.query, this.key].map((token) => tokenName(inside.tokens, token, subject.geometry));
+    const key = this.key ?? largest(row);
+    this.read = key;
+    this.picture(count, first, this.drawn.tile, key);
+    const [asks, read] = [this.query, key].map((token) => tokenName(inside.tokens, token, subject.geometry));
     this.map.show(state, subject, row.subarray(first), `What ${asks} attends to`, { limits: [0, Math.max(...row.subarray(first))] });
-    if (this.key >= first) outlinePatch(this.map.grid.view.context, subject.geometry, this.key - first, this.map.grid.view.scale, "#4fd1ff");
-    const rank = row.reduce((/** @type {number} */ before, /** @type {number} */ each) => before + (each > row[this.key] ? 1 : 0), 1);
-    this.text.textContent = `In ${whereText(layer, head)}, ${asks} gives ${percent(row[this.key])} of its attention to ${read}: number ${rank} of ${count}.`;
+    if (key >= first) outlinePatch(this.map.grid.view.context, subject.geometry, key - first, this.map.grid.view.scale, "#4fd1ff");
+    const rank = row.reduce((/** @type {number} */ before, /** @type {number} */ each) => before + (each > row[key] ? 1 : 0), 1);
+    this.text.textContent = `In ${whereText(layer, head)}, ${asks} gives ${percent(row[key])} of its attention to ${read}: number ${rank} of ${count}.`;
     this.plot.canvas.setAttribute("aria-label", `Attention matrix of ${count} by ${count}. ${this.text.textContent}`);
   };
 
-  /** @param {number} count @param {number} first @param {OffscreenCanvas} picture */
-  picture(count, first, picture) {
+  /** @param {number} count @param {number} first @param {OffscreenCanvas} picture @param {number} key */
+  picture(count, first, picture, key) {
     const size = Math.min(this.plot.canvas.clientWidth, 560);
     const context = this.plot.show(size);
     const cell = size / count;
@@ -119,6 +124,6 @@ class MatrixPanel {
     context.lineWidth = 1;
     context.strokeRect(0, this.query * cell, size, cell);
     context.strokeStyle = "#4fd1ff";
-    context.strokeRect(this.key * cell, 0, cell, size);
+    context.strokeRect(key * cell, 0, cell, size);
   }
 }

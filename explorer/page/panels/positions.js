@@ -29,7 +29,7 @@ export default {
   id: "positions",
   title: "Position embeddings",
   about: "To the encoder, tokens are a set without order. What tells it where each patch was is this. "
-    + "Left is one map for each position, at its place; right the one under the pointer.",
+    + "The board has one map for each position, at its place; next to it is the one under the pointer.",
   limits: "how the model uses it. Alike positions can be told apart all the same.",
   needs: ["embedding"],
   ofModel: true,

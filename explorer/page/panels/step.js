@@ -176,7 +176,7 @@ const strips = (plot, rows, limits) => {
 const drawWeights = (plot, weights, key, first) => {
   const context = plot.show(90);
   const width = plot.width / weights.length;
-  const scale = 82 / most(weights);
+  const scale = 74 / most(weights);
   weights.forEach((weight, token) => {
     context.fillStyle = plot.ink(token === key ? "--text" : token < first ? "--for" : "--accent");
     context.fillRect(token * width, 88 - weight * scale, Math.max(width - (width > 3 ? 1 : 0), 0.75), weight * scale);

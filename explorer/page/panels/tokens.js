@@ -25,22 +25,26 @@ export default {
     const when = choice("Length of tokens", [["0", "as they enter (x₀)"], ["1", "after the selected block"]], () => store.set({}));
     const text = make("p", { className: "text", "aria-live": "polite" });
     body.append(line.canvas, bar(when.element), chart.canvas, text);
-    /** @type {{tokens: any, shown: number[], count: number, at: number}} */
-    const now = { tokens: null, shown: [], count: 1, at: 0 };
-    const patchAt = (/** @type {MouseEvent} */ event, /** @type {boolean} */ near) => {
+    /** front: which of the tokens in front is shown while no patch is selected. @type {{tokens: any, shown: number[], count: number, at: number, front: number}} */
+    const now = { tokens: null, shown: [], count: 1, at: 0, front: 0 };
+    const tokenAt = (/** @type {MouseEvent} */ event, /** @type {boolean} */ near) => {
       const x = near ? line.point(event)[0] / CELL : (chart.point(event)[0] / chart.width) * now.count;
-      const token = near ? now.shown[Math.floor(x)] : Math.floor(x);
-      return now.tokens && token >= now.tokens.first_patch && token < now.count ? token - now.tokens.first_patch : null;
+      return near ? now.shown[Math.floor(x)] ?? 0 : Math.floor(x);
     };
-    chart.canvas.addEventListener("pointermove", (event) => store.hover(patchAt(event, false)));
+    /** Returns the patch of a token, or null, after making it the one shown in front. */
+    const patchOf = (/** @type {number} */ token) => {
+      if (!now.tokens || token >= now.count) return null;
+      if (token < now.tokens.first_patch) now.front = Math.max(token, 0);
+      return token < now.tokens.first_patch ? null : token - now.tokens.first_patch;
+    };
+    chart.canvas.addEventListener("pointermove", (event) => store.set({ patch: patchOf(tokenAt(event, false)) }));
     chart.canvas.addEventListener("pointerleave", () => store.hover(null));
-    chart.canvas.addEventListener("click", (event) => store.pin(patchAt(event, false)));
-    line.canvas.addEventListener("click", (event) => store.pin(patchAt(event, true)));
+    chart.canvas.addEventListener("click", (event) => store.pin(patchOf(tokenAt(event, false))));
+    line.canvas.addEventListener("click", (event) => store.pin(patchOf(tokenAt(event, true))));
     chart.canvas.addEventListener("keydown", (event) => {
       const step = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 })[event.key];
       if (!step || !now.tokens) return;
-      const patch = now.at - now.tokens.first_patch + step;
-      store.set({ patch: patch < 0 ? null : Math.min(patch, now.count - now.tokens.first_patch - 1) });
+      store.set({ patch: patchOf(Math.min(now.at + step, now.count - 1)) });
       event.preventDefault();
     });
     return (state, subject) => {
@@ -48,7 +52,7 @@ export default {
       const norms = inside.whole("token_norms");
       if (!norms) return;
       const { tokens } = inside;
-      const at = state.patch === null ? 0 : tokens.first_patch + state.patch;
+      const at = state.patch === null ? Math.min(now.front, tokens.first_patch) : tokens.first_patch + state.patch;
       const after = when.input.value === "1" ? state.layer + 1 : 0;
       Object.assign(now, { tokens, count: tokens.count, at, shown: windowOf(tokens, at, Math.max(2, Math.floor(line.canvas.clientWidth / CELL))) });
       drawLine(line, subject, now.shown, at, normsOf(norms, 0), tokens);

@@ -144,6 +144,7 @@ class Model(_message.Message):
     ACTIVATION_FIELD_NUMBER: _builtins.int
     DECODING_FIELD_NUMBER: _builtins.int
     TEMPERATURE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_PARTS_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Model family, for example "vit" or "dinov2"."""
     layers: _builtins.int
@@ -198,6 +199,12 @@ class Model(_message.Message):
     def decoding(self) -> Global___ImageDecoding:
         """How images become the model's pixels on this server."""
 
+    @_builtins.property
+    def explain_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parts of ExplainRequest that this bundle can answer with, such as "matrices": the names of ExplainPart without their
+        prefix, in lower case. Empty where it was exported without what is inside of the encoder; an older server sends none.
+        """
+
     def __init__(
         self,
         *,
@@ -217,10 +224,11 @@ class Model(_message.Message):
         activation: Global___Activation.ValueType = ...,
         decoding: Global___ImageDecoding | None = ...,
         temperature: _builtins.float = ...,
+        explain_parts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decoding", b"decoding", "engine", b"engine", "input", b"input", "provenance", b"provenance", "summary", b"summary", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "temperature", b"temperature", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "certificate", b"certificate", "decoding", b"decoding", "engine", b"engine", "explain_parts", b"explain_parts", "family", b"family", "has_attention", b"has_attention", "heads", b"heads", "input", b"input", "labels", b"labels", "layers", b"layers", "methods", b"methods", "provenance", b"provenance", "summary", b"summary", "temperature", b"temperature", "tokens", b"tokens", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

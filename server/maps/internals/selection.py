@@ -70,6 +70,9 @@ class Limits:
     piece: int = LARGEST_PIECE
 
 
+_OF_SOME = ("lens", "updates")
+"""Parts that the graph `full` of some models has."""
+
 DEFAULT_LIMITS = Limits(2**28)
 
 
@@ -118,15 +121,21 @@ def select(options: InternalsOptions, manifest: Manifest, limits: Limits, answer
     return selection
 
 
+def parts_of(manifest: Manifest) -> tuple[Part, ...]:
+    """Return the parts that a model can answer with: none without the graph `full`."""
+    if FULL not in manifest.graphs:
+        return ()
+    graph = manifest.graphs[FULL]
+    return tuple(part for part in get_args(Part) if part not in _OF_SOME or graph.has(part))
+
+
 def _parts(wanted: Sequence[Part], manifest: Manifest) -> tuple[Part, ...]:
     """Return the parts in the order of the request, each once."""
-    graph, model = manifest.graphs[FULL], f"model {manifest.name!r}"
+    model, known = f"model {manifest.name!r}", parts_of(manifest)
     missing = {
         "lens": f"lens, and the head of {model} reads no single tokens",
         "updates": f"updates, and {model} was exported before there were any (export its checkpoint again)",
     }
-    missing = {part: why for part, why in missing.items() if not graph.has(part)}
-    known = [part for part in get_args(Part) if part not in missing]
     accepted = f"at least one of {', '.join(known)}, each once"
     if not wanted:
         raise InvalidRequest("parts", "none", accepted)
