@@ -51,11 +51,11 @@ def test_it_serves_and_ends_as_ever(models: Path, tmp_path: Path) -> None:
             until(ready, 90)
             photo = min((FASHION / "samples").glob("*.png"))
             with Client(f"127.0.0.1:{grpc}", timeout=60) as client:
-                drawn = client.classify(photo, attention="last", rendering=RenderingOptions(kind="overlay"))
+                drawn = client.classify(photo, model="fashion", attention="last", rendering=RenderingOptions("overlay"))
                 assert drawn.classes[0].label == "ankle-boot" and drawn.maps[0].picture
-                assert client.classify(tiff()).classes  # in a process of its own
+                assert client.classify(tiff(), model="fashion").classes  # in a process of its own
                 with pytest.raises(InvalidImage):
-                    client.classify(photo.read_bytes()[:200])
+                    client.classify(photo.read_bytes()[:200], model="fashion")
             server.send_signal(signal.SIGTERM)
             assert server.wait(60) == 0
         finally:
