@@ -10,7 +10,7 @@ import transformers
 from transformers import AutoImageProcessor
 
 from vitscope.export.checkpoint.config import custom_code, is_timm
-from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json
+from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json, temporary_files
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
 
@@ -37,9 +37,10 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
             f"--processor FOLDER_OR_ID to take it from the checkpoint that this one was made of{hint}"
         )
     with tempfile.TemporaryDirectory() as scratch:
-        for path in processor_files(folder):
-            shutil.copyfile(path, Path(scratch) / path.name)
-        shutil.copyfile(config, Path(scratch) / CONFIG)
+        with temporary_files():
+            for path in processor_files(folder):
+                shutil.copyfile(path, Path(scratch) / path.name)
+            shutil.copyfile(config, Path(scratch) / CONFIG)
         try:
             # Without torchvision the default backend would warn and then fall back to this one.
             processor = AutoImageProcessor.from_pretrained(scratch, backend="pil", trust_remote_code=False)
