@@ -6,6 +6,7 @@ from pathlib import Path
 from vitscope.drawing.png import paint
 from vitscope.drawing.scene import Drawing
 from vitscope.drawing.svg import write
+from vitscope.whole_files import write_whole
 
 SUFFIXES = (".png", ".svg")
 
@@ -17,9 +18,9 @@ def check_name(path: Path) -> None:
 
 
 def save(drawing: Drawing, path: Path) -> None:
-    """Write a file, as PNG or SVG by its name. Raises ValueError as `check_name`, and OSError."""
+    """Write a file, as PNG or SVG by its name. Raises ValueError as `check_name`, and OSError as `write_whole`."""
     check_name(path)
-    path.write_bytes(write(drawing).encode() if path.suffix.lower() == ".svg" else png(drawing))
+    write_whole(path, write(drawing).encode() if path.suffix.lower() == ".svg" else png(drawing))
 
 
 def png(drawing: Drawing, scale: float = 2) -> bytes:

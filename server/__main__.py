@@ -2,11 +2,13 @@
 
 import sys
 
+from vitscope.server.host.descriptors import fill_standard_descriptors
 from vitscope.server.host.signals import ended_at_once
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve, and return 0 when told to stop, 1 if nothing can be served, 2 for settings that cannot be used."""
+    fill_standard_descriptors()
     with ended_at_once():
         return _main(sys.argv[1:] if argv is None else argv)
 

@@ -31,7 +31,17 @@ ALLOWED = {
 }
 STAGES = ALLOWED.keys() - {"bench", "deploy", "docs", "src/vitscope"}
 # Modules beside the stages that every stage may import. They import nothing but the standard library.
-SHARED = {"calibration", "cgroup", "cpus", "help", "image_files", "picture_options", "tables", "telemetry"}
+SHARED = {
+    "calibration",
+    "cgroup",
+    "cpus",
+    "help",
+    "image_files",
+    "picture_options",
+    "tables",
+    "telemetry",
+    "whole_files",
+}
 HEAVY = {"torch", "transformers", "timm", "onnx", "onnxscript"}
 # What makes other graphs of the exported one. Loaded only where that is asked for: servers without a GPU have no onnx.
 MAKES_GRAPHS = {

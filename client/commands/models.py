@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -52,15 +52,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def listing(models: list[ModelSummary]) -> RenderableType:
-    """Lay out a table with one row for each version of each model."""
+    """Lay out a table with one row for each version of each model, and below it what there is to say of a state.
+
+    Nothing is left out of a narrow terminal: a name takes several lines there.
+    """
     if not models:
         return Text("the server has no models")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("model", "version", "state", "engine"):
-        table.add_column(name, justify="right" if name == "version" else "left")
+    table.add_column("model", overflow="fold")
+    table.add_column("version", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("engine", no_wrap=True)
     for model in models:
-        table.add_row(model.name, str(model.version), _state(model), model.engine)
-    return table
+        table.add_row(model.name, str(model.version), _word(model.state), model.engine)
+    details = [
+        Text.assemble(f"\n{model.name} v{model.version} ", _word(model.state), f": {model.state_detail}")
+        for model in models
+        if model.state_detail
+    ]
+    return Group(table, *details)
 
 
 def description(model: Model) -> RenderableType:
@@ -162,6 +172,10 @@ def _spread(entry: CertificateEntry) -> str:
 def _state(model: Model | ModelSummary) -> Text:
     detail = f" ({model.state_detail})" if model.state_detail else ""
     return Text(f"{model.state}{detail}", style=_STATE_STYLES.get(model.state, ""))
+
+
+def _word(state: str) -> Text:
+    return Text(state, style=_STATE_STYLES.get(state, ""))
 
 
 def _some(labels: tuple[str, ...], shown: int = 12) -> str:

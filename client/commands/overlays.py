@@ -7,6 +7,7 @@ from pathlib import Path
 from vitscope.client.commands.inputs import Source
 from vitscope.client.result import AttentionMap, Result
 from vitscope.image_files import is_image_name
+from vitscope.whole_files import write_whole
 
 # The suffix of each format's files, and other names of it that are accepted.
 _SUFFIXES = {"png": (".png",), "jpeg": (".jpg", ".jpeg")}
@@ -34,7 +35,7 @@ class OverlayWriter:
                 continue
             path = self._free(self._path(source, _part(one) if len(result.maps) > 1 else ""))
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(one.picture.data)
+            write_whole(path, one.picture.data)
             written.append(path)
         return written
 

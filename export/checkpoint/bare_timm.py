@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from vitscope.export.checkpoint import torchvision_vit
-from vitscope.export.checkpoint.files import CONFIG
+from vitscope.export.checkpoint.files import CONFIG, temporary_files
 from vitscope.export.checkpoint.state import State, prefix_of, without
 from vitscope.export.errors import ExportError
 
@@ -68,8 +68,9 @@ def write(folder: Path, state: State, model: Model, given: Sequence[str] | None,
     notes = [f"{where}: images are prepared as for {model.said} ({_said(cfg)}); if training differed, give --processor"]
     if aside:
         notes.append(f"{where}: weights of other parts were left aside: {', '.join(aside)}")
-    (folder / CONFIG).write_text(json.dumps(config))
-    safetensors.torch.save_file(state, folder / "model.safetensors")
+    with temporary_files():
+        (folder / CONFIG).write_text(json.dumps(config))
+        safetensors.torch.save_file(state, folder / "model.safetensors")
     return notes
 
 

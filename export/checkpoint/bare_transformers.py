@@ -12,7 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
 from vitscope.export.checkpoint.config import read_config
-from vitscope.export.checkpoint.files import CONFIG
+from vitscope.export.checkpoint.files import CONFIG, temporary_files
 from vitscope.export.checkpoint.hub import HUB_ID, fetch
 from vitscope.export.checkpoint.processor import processor_files
 from vitscope.export.checkpoint.state import State, prefix_of, without
@@ -71,8 +71,9 @@ def write(
     config.pop("num_labels", None)
     config["id2label"] = {str(number): name for number, name in enumerate(names)}
     config["label2id"] = {name: number for number, name in enumerate(names)}
-    (folder / CONFIG).write_text(json.dumps(config))
-    safetensors.torch.save_file(own, folder / "model.safetensors", metadata={"format": "pt"})
+    with temporary_files():
+        (folder / CONFIG).write_text(json.dumps(config))
+        safetensors.torch.save_file(own, folder / "model.safetensors", metadata={"format": "pt"})
     if aside:
         notes = (*notes, f"{where}: weights of other parts were left aside: {', '.join(aside)}")
     processor = str(shape) if processor_files(shape) else None

@@ -1,8 +1,13 @@
 """The files of a checkpoint: names, JSON, and what stands in the place of a file that is not there."""
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from vitscope.export.errors import ExportError
 
@@ -42,3 +47,15 @@ def one_line(error: object) -> str:
     """Return the first paragraph of an error's text, on one line."""
     paragraph = str(error).strip().split("\n\n")[0]
     return " ".join(paragraph.split())
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Raise ExportError for temporary files that cannot be written inside the block, as on a full disk."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # safetensors has errors of its own for a full disk
+        reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error)
+        raise ExportError(
+            f"temporary files cannot be written to {tempfile.gettempdir()}: {reason}; TMPDIR names another folder"
+        ) from error

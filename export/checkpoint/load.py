@@ -20,7 +20,7 @@ from vitscope.bundle.hashing import sha256_of
 from vitscope.export.checkpoint.adapter import Adapter
 from vitscope.export.checkpoint.bare import as_checkpoint, is_bare
 from vitscope.export.checkpoint.config import read_config
-from vitscope.export.checkpoint.files import ADAPTER, CONFIG, one_line
+from vitscope.export.checkpoint.files import ADAPTER, CONFIG, one_line, temporary_files
 from vitscope.export.checkpoint.labels import check_form, config_labels, read_labels
 from vitscope.export.checkpoint.processor import load_processor, processor_files
 from vitscope.export.checkpoint.source import Source, find, find_processor, other_adapters
@@ -93,9 +93,10 @@ def load_checkpoint(
     with tempfile.TemporaryDirectory() as scratch:
         # Only what is meant to be loaded: transformers would find adapters, and read settings that are overridden.
         view = Path(scratch)
-        (view / CONFIG).write_text(json.dumps(config))
-        for file in files:
-            (view / file.name).symlink_to(file.resolve())
+        with temporary_files():
+            (view / CONFIG).write_text(json.dumps(config))
+            for file in files:
+                (view / file.name).symlink_to(file.resolve())
         model, family, others = _load(view, adapter, given is not None)
         image = _processor_place(processor, place, model_place)
         loaded, trained_with, processor_notes = load_processor(

@@ -10,7 +10,7 @@ import transformers
 from transformers import AutoImageProcessor
 
 from vitscope.export.checkpoint.config import custom_code, is_timm
-from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json
+from vitscope.export.checkpoint.files import CONFIG, PROCESSORS, one_line, read_json, temporary_files
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
 
@@ -37,9 +37,10 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
             f"--processor FOLDER_OR_ID to take it from the checkpoint that this one was made of{hint}"
         )
     with tempfile.TemporaryDirectory() as scratch:
-        for path in processor_files(folder):
-            shutil.copyfile(path, Path(scratch) / path.name)
-        shutil.copyfile(config, Path(scratch) / CONFIG)
+        with temporary_files():
+            for path in processor_files(folder):
+                shutil.copyfile(path, Path(scratch) / path.name)
+            shutil.copyfile(config, Path(scratch) / CONFIG)
         try:
             # Without torchvision the default backend would warn and then fall back to this one.
             processor = AutoImageProcessor.from_pretrained(scratch, backend="pil", trust_remote_code=False)
@@ -52,6 +53,7 @@ def load_processor(folder: Path, config: Path, option: str, hint: str = "") -> t
             raise ExportError(
                 f"{option}: its image processor cannot be loaded by transformers: {type(error).__name__}: {reason}"
             ) from error
+    _refuse_former_nearest(settings, processor, option)
     return processor, _trained_with(settings, processor), _notes(settings, processor, option)
 
 
@@ -80,8 +82,7 @@ def _code(settings: Mapping[str, Any]) -> object:
 
 
 def _notes(settings: Mapping[str, Any], processor: Any, option: str) -> tuple[str, ...]:
-    notes = []
-    kind, resample = str(settings.get("image_processor_type")), settings.get("resample")
+    notes, resample = [], settings.get("resample")
     if code := _code(settings):
         notes.append(
             f"{option}: its image processor names code of its own ({code}), which was not run; transformers' own "
@@ -93,13 +94,28 @@ def _notes(settings: Mapping[str, Any], processor: Any, option: str) -> tuple[st
             f"bilinear with Pillow, and by its name with torchvision; export follows Pillow. Write the number of the "
             "filter instead (nearest 0, lanczos 1, bilinear 2, bicubic 3)"
         )
-    elif getattr(processor, "resample", None) == 0 and processor.do_resize:
-        if kind.endswith("Fast"):
-            trained = f"was trained with torchvision ({kind}), whose nearest resize"
-        else:
-            trained = "may have been trained with torchvision, the default of transformers 5, whose nearest resize"
+    elif _nearest(processor):
         notes.append(
-            f"{option}: it {trained} picks other pixels than Pillow's; the bundle uses Pillow's (input.resize in the "
-            "manifest). Prefer a checkpoint trained with bilinear or bicubic, or compare on images of your own"
+            f"{option}: resize to the nearest pixel; where training used torchvision, the default of transformers 5, a "
+            "pixel that lies halfway between two may be the other one than Pillow's, which the bundle uses "
+            "(input.resize in the manifest). Prefer a checkpoint trained with bilinear or bicubic, or compare on "
+            "images of your own"
         )
     return tuple(notes)
+
+
+def _nearest(processor: Any) -> bool:
+    return bool(getattr(processor, "do_resize", False)) and getattr(processor, "resample", None) == 0
+
+
+def _refuse_former_nearest(settings: Mapping[str, Any], processor: Any, option: str) -> None:
+    """Raise ExportError for nearest of transformers 4 with torchvision: other pixels than Pillow's nearly everywhere.
+
+    Its later releases took those of Pillow, and no file says which release it was.
+    """
+    if _nearest(processor) and (kind := str(settings.get("image_processor_type"))).endswith("Fast"):
+        raise ExportError(
+            f"{option}: its image processor {kind} resizes to the nearest pixel (resample 0) with torchvision, where "
+            "most releases of transformers 4 took other pixels than Pillow does; accepted: resample 2 (bilinear) or 3 "
+            f"(bicubic), or, if its pixels are known to be Pillow's, --processor with {kind.removesuffix('Fast')}"
+        )

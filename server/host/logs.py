@@ -3,11 +3,12 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
 from vitscope.server.host.foreign import Diverted
+from vitscope.server.host.log_output import LogOutput
 
 
 def configure_logging(style: str, level: str, alone: bool = False) -> Callable[[], None]:
@@ -16,13 +17,13 @@ def configure_logging(style: str, level: str, alone: bool = False) -> Callable[[
     alone: the process is the server's own, so that with JSON also what libraries write to standard error and standard
     output by themselves becomes events, until the function that is returned is called.
     """
-    text = style == "text" or (style == "auto" and sys.stderr.isatty())
-    output: TextIO = sys.stderr
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    text = style == "text" or (style == "auto" and terminal)
     diverted = [] if text or not alone else _diverted()
-    if diverted:
-        output = diverted[0].output
+    lines = LogOutput(diverted[0].output if diverted else sys.stderr)
+    output = cast("TextIO", lines)  # of which loggers use `write` and `flush`
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=terminal)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

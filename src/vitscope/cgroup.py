@@ -15,8 +15,16 @@ def cpu_quota(mount: Path = MOUNT, own: Path = OWN) -> float | None:
 
 
 def memory_limit(mount: Path = MOUNT, own: Path = OWN) -> int | None:
-    """Return the smallest limit in bytes of the same groups; None without one."""
-    limit = _smallest("memory", _bytes("memory.max"), _bytes("memory.limit_in_bytes"), mount, own)
+    """Return the smallest limit in bytes of the same groups; None without one.
+
+    memory.high is one too: beyond it the kernel slows the process down until it has next to no time.
+    """
+    version_2 = (_bytes("memory.max"), _bytes("memory.high"))
+
+    def smaller(folder: Path) -> float | None:
+        return min((limit for read in version_2 if (limit := read(folder))), default=None)
+
+    limit = _smallest("memory", smaller, _bytes("memory.limit_in_bytes"), mount, own)
     return None if limit is None else int(limit)
 
 
@@ -40,7 +48,7 @@ def _smallest(
 def _own(file: Path, controller: str) -> list[tuple[str, str]]:
     """Return controllers (none: version 2) and path of each group of the process; roots, where that cannot be read."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_bytes().decode(errors="surrogateescape").split("\n")  # names are any bytes
     except OSError:
         lines = ["0::/", f"1:{controller}:/"]
     return [(parts[1], parts[2]) for line in lines if len(parts := line.split(":", 2)) == 3]

@@ -1,6 +1,7 @@
 """Files of weights of models of transformers: another checkpoint's config.json gives the shape."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,16 @@ def test_an_architecture_that_is_not_there(architecture: str, base: Path, tmp_pa
     torch.save(_state(base), tmp_path / "w.pt")
     with pytest.raises(ExportError, match="--architecture"):
         load_checkpoint(str(tmp_path / "w.pt"), architecture=architecture.format(tmp=tmp_path))
+
+
+@pytest.mark.parametrize("room", [100, 20_000])
+def test_a_full_disk_of_temporary_files_is_said_to_be_that(room: int, base: Path, tmp_path: Path) -> None:
+    """That of the configuration, and that of the weights, for which safetensors has an error of its own."""
+    torch.save(_state(base), tmp_path / "w.pt")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(ExportError, match=r"temporary files cannot be written to \S+: .*; TMPDIR names another"):
+            load_checkpoint(str(tmp_path / "w.pt"), architecture=str(base))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -96,13 +96,14 @@ def test_what_transformers_would_read_otherwise_elsewhere_is_said(copied: Path) 
     assert "resample is the text 'bicubic'" in note and "reads as bilinear with Pillow" in note
     edit(copied / "preprocessor_config.json", resample=0)
     (note,) = load_checkpoint(str(copied)).notes
-    assert "may have been trained with torchvision" in note and "picks other pixels than Pillow's" in note
+    assert "where training used torchvision" in note and "may be the other one than Pillow's" in note
     edit(copied / "preprocessor_config.json", image_processor_type="ViTImageProcessorFast")
-    (note,) = load_checkpoint(str(copied)).notes
-    assert "was trained with torchvision (ViTImageProcessorFast)" in note
-    assert load_checkpoint(str(copied)).trained_with == "ViTImageProcessorFast (torchvision)"
-    edit(copied / "preprocessor_config.json", resample=2)
+    refused(copied, r"ViTImageProcessorFast resizes to the nearest pixel .* --processor with ViTImageProcessor$")
+    edit(copied / "preprocessor_config.json", do_resize=False)
     assert load_checkpoint(str(copied)).notes == ()
+    edit(copied / "preprocessor_config.json", resample=2, do_resize=True)
+    assert load_checkpoint(str(copied)).notes == ()
+    assert load_checkpoint(str(copied)).trained_with == "ViTImageProcessorFast (torchvision)"
     edit(copied / "preprocessor_config.json", image_processor_type=None, feature_extractor_type="ViTFeatureExtractor")
     assert load_checkpoint(str(copied)).trained_with == "ViTFeatureExtractor (pil)"
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,16 @@ def test_a_pipe_in_the_place_of_an_entry_is_removed_and_not_waited_for(tmp_path:
     assert list(cache.known()) == []
     assert cache.read(KEY) is None
     assert not path.exists()
+
+
+def test_a_full_disk_keeps_what_was_there_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    cache, limits = EngineCache(first, second), resource.getrlimit(resource.RLIMIT_FSIZE)
+    cache.write(KEY, b"kept")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # writes beyond fail, in whichever folder
+    try:
+        cache.write(KEY, bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert cache.read(KEY) == b"kept"
+    assert len(entries(first)) == 1 and entries(second) == []
