@@ -62,7 +62,7 @@ def make(out: Path) -> tuple[Path, Path]:
         _run("finetune", data, "--base", base, "--mode", "probe", "--out", checkpoint, "--overwrite")
     if not calibration.exists():
         write_calibration(calibration)
-    if not (models / "scenes").exists():
+    if not (models / "scenes" / "1" / "manifest.json").exists():
         _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", calibration)
     return checkpoint, models / "scenes" / "1"
 
