@@ -43,7 +43,9 @@ memory is that of the resident set over the last three quarters of the time.""",
     ),
     "maps": About(
         "Maps",
-        "32 clients; all requests ask for the same: no map, the default map (last layer), or the maps of all layers.",
+        """\
+32 clients; all requests ask for the same: no map, the default map (last layer), the maps of all layers, evidence for
+one or five classes (the graph `evidence`), or rollout (the graph `full`, which has every attention matrix).""",
     ),
     "fairness": About(
         "Fairness",

@@ -39,8 +39,8 @@ class Faithfulness(Strict):
 
     confident: images of the certificate with such an answer, of which `images` were used for `removals`. mosaics:
     pictures made of four images. grid: the share of positive evidence in the right cell of these, 0..1; 0.25 for a map
-    that is the same for all classes. not_measured: the reason, by "removals" or "grid". shortfalls: bars that were
-    missed, as text; what has them is not published.
+    that is the same for all classes. not_measured: the reason, by "removals" or "grid". shortfalls: what is certainly
+    worse than chance, as text; such a bundle is not published. unproven: what is not certainly better than chance.
     """
 
     confident: Natural
@@ -50,3 +50,4 @@ class Faithfulness(Strict):
     grid: Interval | None = None
     not_measured: dict[Literal["removals", "grid"], str] = Field(default_factory=dict)
     shortfalls: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()

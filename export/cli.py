@@ -166,8 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--faithfulness", action=argparse.BooleanOptionalAction, default=True,
-        help="measure in the certificate whether evidence says what the model goes by, by taking patches away; an "
-        "export whose evidence is no better than chance fails (default: yes)",
+        help="measure in the certificate whether evidence says what the model goes by, by taking patches away: the "
+        "summary says where it is not certainly better than chance, and where it is worse the export fails (default: "
+        "yes)",
     )  # fmt: skip
     parser.add_argument(
         "--allow-uncertified", action="store_true",

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from vitscope.bundle import FP8, INT8, Activation, Bundle, Certificate, CertificateEntry, Cosines, Manifest, PixelEntry
 from vitscope.export.certificate.images import ImageSet
+from vitscope.export.summary import evidence_summary
 
 # What is compared beside the logits, by the activation of the head.
 _AGREEMENTS: dict[Activation, tuple[str, ...]] = {
@@ -37,6 +38,7 @@ def _summary(bundle: Bundle, models: Path, images: ImageSet | None) -> list[Text
         parts += [_images(images, bundle.certificate), _certificate(bundle.certificate, manifest.activation)]
         if manifest.methods:
             parts += [Text("Cosines of maps with the checkpoint's own:"), _maps(bundle.certificate, manifest)]
+        parts += evidence_summary(bundle.certificate)
         parts += [_pixels(entry, manifest.activation) for entry in bundle.certificate.pixels]
         missing = bundle.certificate.not_measured.items()
         parts += [Text(f"Not measured: {key}, {reason}.", style="yellow") for key, reason in missing]

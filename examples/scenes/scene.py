@@ -9,16 +9,16 @@ from sklearn.datasets import load_sample_images
 
 from examples.scenes.textures import SHAPES, TEXTURES, two_colours
 
-SIDE = 64
+SIDE = 112
 LABELS = tuple(TEXTURES)
-RADIUS = (10, 15)  # of shapes, in pixels
+RADIUS = (22, 32)  # of shapes, in pixels
 PLAIN = (1, 3)  # number of plain shapes
 BORDER = 0.55  # of a photo's width: training scenes have what is left of it behind them, test scenes the rest
 
 
 @dataclass(frozen=True)
 class Scene:
-    """image: uint8 [64, 64, 3]. mask: bool [64, 64], the pixels of the textured shape. label: index into LABELS."""
+    """image: uint8 [112, 112, 3]. mask: bool [112, 112], the pixels of the textured shape. label: index into LABELS."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -38,7 +38,7 @@ def draw(random: np.random.Generator, photos: list[np.ndarray], split: str, labe
     for _ in range(int(random.integers(*PLAIN, endpoint=True))):
         image[_shape(random)] = two_colours(random)[0]
     mask = _shape(random)
-    rows, cols = np.indices((SIDE, SIDE)) + random.integers(0, 12, 2)[:, None, None]
+    rows, cols = np.indices((SIDE, SIDE)) + random.integers(0, 24, 2)[:, None, None]
     second = TEXTURES[LABELS[label]](rows, cols)
     image[mask] = two_colours(random)[second[mask].astype(int)]
     return Scene(image, mask, label)
@@ -55,7 +55,7 @@ def _background(random: np.random.Generator, photo: np.ndarray, split: str) -> n
 
 
 def _shape(random: np.random.Generator) -> np.ndarray:
-    """Return the pixels of a random shape that lies in the image as a whole, bool [64, 64]."""
+    """Return the pixels of a random shape that lies in the image as a whole, bool [112, 112]."""
     radius = int(random.integers(*RADIUS, endpoint=True))
     middle = random.integers(radius, SIDE - radius, 2)
     rows, cols = np.indices((SIDE, SIDE)) - middle[:, None, None]

@@ -9,15 +9,15 @@ Coordinates = tuple[np.ndarray, np.ndarray]
 
 
 def _dots(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    found: np.ndarray = (y % 6 - 2.5) ** 2 + (x % 6 - 2.5) ** 2 < 5
+    found: np.ndarray = (y % 12 - 5.5) ** 2 + (x % 12 - 5.5) ** 2 < 20
     return found
 
 
 TEXTURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "checks": lambda y, x: (y // 3 + x // 3) % 2 == 0,
+    "checks": lambda y, x: (y // 6 + x // 6) % 2 == 0,
     "dots": _dots,
-    "level stripes": lambda y, x: y // 2 % 2 == 0,
-    "upright stripes": lambda y, x: x // 2 % 2 == 0,
+    "level stripes": lambda y, x: y // 4 % 2 == 0,
+    "upright stripes": lambda y, x: x // 4 % 2 == 0,
 }
 """By class: which pixels have the second of two colours, from their rows and columns."""
 

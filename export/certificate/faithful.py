@@ -51,7 +51,9 @@ class Explained:
 
     def shares(self, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Return the evidence of `classes` [N, K] as maps, [N, K, rows, cols]."""
-        parts = [self.evidence(part, target_class=of) for part, of in zip(*map(_batches, (pixels, classes)), strict=True)]
+        parts = [
+            self.evidence(part, target_class=of) for part, of in zip(*map(_batches, (pixels, classes)), strict=True)
+        ]
         maps = np.concatenate([part[Evidence.name] for part in parts])
         return maps.reshape(*classes.shape, self.tokens.grid_rows, self.tokens.grid_cols)
 
@@ -76,7 +78,7 @@ def faithfulness_of(
         )
     if found.shortfalls:
         raise ExportError(
-            f"evidence does not say what the model goes by, so nothing was published: {'; '.join(found.shortfalls)} "
+            f"evidence is worse than chance, so nothing was published: {'; '.join(found.shortfalls)} "
             "(accepted: --no-evidence, or --no-faithfulness, which publishes without measuring this)"
         )
     return found
@@ -93,7 +95,7 @@ def certify_faithfulness(explained: Explained, reference: Reference) -> Faithful
     found = Faithfulness(confident=len(sure))
     found = _removals(explained, reference.pixels, classes, sure, found)
     found = _grid(explained, reference.pixels[sure], classes[sure], found)
-    return found.model_copy(update={"shortfalls": tuple(_shortfalls(found))})
+    return found.model_copy(update={"shortfalls": tuple(_shortfalls(found)), "unproven": tuple(_unproven(found))})
 
 
 def sure_from(classes: int, activation: Activation) -> float:
@@ -150,17 +152,37 @@ def _grid(explained: Explained, pixels: np.ndarray, classes: np.ndarray, found: 
 
 
 def _shortfalls(found: Faithfulness) -> Iterable[str]:
+    """Describe what is certainly worse than chance."""
     for row in found.removals:
-        if row.evidence.low <= 0:
-            yield (
-                f"SRG of evidence ({row.fill}) is {row.evidence.mean:.3f}, from {row.evidence.low:.3f} to "
-                f"{row.evidence.high:.3f}, on {found.images} images; accepted: above 0, which a random order has"
-            )
-    if found.grid and found.grid.low <= CHANCE:
-        yield (
-            f"of the evidence in {found.mosaics} mosaics {found.grid.mean:.1%} is in the right cell, from "
-            f"{found.grid.low:.1%} to {found.grid.high:.1%}; accepted: above {CHANCE:.0%}, which a map of no class has"
-        )
+        if row.evidence.high < 0:
+            yield f"{_srg(row, found)}; accepted: not below 0, which a random order has"
+    if found.grid and found.grid.high < CHANCE:
+        yield f"{_pointing(found)}; accepted: not below {CHANCE:.0%}, which a map of no class has"
+
+
+def _unproven(found: Faithfulness) -> Iterable[str]:
+    """Describe what is not certainly better than chance."""
+    for row in found.removals:
+        if row.evidence.low <= 0 <= row.evidence.high:
+            yield f"{_srg(row, found)}, and a random order has 0"
+    if found.grid and found.grid.low <= CHANCE <= found.grid.high:
+        yield f"{_pointing(found)}, and a map of no class has {CHANCE:.0%}"
+
+
+def _srg(row: Removal, found: Faithfulness) -> str:
+    gain, fill = row.evidence, row.fill.replace("_", " ")
+    return (
+        f"SRG of evidence, patches becoming their {fill}, is {gain.mean:.3f} on {found.images} images (95 %: "
+        f"{gain.low:.3f} to {gain.high:.3f})"
+    )
+
+
+def _pointing(found: Faithfulness) -> str:
+    assert found.grid
+    return (
+        f"{found.grid.mean:.1%} of the evidence in {found.mosaics} mosaics is in the right cell (95 %: "
+        f"{found.grid.low:.1%} to {found.grid.high:.1%})"
+    )
 
 
 def _batches(values: np.ndarray) -> list[np.ndarray]:

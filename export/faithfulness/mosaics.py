@@ -14,7 +14,7 @@ CHANCE = 1 / CELLS
 
 @dataclass(frozen=True)
 class Mosaics:
-    """pixels: uint8 [M, H, W, 3]. classes: int64 [M, 4], of the cells, row by row. members: the images, int64 [M, 4]."""
+    """pixels: uint8 [M, H, W, 3]. classes, members: of the four cells, row by row, and their images; int64 [M, 4]."""
 
     pixels: np.ndarray
     classes: np.ndarray
@@ -59,7 +59,9 @@ def _joined(images: list[np.ndarray], down: int, right: int) -> np.ndarray:
     whole = Image.new("RGB", (width, height))
     for cell, image in enumerate(images):
         size = (right if cell % 2 == 0 else width - right, down if cell < 2 else height - down)
-        whole.paste(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), (cell % 2 * right, cell // 2 * down))
+        whole.paste(
+            Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), (cell % 2 * right, cell // 2 * down)
+        )
     return np.asarray(whole)
 
 

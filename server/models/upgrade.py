@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from vitscope.bundle import CLASSIFY, FULL, Bundle
+from vitscope.bundle import CLASSIFY, FLOATING, Bundle
 from vitscope.server.engines.choose import Choice, NoEngine
 from vitscope.server.models.errors import LoadAbandoned
 from vitscope.server.models.key import ModelKey
@@ -19,8 +19,9 @@ async def open_better(
     scheduler: Scheduler,
     stopping: Callable[[], bool],
 ) -> GraphLanes:
-    """Return lanes for all graphs of `bundle`, on a better engine than `serving`. Building it may take minutes.
+    """Return lanes for the graphs of `bundle`, but those that explain, on a better engine than `serving`.
 
+    Building it may take minutes.
     Raises NoEngine if there is no better one, LoadAbandoned once `stopping` returns True, BundleError if the files have
     changed since they were verified, and what an engine raises. Nothing stays open then.
     """
@@ -35,8 +36,8 @@ async def open_better(
     lanes = GraphLanes(key, loader, scheduler, settings.idle_seconds)
     try:
         # One after another: while it opens the first graph, the loader may fall back to the next engine.
-        # That of the encoder's inside is opened when it is asked for.
-        graphs = bundle.manifest.graphs.keys() - {FULL}
+        # Those that explain are opened when they are asked for.
+        graphs = bundle.manifest.graphs.keys() - FLOATING
         for graph in sorted(graphs, key=lambda name: name != CLASSIFY):
             _require_another(loader.choice, serving)
             await lanes.open(graph)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitscope.bundle import AGREEMENT, ATTENTION, CLASSIFY, EVIDENCE, Bundle, BundleError, open_bundle
+from vitscope.bundle import AGREEMENT, ATTENTION, CLASSIFY, EVIDENCE, FULL, Bundle, BundleError, open_bundle
 from vitscope.help import Help
 from vitscope.server.engines.choose import NoEngine, Wanted
 from vitscope.server.engines.ladder import ENGINES, PRECISIONS
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _build(bundle: Bundle, settings: EngineSettings, images: np.ndarray | None) -> None:
     loader = Loader(bundle, settings, stopping=lambda: False, images=images)
-    for graph in (graph for graph in (CLASSIFY, ATTENTION, EVIDENCE) if graph in bundle.manifest.graphs):
+    for graph in (graph for graph in (CLASSIFY, ATTENTION, EVIDENCE, FULL) if graph in bundle.manifest.graphs):
         lane = loader.lane(graph)
         entry = loader.gates.get(graph)
         what = AGREEMENT[bundle.manifest.activation]

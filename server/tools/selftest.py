@@ -16,6 +16,7 @@ from vitscope.bundle import (
     ATTENTION,
     CLASSIFY,
     EVIDENCE,
+    FULL,
     Bundle,
     BundleError,
     CertificateEntry,
@@ -93,7 +94,7 @@ def _images(folder: Path | None, manifest: Manifest) -> np.ndarray:
 def _test(bundle: Bundle, choice: Choice, max_batch: int, images: np.ndarray) -> Tested:
     result = Tested(choice)
     try:
-        for graph in (name for name in (CLASSIFY, ATTENTION, EVIDENCE) if name in bundle.manifest.graphs):
+        for graph in (name for name in (CLASSIFY, ATTENTION, EVIDENCE, FULL) if name in bundle.manifest.graphs):
             with _opened(bundle, graph, choice, max_batch) as engine:
                 result.entries[graph] = compare(engine, engine.slot(), bundle, graph, images)
                 result.seconds = result.seconds or _measured(engine)

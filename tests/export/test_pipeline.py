@@ -190,6 +190,26 @@ def test_a_graph_that_a_server_could_hardly_hold_is_left_out(
     assert note.startswith("no graph of everything inside of the encoder: for one image it would give ")
 
 
+def test_a_method_that_the_images_show_to_be_inexact_is_left_out_with_its_reason(
+    checkpoints: dict[str, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitscope.export.certificate.evidence.SHARE_BAR", 1e-12)
+    job = ExportJob(
+        str(checkpoints["vit"]),
+        tmp_path,
+        "vit",
+        calibration=photos,
+        allow_uncertified=True,
+        attention=False,
+        full=False,
+    )
+    bundle, _ = export_checkpoint(job)
+    assert bundle.manifest.methods == () and list(bundle.manifest.graphs) == ["classify"]
+    reason = bundle.manifest.not_offered["evidence"]
+    assert reason.startswith("its integrated shares of patches are known to ") and "at most 1e-12 is accepted" in reason
+    assert bundle.certificate.faithfulness is None and bundle.certificate.evidence_sanity is None
+
+
 def test_a_version_is_never_overwritten(bundles: dict[str, Bundle], checkpoints: dict[str, Path], photos: Path) -> None:
     models = bundles["vit"].path.parents[1]
     before = (bundles["vit"].path / "manifest.json").read_bytes()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.export.summary import printed
-from vitscope.bundle import Bundle, Certificate
+from vitscope.bundle import Bundle, Certificate, Faithfulness, Interval, Removal
 
 
 def test_the_summary_has_shape_files_parity_and_the_serve_command(bundles: dict[str, Bundle], photos: Path) -> None:
@@ -63,3 +63,17 @@ def test_a_calibrated_head_is_told(bundles: dict[str, Bundle], photos: Path) -> 
     calibrated = bundle.manifest.model_copy(update={"temperature": 1.6543})
     text = printed(Bundle(bundle.path, calibrated, bundle.certificate), photos, width=200)
     assert "5 labels (softmax of logits / 1.654, its calibrated temperature), input" in text
+
+
+def test_evidence_is_told_with_what_could_not_be_shown(bundles: dict[str, Bundle], photos: Path) -> None:
+    bundle = bundles["vit"]
+    gain = Interval(mean=0.021, low=-0.086, high=0.125)
+    rows = (Removal(fill="patch_mean", evidence=gain, attention=gain, insertion=gain, deletion=gain),)
+    found = Faithfulness(
+        confident=12, images=12, removals=rows, not_measured={"grid": "there are too few"}, unproven=("SRG is 0.021",)
+    )
+    certificate = bundle.certificate.model_copy(update={"faithfulness": found})
+    text = printed(Bundle(bundle.path, bundle.manifest, certificate), photos, width=200)
+    assert "derivative  integral  account" in text
+    assert "12 images, patches become their patch mean: 0.02 (-0.09 to 0.12); of attention 0.02" in text
+    assert "Not measured: GridPG of evidence, there are too few." in text and "Not shown: SRG is 0.021." in text

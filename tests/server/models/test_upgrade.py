@@ -14,7 +14,7 @@ import pytest
 
 from tests.server.engines.graphs import HEIGHT, WIDTH
 from tests.server.engines.ladders import change_kind
-from tests.server.models.bundles import write_bundle
+from tests.server.models.bundles import write_bundle, write_explaining_bundle
 from tests.server.models.waiting import until
 from vitscope.server.answer.classifier import Classifier
 from vitscope.server.answer.deadline import Deadline
@@ -156,6 +156,18 @@ async def test_it_serves_at_once_and_the_better_engine_takes_over_without_losing
     assert pipeline.changes[-1] == (State.READY, "")
     await until(lambda: len(pipeline.scheduler._dispatcher.lanes) == 1)
     assert await pipeline.ask(9) == "tensorrt/f16"
+
+
+async def test_graphs_that_explain_are_built_when_they_are_asked_for(tensorrt: FakeTensorRT, tmp_path: Path) -> None:
+    pipeline = Pipeline(write_explaining_bundle(tmp_path / "models", "a", 1, tmp_path), tmp_path / "cache")
+    try:
+        await pipeline.model.load()
+        tensorrt.ready.set()
+        await until(lambda: str(pipeline.model.identity) == "tensorrt/f16" and not pipeline.model.degraded)
+        assert tensorrt.opened == 1
+    finally:
+        await pipeline.model.retire()
+        pipeline.close()
 
 
 async def test_nothing_is_left_of_a_model_that_retires_while_it_builds(

@@ -73,3 +73,12 @@ def test_a_folder_with_too_few_images_is_a_usage_error(
     path = write_bundle(tmp_path / "models", "a", 1, tmp_path)
     assert main([str(path), "--images", str(tmp_path / "photos")]) == 2
     assert f"photos: {count} images; accepted: at least 8" in capsys.readouterr().err
+
+
+def test_every_graph_of_a_bundle_is_built(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--engine", "onnxruntime", "--max-batch", "2", "--engine-cache", str(tmp_path / "cache")]
+    assert main([str(models / "fashion" / "1"), *options]) == 0
+    graphs = [
+        line.split(":")[0].split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("fashion")
+    ]
+    assert graphs == ["classify", "attention", "evidence", "full"]
