@@ -107,6 +107,15 @@ def test_chunks_and_requests_in_a_row_are_answered_on_one_connection(small: Runn
         assert [client.reply().status, client.reply().body] == [200, b"ok\n"]
 
 
+def test_requests_in_a_row_are_all_answered_after_a_body_that_came_late(small: RunningServer) -> None:
+    with Socket(small.http) as client:
+        for _ in range(2):
+            client.send(head("POST", CLASSIFY, 10, Content_Type="text/plain"))
+            assert client.reply().status == 415
+            client.send(b"0123456789" + head("GET", "/api/v1/models") * 70)
+            assert [client.reply().status for _ in range(70)] == [200] * 70
+
+
 @pytest.mark.parametrize(
     "data",
     [
