@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MAX_SIDE = 4096  # of a model's input
+
 
 @dataclass(frozen=True)
 class Size:

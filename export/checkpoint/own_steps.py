@@ -12,6 +12,7 @@ from vitscope.export.errors import ExportError
 from vitscope.export.size import Size
 
 _WARPED = 384  # pixels; from here on ConvNext squashes instead of cropping
+_LARGEST_SHARE = 4
 _STEPS = ("resize", "center_crop", "pad", "rescale", "normalize")
 
 
@@ -25,12 +26,12 @@ def plain_steps(processor: Any) -> Any:
         if size.shortest_edge >= _WARPED:
             return _plain(processor, size=side, do_center_crop=False)
         return _plain(
-            processor, size=_edge(size.shortest_edge / processor.crop_pct), crop_size=side, do_center_crop=True
+            processor, size=_edge(size.shortest_edge / _share(processor)), crop_size=side, do_center_crop=True
         )
     if kind is LevitImageProcessorPil:
         return _plain(processor, size=_edge(256 / 224 * size.shortest_edge) if size.shortest_edge else size)
     if kind is PoolFormerImageProcessorPil:
-        return _plain(processor, size=_pool_former(size, processor.crop_pct))
+        return _plain(processor, size=_pool_former(processor))
     return processor
 
 
@@ -60,9 +61,21 @@ def _edge(length: float) -> dict[str, int]:
     return {"shortest_edge": int(length)}
 
 
-def _pool_former(size: Any, share: float | None) -> Any:
-    if share is None:
+def _share(processor: Any) -> float:
+    """Return the share of the resized image that is left of it. Raises ExportError for what is none."""
+    share = processor.crop_pct
+    if not isinstance(share, int | float) or not 0 < share <= _LARGEST_SHARE:
+        raise ExportError(
+            f"CHECKPOINT: crop_pct in preprocessor_config.json is {share!r}; accepted: above 0, up to {_LARGEST_SHARE}"
+        )
+    return float(share)
+
+
+def _pool_former(processor: Any) -> Any:
+    size = processor.size
+    if processor.crop_pct is None:
         return size
+    share = _share(processor)
     if size.shortest_edge or size.height == size.width:
         return _edge((size.shortest_edge or size.height) / share)
     return {"height": int(size.height / share), "width": int(size.width / share)}

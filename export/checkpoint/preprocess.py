@@ -14,11 +14,9 @@ from vitscope.export.checkpoint.own_steps import plain_steps, refuse_own_steps
 from vitscope.export.checkpoint.size import cropped_size, output_size, padded_size, plain, setting_error
 from vitscope.export.checkpoint.timm_processor import TimmProcessor
 from vitscope.export.errors import ExportError
-from vitscope.export.size import Size
+from vitscope.export.size import MAX_SIDE, Size
 
 __all__ = ["Size", "fit_to", "input_contract", "output_size"]
-
-MAX_SIDE = 4096  # pixels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 _INTERPOLATIONS: dict[int, Interpolation] = {

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vitscope.bundle import InputContract, Padding, Resize
 from vitscope.export.errors import ExportError
-from vitscope.export.size import Size
+from vitscope.export.size import MAX_SIDE, Size
 
 # timm's names; "random" is for training, where evaluation takes bicubic.
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -30,7 +30,13 @@ class TimmProcessor:
         if size := (config.get("model_args") or {}).get("img_size"):
             height, width = size if isinstance(size, list | tuple) else (size, size)
             settings["input_size"] = (3, height, width)
-        self._processor = TimmWrapperImageProcessor(settings, architecture=config.get("architecture"))
+        try:
+            self._processor = TimmWrapperImageProcessor(settings, architecture=config.get("architecture"))
+        except (TypeError, ValueError, LookupError, RuntimeError, AssertionError) as error:  # of values of other kinds
+            raise ExportError(
+                "CHECKPOINT: timm makes no transform of images of the pretrained_cfg of config.json: "
+                f"{type(error).__name__}{f': {error}' if str(error) else ''}"
+            ) from error
         self._settings = self._processor.data_config
         self._refuse()
 
@@ -85,6 +91,8 @@ class TimmProcessor:
             raise _error("crop_mode", mode, "center, squash or border")
         if mode == "center" and size.height != size.width:
             raise _error("input_size", str(size), "a square one with crop_mode center, or crop_mode squash or border")
+        if not all(1 <= side <= MAX_SIDE for side in (size.height, size.width)):
+            raise _error("input_size", str(size), f"sides of 1 to {MAX_SIDE:,} pixels")
         if self._settings["input_size"][0] != 3:
             raise _error("input_size", self._settings["input_size"], "3 channels (RGB)")
         for name, least in (("mean", 0.0), ("std", 1e-6)):

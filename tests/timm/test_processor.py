@@ -65,8 +65,20 @@ def test_cells_of_the_grid_lie_on_the_photo(mode: str, size: tuple[int, int]) ->
         ("mean", [0.5, 2.0, 0.5]),
         ("std", [0.2, 0.0, 0.2]),
         ("crop_pct", -1.0),
+        ("input_size", [3, 5000, 5000]),
+        ("input_size", [3, -1, -1]),
     ],
 )
 def test_steps_that_the_contract_cannot_express_are_refused(field: str, found: object) -> None:
     with pytest.raises(ExportError, match=field):
         _processor(**{field: found})
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [("mean", 0.5), ("std", ["a", "b", "c"]), ("input_size", 32), ("interpolation", "random"), ("crop_pct", "0.9")],
+)
+def test_values_of_another_kind_are_refused_in_one_line(field: str, found: object) -> None:
+    with pytest.raises(ExportError, match=r"pretrained_cfg of config\.json") as error:
+        _processor(**{field: found})
+    assert "\n" not in str(error.value)

@@ -74,6 +74,10 @@ def test_steps_that_are_switched_off_are_neutral() -> None:
         (ViTImageProcessorPil(size={"height": 10**6, "width": 32}), "a side of 1,000,000 pixels.*up to 4,096"),
         (BitImageProcessorPil(size={"shortest_edge": 10**6}), "a side of 1,000,000 pixels"),
         (EfficientNetImageProcessorPil(), "EfficientNetImageProcessorPil has steps of its own"),
+        (ConvNextImageProcessorPil(size={"shortest_edge": 32}, crop_pct=0), "crop_pct in .* is 0; accepted: above 0"),
+        (ConvNextImageProcessorPil(size={"shortest_edge": 32}, crop_pct=None), "crop_pct"),
+        (PoolFormerImageProcessorPil(crop_pct="0.9"), "crop_pct in .* is '0.9'"),
+        (ConvNextImageProcessorPil(do_center_crop=True), "ConvNextImageProcessorPil has steps of its own"),
         (Siglip2ImageProcessorPil(), "size in preprocessor_config.json is None"),
     ],
 )
