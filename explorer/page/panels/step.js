@@ -61,7 +61,7 @@ class StepPanel {
     this.bars.canvas.addEventListener("keydown", (event) => {
       const move = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 })[event.key];
       if (!move) return;
-      this.choose((this.shown ?? 0) + move);
+      this.choose((this.key ?? this.shown ?? 0) + move);
       event.preventDefault();
     });
   }
