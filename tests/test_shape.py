@@ -16,7 +16,7 @@ PROTOS = ROOT / "protos"
 ALLOWED = {
     "bench": {"bundle", "client", "export", "loadtest", "server", "v1"},
     "bundle": set(),
-    "client": {"drawing", "v1"},
+    "client": {"drawing", "explorer", "v1"},
     "dataset": set(),
     "deploy": set(),
     "docs": set(),

@@ -48,6 +48,9 @@ SUBCOMMANDS = {
     "matrices": Subcommand(
         "vitscope.client.commands.matrices", "client", "draw an attention matrix, and what a patch attends to"
     ),
+    "report": Subcommand(
+        "vitscope.client.commands.report", "client", "write what a model makes of photos as one HTML file"
+    ),
     "models": Subcommand("vitscope.client.commands.models", "client", "list or describe the models of a server"),
     "admin": Subcommand("vitscope.client.commands.admin", "client", "load and unload the models of a server"),
     "positions": Subcommand(

@@ -77,7 +77,7 @@ def test_axe_finds_nothing_serious(server: RunningServer, chromium: Any, photo: 
         violations = found.page.evaluate(f"{run}.then((found) => found.violations)")
         said = [(each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
                 for each in violations if each["impact"] in ("serious", "critical")]  # fmt: skip
-        assert said == []
+        assert said == [], said
         assert found.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 

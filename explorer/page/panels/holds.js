@@ -55,7 +55,7 @@ class Holds {
     this.cancel = button("Cancel", () => this.asking.abort());
     this.cancel.hidden = true;
     this.keep = slider("Keep the top", { min: 5, max: 100, step: 5, value: 20 }, (value) => { this.share = value / 100; store.set({}); }, (value) => `${value}\u00a0%`);
-    this.masked = make("canvas", { className: "pixels input", role: "img" });
+    this.masked = make("canvas", { className: "pixels input", role: "img", "aria-label": "the input with its most important patches" });
     this.kept = make("p", { className: "text", "aria-live": "polite" });
     this.result = make("p", { className: "text", "aria-live": "polite" });
     this.chart = make("canvas", { role: "img", "aria-label": "probability against the share of patches" });

@@ -46,9 +46,9 @@ class StepPanel {
     this.back = button("Back", () => this.go(this.step - 1));
     this.next = button("Next", () => this.go(this.step + 1));
     this.say = make("span", { className: "small" });
-    this.vectors = new Plot({ className: "vectors" });
+    this.vectors = new Plot({ className: "vectors", "aria-label": "query, key and their products as colours; the sums are in the text" });
     this.bars = new Plot({ className: "weights", tabIndex: 0, role: "application", "aria-roledescription": "bar chart" });
-    this.sum = new Plot({ className: "sum" });
+    this.sum = new Plot({ className: "sum", "aria-label": "values, weighed and added up, as colours" });
     this.texts = [0, 1, 2, 3].map(() => make("p", { className: "text" }));
     this.where = make("p", { className: "text", "aria-live": "polite" });
     this.bias = make("p", { className: "warning", hidden: true });
@@ -61,7 +61,7 @@ class StepPanel {
     this.bars.canvas.addEventListener("keydown", (event) => {
       const move = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 })[event.key];
       if (!move) return;
-      this.choose((this.shown ?? 0) + move);
+      this.choose((this.key ?? this.shown ?? 0) + move);
       event.preventDefault();
     });
   }

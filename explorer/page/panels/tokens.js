@@ -44,7 +44,8 @@ export default {
     chart.canvas.addEventListener("keydown", (event) => {
       const step = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 })[event.key];
       if (!step || !now.tokens) return;
-      store.set({ patch: patchOf(Math.min(now.at + step, now.count - 1)) });
+      now.at = Math.min(Math.max(now.at + step, 0), now.count - 1); // keys come faster than frames
+      store.set({ patch: patchOf(now.at) });
       event.preventDefault();
     });
     return (state, subject) => {
