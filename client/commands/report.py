@@ -14,8 +14,8 @@ from vitscope.client.sync import Client
 from vitscope.help import Help
 
 OK, USAGE = 0, 2
-_MOST = 64 * 2**20
-"""Photos have what is inside of the encoder while all of it is no more than so many bytes."""
+_MOST = 32 * 2**20
+"""The first photos have what is inside of the encoder, as many as take no more than so many bytes; one at least."""
 
 
 def main(argv: list[str] | None = None) -> int:

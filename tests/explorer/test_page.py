@@ -10,7 +10,6 @@ from PIL import Image
 from tests.e2e.harness import RunningServer
 from tests.explorer.browser import opened
 
-
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
