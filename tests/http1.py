@@ -46,6 +46,10 @@ class Socket:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def end(self) -> None:
+        """End the sending; what comes can still be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         """Send a request as a whole and return its reply. headers: with _ for -."""
         self.send(head(method, path, len(body), **headers) + body)

@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except subprocess.CalledProcessError:
         return 1  # it has said why
-    with running_server(models) as address:
+    with running_server(models) as (address, _):
         for path, result in draw(address, out / "photos", out / "overlays"):
             best = result.classes[0]
             print(f"{path.stem}: {best.label} {best.probability:.1%}")

@@ -60,7 +60,7 @@ const show = async (slot, file, sample = "") => {
   try {
     const name = byId("model").value;
     if (!name) throw new Refused("No model is ready. The server may still be loading one; reload the page in a moment.");
-    const subject = await ask(await serve(name, draw), file, signal);
+    const subject = await ask(await serve(name, () => store.set({})), file, signal);
     if (signal.aborted) return;
     const named = slot === "first" ? { sample } : { beside: sample };
     store.set({ model: name, ...fitting(subject), [slot]: subject, ...named });

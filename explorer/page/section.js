@@ -38,6 +38,7 @@ export class Section {
   /** Draws it anew, at once where it is on the screen and otherwise when it comes there. */
   update() {
     this.stale = true;
+    this.element.dataset.state = "waiting";
     const { state } = this.store;
     if (!this.seen || !state.first) return;
     this.stale = false;

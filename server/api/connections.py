@@ -11,11 +11,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
+from vitscope.server.api.half_closed import AGAIN, SOON, Begun, is_broken
 from vitscope.server.api.http.log import http_logger
 from vitscope.server.scheduling.callers import Caller, Callers
 
@@ -68,10 +70,14 @@ class Connection(web.RequestHandler):
 
     send_seconds: for a reply to be read. peer: its name as a caller. since: monotonic seconds at which it last began to
     wait for its client. answering: whether its client waits for an answer that is being computed.
+
+    A client may end its sending after a request, and gets its answer all the same; then the connection is closed.
     """
 
     __slots__ = (
+        "_answered",
         "_connections",
+        "_ended",
         "_header",
         "_late",
         "_payload",
@@ -100,6 +106,7 @@ class Connection(web.RequestHandler):
         self._header = 0  # bytes of a header that is not complete
         self._late: asyncio.TimerHandle | None = None  # what ends it
         self._payload: Any = None  # the body of the newest request
+        self._ended, self._answered = False, 0  # whether the client has ended its sending; requests
         self.address = self.peer = ""
         self.answering, self.since = False, time.monotonic()
 
@@ -137,9 +144,36 @@ class Connection(web.RequestHandler):
                 else:
                     self.end("header")
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp lets every such connection be closed
+        """Stay open for a client that has ended its sending, and waits for answers to what it has sent as a whole."""
+        if self._request_count == self._answered or not self._payload.is_eof() or self.transport is None:
+            return False
+        self._ended, request = True, self._current_request
+        writer = None if request is None else request._payload_writer
+        if writer is None or not getattr(writer, "output_size", 0):  # else the answer itself shows whether it is taken
+            self.transport = Begun(self.transport, partial(setattr, self, "transport"))  # type: ignore[assignment]
+        self._loop.call_later(SOON, self._look)
+        return True
+
+    def _look(self) -> None:
+        """End if the client that has ended its sending has left."""
+        if self.transport is None:
+            return
+        if is_broken(self.transport):
+            self.transport.abort()
+        else:
+            self._loop.call_later(AGAIN, self._look)
+
     async def finish_response(self, request: Any, resp: web.StreamResponse, start_time: float | None) -> Any:
         """Send a reply, and have it read."""
         delivered = await self.deliver(super().finish_response(request, resp, start_time))
+        self._answered += 1
+        if not self._messages and self._payload.is_eof() and self.transport is not None:
+            # aiohttp counts a request twice whose body ended after its answer had begun, and then stops before it has
+            # parsed all of those that are sent in a row.
+            self.data_received(b"")
+        if self._ended and self._answered == self._request_count:
+            self.close()
         return resp, not delivered
 
     async def deliver(self, sending: Awaitable[object], seconds: float = math.inf) -> bool:

@@ -8,7 +8,9 @@ import pytest
 
 from tests.arrays import KIND, split
 from tests.bundle.sample import change_manifest
+from tests.conftest import Once
 from tests.e2e.harness import ROOT, RunningServer
+from tests.export.families.exported import exported
 from tests.http1 import Reply, Socket
 from tests.server.models.bundles import write_bundle
 from vitscope.bundle import open_bundle
@@ -103,6 +105,25 @@ def test_models_and_versions_that_are_not_there(server: RunningServer) -> None:
         assert get(server, f"/fashion/one/{path}").json["field"] == "version"
         assert get(server, f"/fashion/{path}?x=1").status == 400
         assert get(server, f"/fashion/{path}", "POST").headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_a_model_of_windows_has_class_maps_and_nothing_of_the_encoder(
+    once: Once, calibration: Path, photo: bytes
+) -> None:
+    with RunningServer(exported("swin", once, calibration)[1].path.parents[1]) as server:
+        assert "attention" not in get(server, "/swin").json["model"]["methods"]
+        head, _ = split(get(server, "/swin/embedding").body)
+        assert (head["kinds"], head["prefix"]) == (["relative"], [])
+        assert "relative_bias" in head["arrays"] and not {"positions", "prefix_tokens"} & head["arrays"].keys()
+        with Socket(server.http) as client:
+            asked = client.request("POST", "/api/v1/classify?maps=true", photo, Content_Type="image/jpeg")
+            assert [each["method"] for each in asked.json["maps"]] == ["cam"]
+            for part in ("matrices", "updates", "token_norms"):
+                found = client.request("POST", f"/api/v1/explain?parts={part}", photo, Content_Type="image/jpeg")
+                assert (found.status, found.json["field"]) == (400, "model")
+                assert (
+                    "attends within windows of patches; accepted: a model with attention among" in found.json["detail"]
+                )
 
 
 def test_bundles_without_arrays_and_files_that_are_gone(models: Path, tmp_path: Path) -> None:

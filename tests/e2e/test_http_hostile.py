@@ -48,6 +48,22 @@ def test_a_client_that_leaves_frees_its_place(small: RunningServer, photo: bytes
     until(lambda: small.metric("vitscope_http_requests_total", status="499") == left + 1, "it is counted")
 
 
+def test_a_client_that_ends_its_sending_gets_its_answers(small: RunningServer, photo: bytes) -> None:
+    one = head("POST", CLASSIFY, len(photo), **JPEG) + photo
+    for sent, count in ((one, 1), (one + head("GET", "/api/v1/models") + one, 3), (head("GET", "/metrics"), 1)):
+        with Socket(small.http) as client:
+            client.send(sent)
+            client.end()
+            assert [client.reply().status for _ in range(count)] == [200] * count
+            assert client.ended()
+    for cut in (one[:-1], head("POST", CLASSIFY, 10, **JPEG), b"GET /api/v1/models HTTP/1.1\r\n", b""):
+        with Socket(small.http) as client:
+            client.send(cut)
+            client.end()
+            assert client.reply().status == 0 and client.ended()
+    until(lambda: small.metric("vitscope_in_flight") == 0, "nothing is held")
+
+
 def test_a_body_is_bounded_by_its_header_and_while_it_is_read(small: RunningServer) -> None:
     with Socket(small.http) as client:
         client.send(head("POST", CLASSIFY, 3_000_000, **JPEG))
@@ -89,6 +105,15 @@ def test_chunks_and_requests_in_a_row_are_answered_on_one_connection(small: Runn
         assert {client.reply().status for _ in range(50)} == {200}
         client.send(head("POST", CLASSIFY, len(photo), **JPEG) + photo + head("GET", "/healthz/live"))
         assert [client.reply().status, client.reply().body] == [200, b"ok\n"]
+
+
+def test_requests_in_a_row_are_all_answered_after_a_body_that_came_late(small: RunningServer) -> None:
+    with Socket(small.http) as client:
+        for _ in range(2):
+            client.send(head("POST", CLASSIFY, 10, Content_Type="text/plain"))
+            assert client.reply().status == 415
+            client.send(b"0123456789" + head("GET", "/api/v1/models") * 70)
+            assert [client.reply().status for _ in range(70)] == [200] * 70
 
 
 @pytest.mark.parametrize(

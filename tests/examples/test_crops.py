@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
+from PIL import Image
 
-from examples.photos.crops import PHOTOS, part, rectangles
+from examples.photos.crops import PHOTOS, part, rectangles, write_small
 from examples.photos.wheels import NotFetched, wheel
+from vitscope.export.samples import read_samples
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])
@@ -24,6 +27,16 @@ def test_every_photo_is_named_with_its_licence() -> None:
     for label, (file, _) in PHOTOS.items():
         (line,) = (line for line in readme.splitlines() if line.startswith(f"| {label} |"))
         assert f"`{file}`" in line and ("CC0" in line or "public domain" in line)
+
+
+def test_the_photos_that_the_bundle_brings_fit_into_it(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for label, (file, _) in PHOTOS.items():
+        with Image.open(Path(skimage.__file__).parent / "data" / file) as photo:
+            photo.convert("RGB").save(tmp_path / "photos" / f"{label}.jpg", quality=92)
+    write_small(tmp_path / "photos", tmp_path / "showcase")
+    found = read_samples(tmp_path / "showcase", tmp_path, tuple(PHOTOS))
+    assert [sample.label for sample, _ in found] == sorted(PHOTOS)
 
 
 def test_a_package_that_cannot_be_fetched(tmp_path: Path) -> None:

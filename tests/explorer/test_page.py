@@ -96,7 +96,7 @@ def test_what_goes_wrong_is_said_and_the_page_goes_on(server: RunningServer, chr
         page.locator("#model option").first.wait_for(state="attached")
         large = io.BytesIO()
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)).save(large, "PNG")
-        for data, said in ((b"no image", "image.encoded: "), (large.getvalue(), "accepted: up to 1 MiB")):
+        for data, said in ((b"no image", "image.encoded: "), (large.getvalue(), "accepted: at most 1,048,576 bytes")):
             page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
             page.locator("#problem", has_text=said).wait_for()
         page.route("**/api/v1/classify*", lambda route: route.abort())
@@ -142,4 +142,4 @@ def test_a_model_without_attention_says_so_in_each_panel(server: RunningServer, 
         assert found.page.locator("#layer").is_hidden()
         found.page.select_option("#model", "registers")
         found.page.locator("#shown[data-model='registers']").wait_for()
-        found.page.locator("#heads[data-state='drawn']").wait_for()
+        assert found.panel("heads").get_attribute("data-state") == "drawn"

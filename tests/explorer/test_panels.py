@@ -89,9 +89,8 @@ def test_prediction_has_logits_and_probabilities(server: RunningServer, chromium
         rows = found.panel("prediction").locator("tbody tr")
         assert rows.count() == len(expected["classes"]) == 5
         for row, each in zip(rows.all(), expected["classes"], strict=True):
-            label, probability, logit = (
-                row.locator(cell).last.inner_text() for cell in ("th", "td:nth-child(3)", "td")
-            )
+            cells = ("th", "td:nth-child(3)", "td")
+            label, probability, logit = (row.locator(cell).last.inner_text() for cell in cells)
             assert label == each["label"]
             assert abs(float(probability.split()[0]) - 100 * each["probability"]) < 0.06
             assert abs(float(logit.replace("\u2212", "-")) - each["logit"]) < 0.006

@@ -28,7 +28,7 @@ export class BlockRow {
     this.share = make("td", { className: "share" });
     const cell = (/** @type {string} */ name, /** @type {Node[]} */ ...children) => make("td", { className: name }, ...children);
     this.texts = [make("span", { className: "small" }), make("span", { className: "small" })];
-    this.pick = make("button", { type: "button", textContent: state ? `${state}` : "x₀", "aria-label": state ? `block ${state}` : "before the first block" });
+    this.pick = make("button", { type: "button", textContent: state ? `${state}` : "x₀", "aria-label": state ? `block ${state}` : "x₀, before the first block" });
     this.pick.addEventListener("click", chosen);
     this.pick.disabled = !state;
     this.element = make("tr", {}, make("th", { scope: "row" }, this.pick), cell("norm", this.norms), this.lens,

@@ -40,7 +40,7 @@ export default {
 const describe = (geometry, patch) => {
   const { grid_rows: rows, grid_cols: cols, patch_width: width, patch_height: height } = geometry;
   const numbers = `${width} × ${height} pixels in three colours, ${counted(width * height * 3, "number")}`;
-  if (patch === null) return `${counted(rows * cols, "patch")}`.replace("patchs", "patches") + `, ${rows} rows of ${cols}, each of ${numbers}.`;
+  if (patch === null) return `${rows * cols} patches, ${rows} rows of ${cols}, each of ${numbers}.`;
   return `Patch ${patch + 1} of ${rows * cols}: ${placeText(geometry, patch)}. ${numbers}.`;
 };
 

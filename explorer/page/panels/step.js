@@ -46,9 +46,9 @@ class StepPanel {
     this.back = button("Back", () => this.go(this.step - 1));
     this.next = button("Next", () => this.go(this.step + 1));
     this.say = make("span", { className: "small" });
-    this.vectors = new Plot({ className: "vectors" });
+    this.vectors = new Plot({ className: "vectors", "aria-label": "query, key and their products as colours; the sums are in the text" });
     this.bars = new Plot({ className: "weights", tabIndex: 0, role: "application", "aria-roledescription": "bar chart" });
-    this.sum = new Plot({ className: "sum" });
+    this.sum = new Plot({ className: "sum", "aria-label": "values, weighed and added up, as colours" });
     this.texts = [0, 1, 2, 3].map(() => make("p", { className: "text" }));
     this.where = make("p", { className: "text", "aria-live": "polite" });
     this.bias = make("p", { className: "warning", hidden: true });

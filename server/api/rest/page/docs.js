@@ -16,6 +16,7 @@ const typeOf = (schema) => {
   if (schema.$ref) return [element("a", { href: `#${referred(schema.$ref)}`, textContent: referred(schema.$ref) })];
   if (schema.anyOf) return schema.anyOf.flatMap((each, i) => (i ? [" or ", ...typeOf(each)] : typeOf(each)));
   if (schema.type === "array") return ["list of ", ...typeOf(schema.items)];
+  if (schema.contentSchema) return ["bytes, with the head ", ...typeOf(schema.contentSchema)];
   if (schema.enum) return [schema.enum.join(" | ")];
   return [[].concat(schema.type ?? "bytes").join(" or ") + (schema.contentEncoding ? `, ${schema.contentEncoding}` : "")];
 };
