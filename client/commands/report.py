@@ -14,6 +14,9 @@ from vitscope.client.sync import Client
 from vitscope.help import Help
 
 OK, USAGE = 0, 2
+_TIMEOUT = 120.0
+"""Seconds: the graph of the inside of the encoder is loaded when it is first asked for."""
+
 _MOST = 32 * 2**20
 """The first photos have what is inside of the encoder, as many as take no more than so many bytes; one at least."""
 
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("report.html"), metavar="FILE", help="(default: %(default)s)"
     )
-    add_connection_options(parser)
+    add_connection_options(parser, timeout=_TIMEOUT)
     return parser
 
 
