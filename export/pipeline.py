@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from vitscope.bundle import (
     CLASSIFY,
+    EVIDENCE,
     FLOATING,
     FP8,
     FULL,
@@ -201,7 +202,7 @@ class Export:
         if reference.evidence and Evidence.name not in self.not_offered:
             certificate = certificate.model_copy(update={"evidence_sanity": reference.evidence.sanity})
         require(certificate, self.job.allow_uncertified)
-        if reference.evidence and Evidence.name not in self.not_offered and self.job.faithfulness:
+        if EVIDENCE in paths and self.job.faithfulness:
             found = faithfulness_of(paths, self.tokens, reference, self.reporter)
             certificate = certificate.model_copy(update={"faithfulness": found})
         certificate = certify_pixels(

@@ -1,6 +1,7 @@
 """What `explain` returns, in plain Python and numpy."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,11 @@ from numpy.typing import NDArray
 from vitscope.client.errors import InvalidRequest
 from vitscope.client.result import Class, Geometry, Timing
 from vitscope.v1 import explain_pb2
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vitscope.client.request import ImageLike
 
 Array = NDArray[np.float32]
 
@@ -104,6 +110,21 @@ class Explained:
     """L2 norm of what attention and then the MLP of each layer add to each token: [layers of the model, 2, T]."""
     header: explain_pb2.ExplainHeader = field(repr=False, compare=False)
     """The first message as received."""
+
+    def plot(self, photo: "ImageLike | None" = None) -> "Figure":
+        """Return a figure of matplotlib with the classes and the attention of the chosen tokens, over `photo` if given.
+
+        Shown are rollout and the mean over heads of each layer, 12 maps at most; without chosen tokens, what the first
+        token attends to, of the matrices. `photo` is the image that was explained. Raises ModuleNotFoundError without
+        matplotlib (the extra `plot`), and InvalidImage for an image that cannot be read here or has another shape.
+        """
+        # Who only reads numbers loads none of it.
+        from vitscope.client.internals.view import view_of
+        from vitscope.client.pictures.photo import read_photo
+        from vitscope.client.pictures.plot import figure_of
+
+        image = None if photo is None else read_photo(photo, self.geometry.image_size)
+        return figure_of(view_of(self), image)
 
     def at(self, layer: int, head: int, part: str = "matrices") -> Array:
         """Return one part of one layer and head. Raises InvalidRequest for what was not asked for."""

@@ -39,7 +39,7 @@ def all_layers(subject: Subject, pixels: np.ndarray, classes: np.ndarray) -> np.
         assert not isinstance(one, str), one
         values, _ = one.values.run(given[one.attended])
         base = values.new_zeros(values.shape[-1]) if one.values.bias is None else one.values.bias
-        by_head = (values - base).unflatten(2, (passed.matrices[layer].shape[1], -1))
+        by_head = (values - base).view(*values.shape[:2], passed.matrices[layer].shape[1], -1)
         added = (passed.matrices[layer].detach()[:, :, 0].mT[..., None] * by_head).flatten(2)
         read, _ = Chain(one.output).run(base + factors[:, layer] @ added)
         token, _ = Chain(one.tail(token)).run(read)

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from examples.methods.compare import NAMES, compare
-from examples.methods.measure import Material
+from examples.methods.measure import Material, methods
+from examples.methods.pictures import contact
 from examples.methods.subject import Subject
 from examples.photos.wheels import NotFetched
 from examples.scenes.make import TEST, make, test_scenes
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scenes", type=int, default=TEST, help="at most (default: %(default)s)")
     parser.add_argument("--removed", type=int, default=48, help="scenes to take patches from (default: %(default)s)")
     parser.add_argument("--mosaics", type=int, default=24, help="at most (default: %(default)s)")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the maps of four scenes, as PNG")
     arguments = parser.parse_args(argv)
     try:
         checkpoint, bundle = make(arguments.out)
@@ -39,6 +41,10 @@ def main(argv: list[str] | None = None) -> int:
     drawn = test_scenes()[: arguments.scenes]
     images, masks = (np.stack([getattr(scene, name) for scene in drawn]) for name in ("image", "mask"))
     subject = Subject(checkpoint, bundle)
+    if arguments.picture:
+        contact(subject, methods(), images[:4], subject.probabilities(images[:4]).argmax(axis=1)).save(
+            arguments.picture
+        )
     material = Material(images, np.empty(0), masks, arguments.removed, arguments.mosaics)
     print(compare(subject, material, ["energy", "IoU", *NAMES]))
     return 0

@@ -15,7 +15,8 @@ def energy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     pixels = spread(positive, *masks.shape[1:])
     size = masks[0].size / maps[0].size
     inside: np.ndarray = (pixels * masks).sum(axis=(1, 2)) / size
-    return np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
+    shares: np.ndarray = np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
+    return shares
 
 
 def overlap(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:

@@ -47,7 +47,8 @@ class Explained:
         logits = np.concatenate([self.classify(part)["logits"] for part in _batches(pixels)])
         found = probabilities(logits, self.activation, self.temperature)
         assert found is not None
-        return found[np.arange(len(classes)), classes]
+        scores: np.ndarray = found[np.arange(len(classes)), classes]
+        return scores
 
     def shares(self, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Return the evidence of `classes` [N, K] as maps, [N, K, rows, cols]."""

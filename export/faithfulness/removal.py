@@ -42,7 +42,8 @@ class Curves:
     @property
     def gain(self) -> np.ndarray:
         """SRG of each image, [N], -1..1."""
-        return self.insertion - self.deletion
+        gain: np.ndarray = self.insertion - self.deletion
+        return gain
 
 
 def curves(

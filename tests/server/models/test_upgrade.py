@@ -164,7 +164,8 @@ async def test_graphs_that_explain_are_built_when_they_are_asked_for(tensorrt: F
         await pipeline.model.load()
         tensorrt.ready.set()
         await until(lambda: str(pipeline.model.identity) == "tensorrt/f16" and not pipeline.model.degraded)
-        assert tensorrt.opened == 1
+        await until(lambda: len(pipeline.scheduler._dispatcher.lanes) == 1)
+        assert [lane.name for lane in pipeline.scheduler._dispatcher.lanes] == ["a/1 classify"]
     finally:
         await pipeline.model.retire()
         pipeline.close()
