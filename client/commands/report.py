@@ -14,8 +14,11 @@ from vitscope.client.sync import Client
 from vitscope.help import Help
 
 OK, USAGE = 0, 2
-_MOST = 64 * 2**20
-"""Photos have what is inside of the encoder while all of it is no more than so many bytes."""
+_TIMEOUT = 120.0
+"""Seconds: the graph of the inside of the encoder is loaded when it is first asked for."""
+
+_MOST = 32 * 2**20
+"""The first photos have what is inside of the encoder, as many as take no more than so many bytes; one at least."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("report.html"), metavar="FILE", help="(default: %(default)s)"
     )
-    add_connection_options(parser)
+    add_connection_options(parser, timeout=_TIMEOUT)
     return parser
 
 

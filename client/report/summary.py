@@ -19,10 +19,14 @@ def summary(photos: Sequence[Photo]) -> str:
     """Return HTML without scripts, styles of its own or outside requests; "" for one photo."""
     if len(photos) < 2:
         return ""
-    ranked = sorted(photos, key=lambda photo: photo.result.classes[0].probability, reverse=True)
-    marks = {ranked[0].name: "most certain", ranked[-1].name: "least certain"}
+    if photos[0].result.activation == "none":  # there are no probabilities: in the order of the answers
+        ranked = sorted(photos, key=lambda photo: photo.result.classes[0].logit, reverse=True)
+        marks = {}
+    else:
+        ranked = sorted(photos, key=lambda photo: photo.result.classes[0].probability, reverse=True)
+        marks = {ranked[0].name: "most certain", ranked[-1].name: "least certain"}
     rows = "".join(_row(photo, marks.get(photo.name, "")) for photo in ranked)
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Photo", "Name", "Answer", "Probability", ""))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Photo", "Name", "Answer", "Score", ""))
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     inner = f"<h2>{len(photos)} photos</h2>{table}{_averages(photos)}"
     return f'<section id="summary" aria-label="All photos">{inner}</section>'
@@ -30,7 +34,8 @@ def summary(photos: Sequence[Photo]) -> str:
 
 def _row(photo: Photo, mark: str) -> str:
     best = photo.result.classes[0]
-    cells = (_thumbnail(photo), escape(photo.name), escape(best.label), f"{best.probability:.1%}", mark)
+    score = f"{best.logit:.4g}" if photo.result.activation == "none" else f"{best.probability:.1%}"
+    cells = (_thumbnail(photo), escape(photo.name), escape(best.label), score, mark)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
@@ -48,7 +53,7 @@ def _picture(data: bytes, kind: str, text: str) -> str:
 
 def _averages(photos: Sequence[Photo]) -> str:
     """Draw the mean evidence for the answer over all photos with the same answer, for classes with several."""
-    maps = defaultdict(list)
+    maps: dict[str, list[np.ndarray]] = defaultdict(list)
     for photo in photos:
         if photo.evidence:
             best = photo.result.classes[0]
@@ -59,7 +64,7 @@ def _averages(photos: Sequence[Photo]) -> str:
     if not several:
         return ""
     most = max(float(np.abs(mean).max()) for mean in several.values()) or 1.0
-    scale = Scale(-most, most, "blue_orange")
+    scale = Scale(-most, most, "signed")
     figures = "".join(
         f"<figure>{_picture(png(heat_map(mean, scale, 140.0)), 'png', f'average evidence for {label}')}"
         f"<figcaption>{escape(label)}, {len(maps[label])} photos</figcaption></figure>"

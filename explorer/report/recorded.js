@@ -57,7 +57,8 @@ export const classify = async (_, file, fields) => {
 /** @param {any} _ @param {Blob} file @param {Record<string, string>} fields */
 export const explain = async (_, file, fields) => {
   const inside = known.get(file)?.inside;
-  if (!inside || fields.layers || fields.parts === "rollout") throw new Refused(LATER);
+  if (!inside) throw new Refused("This report has what is inside of the encoder for its first photos only, to be no larger.");
+  if (fields.layers || fields.parts === "rollout") throw new Refused(LATER);
   return new Response(bytesOf(inside));
 };
 
