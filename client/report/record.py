@@ -48,12 +48,15 @@ def record(client: Client, model: Model, source: Source, name: str, whole: bool)
     """Ask about one photo. whole: with the inside of the encoder. Raises ClientError and OSError."""
     data = source.image if isinstance(source.image, bytes) else source.image.read_bytes()
     of = Options(model=model.name, version=model.version, top_k=10)
+    asked = of.copy()
+    if model.methods:
+        asked["method"] = "attention" if "attention" in model.methods else model.methods[0]
     if "attention" in model.methods and model.tokens.attention_from:
-        asked = Options(**of, method="attention", attention="all", heads="all")
-    else:
-        asked = Options(**of, **({"maps": True} if model.methods else {}))  # type: ignore[typeddict-item]
-    result = client.classify(data, **asked)
-    evidence = client.classify(data, **of, method="evidence", top_classes=_TOP) if "evidence" in model.methods else None
+        asked["attention"], asked["heads"] = "all", "all"
+    result, evidence = client.classify(data, **asked), None
+    if "evidence" in model.methods:
+        of["method"], of["top_classes"] = "evidence", _TOP
+        evidence = client.classify(data, **of)
     inside = _inside(client, model, data) if whole and model.explain_parts else b""
     return Photo(name, data, result, evidence, inside)
 

@@ -53,7 +53,7 @@ def _picture(data: bytes, kind: str, text: str) -> str:
 
 def _averages(photos: Sequence[Photo]) -> str:
     """Draw the mean evidence for the answer over all photos with the same answer, for classes with several."""
-    maps = defaultdict(list)
+    maps: dict[str, list[np.ndarray]] = defaultdict(list)
     for photo in photos:
         if photo.evidence:
             best = photo.result.classes[0]

@@ -25,7 +25,32 @@ export const contents = (panels) => {
 /** Scrolls to a panel, and has the keyboard go on there. @param {string} id */
 export const go = (id) => {
   const section = document.getElementById(id);
-  section?.scrollIntoView();
+  bring(id);
   section?.setAttribute("tabindex", "-1");
   section?.focus({ preventScroll: true });
+};
+
+/** Milliseconds in which what is drawn above a panel may move it. */
+const SETTLING = 1500;
+let settled = () => {};
+
+/** Scrolls to a panel, and keeps it there while others are drawn, until the user scrolls. @param {string} id */
+export const bring = (id) => {
+  settled();
+  const section = document.getElementById(id);
+  const main = document.getElementById("main");
+  if (!section || !main) return;
+  const watching = new ResizeObserver(() => section.scrollIntoView());
+  const events = /** @type {const} */ (["wheel", "touchmove", "pointerdown", "keydown"]);
+  const end = () => {
+    clearTimeout(timer);
+    watching.disconnect();
+    for (const event of events) removeEventListener(event, end);
+    settled = () => {};
+  };
+  const timer = setTimeout(end, SETTLING);
+  for (const event of events) addEventListener(event, end, { passive: true });
+  settled = end;
+  section.scrollIntoView();
+  watching.observe(main);
 };

@@ -1,6 +1,7 @@
 // The guided tour: a card beside the panels, step by step. It remembers where it was.
 
 import { Refused } from "./api.js";
+import { bring } from "./contents.js";
 import { bar, button } from "./controls.js";
 import { byId, make } from "./elements.js";
 import { STEPS } from "./steps.js";
@@ -74,7 +75,7 @@ export class Tour {
     const panel = document.getElementById(STEPS[this.at].panel);
     if (this.store.state.first) {
       panel?.classList.add("toured");
-      panel?.scrollIntoView();
+      bring(STEPS[this.at].panel);
     }
     this.fill();
     this.title.focus({ preventScroll: true });

@@ -58,7 +58,7 @@ class Opened:
     def panel(self, name: str) -> Any:
         """Bring a panel to the screen, and wait until it is drawn or says why not."""
         section = self.page.locator(f"#{name}")
-        section.scroll_into_view_if_needed()
+        self.page.evaluate("(name) => import('/explorer/contents.js').then(({ bring }) => bring(name))", name)
         self.page.locator(f"#{name}[data-state]:not([data-state='waiting'])").wait_for()
         self.page.evaluate(TWO_FRAMES)
         return section

@@ -78,7 +78,6 @@ def test_axe_finds_nothing_serious(server: RunningServer, chromium: Any, photo: 
         said = [(each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
                 for each in violations if each["impact"] in ("serious", "critical")]  # fmt: skip
         assert said == [], said
-        assert found.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
 def test_the_tour_leads_through_and_remembers_its_place(server: RunningServer, chromium: Any) -> None:

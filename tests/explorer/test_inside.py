@@ -62,7 +62,8 @@ def pixels(canvas: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def colours(values: np.ndarray, low: float, high: float, name: Any = "viridis") -> np.ndarray:
     levels = np.floor((values - low) / (high - low) * 255 + 0.5).clip(0, 255).astype(int)
-    return COLOURS[name][levels].astype(int)
+    found: np.ndarray = COLOURS[name][levels].astype(int)
+    return found
 
 
 def check(drawn: np.ndarray, expected: np.ndarray, most: int = 6) -> None:
@@ -231,8 +232,9 @@ def test_the_token_line_has_the_special_tokens_in_front(page: Any, panel: Panel,
     x = (np.arange(norms.size) + 0.4) / norms.size * box["width"]
     top = box["height"] - 4 - norms / norms.max() * (box["height"] - 18)
     assert pixels(canvas, x, top + 2).any(axis=-1).all()
-    middle = abs(norms - np.median(norms[one.tokens.prefix :])) < 0.1 * norms.max()  # the dashed line is near
-    assert not pixels(canvas, x, top - 3).any(axis=-1)[~middle].any()
+    middle = np.abs(norms - np.median(norms[one.tokens.prefix :])) < 0.1 * norms.max()  # the dashed line is near
+    drawn = pixels(canvas, x, top - 3)[~middle]
+    assert not drawn.any()
     text = found.locator("p.text").inner_text()
     assert text.startswith(f"The class token, number 1 of {one.tokens.count}: length {norms[0]:.3g}")
     canvas.focus()

@@ -117,6 +117,7 @@ def test_the_embedding_is_that_of_the_bundle(server: RunningServer, chromium: An
         drawn = np.array([found.pixel("#embedding .strip", (at + 0.5) / 128, 0.5) for at in range(0, 128, 9)], int)
         assert np.abs(drawn - COLOURS["blue_orange"][levels[::9]]).max() <= 2
         found.panel("tokens")
+        found.panel("embedding")
         words = panel.locator(".small", has_text="in the graph that the server ran").inner_text().rstrip(".").split()
         lengths = [float(word) for word in words if word.replace(".", "").isdigit()]
         assert lengths[0] == lengths[1] == round(float(np.linalg.norm(token + embedding.patch_positions[1, 2])), 3)

@@ -72,6 +72,7 @@ class EncoderPanel {
     const { geometry, model, answer } = subject;
     const most = { bits: Math.log2(inside.tokens.count), pixels: Math.hypot(geometry.model_width, geometry.model_height) };
     const updates = inside.whole("updates");
+    const width = this.rows.clientWidth;
     this.each.forEach((row, at) => {
       const figures = at ? inside.figures(at - 1) : null;
       const known = () => ({
@@ -79,7 +80,7 @@ class EncoderPanel {
         lens: lens && lensText(readToken(lens, at, inside.tokens, state.patch), lens.classes, model, answer.activation),
         figures, updates: at && updates ? updatesOf(updates, at - 1, queryOf(inside.tokens, state.patch)) : null,
       });
-      const of = `${this.generation(inside)} ${state.patch} ${state.head} ${figures !== null} ${lens !== null} ${updates !== null} ${row.norms.parentElement?.clientWidth}`;
+      const of = `${this.generation(inside)} ${state.patch} ${state.head} ${figures !== null} ${lens !== null} ${updates !== null} ${width}`;
       if (row.drawn === of) row.show(/** @type {any} */ ({}), 0, 0, most, at === state.layer + 1, of);
       else row.show(known(), geometry.grid_cols, state.head, most, at === state.layer + 1, of);
     });

@@ -123,7 +123,7 @@ class StepPanel {
 
   /** @param {Float32Array} scores @param {Float32Array} weights @param {number} key @param {number} width @param {Float32Array} output @param {string[]} names */
   tell(scores, weights, key, width, output, [asks, read]) {
-    const own = scoresOf(scores, "softmax")[key];
+    const own = scoresOf(scores, "softmax");
     const root = Math.sqrt(width);
     const shown = (/** @type {number} */ value) => value.toFixed(3).replace("-", "\u2212");
     const rank = weights.reduce((before, each) => before + (each > weights[key] ? 1 : 0), 1);
@@ -131,9 +131,9 @@ class StepPanel {
     this.texts[1].textContent = `Divided by √d = √${width} = ${Number(root.toFixed(3))}: a score of ${shown(scores[key])}. Largest of all: ${shown(scores[largest(scores)])}.`;
     this.texts[2].textContent = `Softmax of all ${weights.length} scores gives ${read} ${percent(weights[key])}, number ${rank}; all together are 100\u00a0%.`;
     this.texts[3].textContent = `Its value times ${weights[key].toPrecision(3)} is added to the others' in the same way. The sum, of length ${Math.hypot(...output).toPrecision(3)}, is what this head tells ${asks}.`;
-    const differs = weights.reduce((most, each, at) => Math.max(most, Math.abs(each - scoresOf(scores, "softmax")[at])), 0);
+    const differs = weights.reduce((most, each, at) => Math.max(most, Math.abs(each - own[at])), 0);
     this.bias.hidden = differs < 0.01;
-    this.bias.textContent = `This model adds a number for the places of the two tokens to each score. Softmax of the scores alone would give ${percent(own)}; the model's own share is ${percent(weights[key])}.`;
+    this.bias.textContent = `This model adds a number for the places of the two tokens to each score. Softmax of the scores alone would give ${percent(own[key])}; the model's own share is ${percent(weights[key])}.`;
   }
 
   /** @param {Float32Array} q @param {Float32Array} k */
