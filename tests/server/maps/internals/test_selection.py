@@ -8,7 +8,7 @@ from tests.server.maps.samples_full import COUNT, LABELS, WIDTH, manifest
 from vitscope.bundle import CLASSIFY, Manifest
 from vitscope.server.errors import InvalidRequest
 from vitscope.server.maps.internals.options import InternalsOptions
-from vitscope.server.maps.internals.selection import DEFAULT_LIMITS, Limits, Selection, output_bytes, select
+from vitscope.server.maps.internals.selection import DEFAULT_LIMITS, Limits, Selection, output_bytes, parts_of, select
 from vitscope.server.maps.rollout import RolloutOptions
 from vitscope.server.maps.tokens import Patch
 
@@ -32,6 +32,12 @@ def test_by_default_all_layers_and_heads_and_the_first_token() -> None:
     }
     assert found.total_bytes == 4 * (6 * (64 + 2 * 8 + 3 * 32) + 4 * 8 + 4 * 8 * 2 + 8 + 6 * 8)
     assert chosen(parts=ALL, dtype="float16").total_bytes == found.total_bytes // 2
+
+
+def test_a_model_says_which_parts_it_has() -> None:
+    assert set(parts_of(manifest())) == set(ALL)
+    without = manifest().model_copy(update={"graphs": {CLASSIFY: manifest().graphs[CLASSIFY]}})
+    assert parts_of(without) == ()
 
 
 def test_what_is_chosen() -> None:
