@@ -1,4 +1,4 @@
-"""One server and one browser for all tests of the page; models of which some cannot have every panel."""
+"""One server for all tests of the page, and a browser; models of which some cannot have every panel."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,8 @@ def server(explored: Path) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """A browser. Of one file, because Playwright has an event loop run in this thread until it is closed."""
     with browser() as running:
         yield running

@@ -8,8 +8,8 @@ import pytest
 EXPORT = Path(__file__).parents[2] / "export"
 # Each part imports only parts before it.
 LAYERS = (
-    *("errors", "progress", "size", "tail", "families", "checkpoint", "methods", "graph", "certificate"),
-    *("variants", "job", "pipeline", "report", "cli"),
+    *("errors", "progress", "size", "tail", "families", "checkpoint", "methods", "graph", "faithfulness"),
+    *("certificate", "variants", "samples", "job", "pipeline", "report", "cli"),
 )
 
 

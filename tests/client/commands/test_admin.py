@@ -28,10 +28,13 @@ def admin() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("arguments", "rows"),
     [
-        (["list"], ["fashion 1 ready openvino/bf16", "fashion 2 unloaded (unloaded by hand)"]),
+        (
+            ["list"],
+            ["fashion 1 ready openvino/bf16", "fashion 2 unloaded", "", "fashion v2 unloaded: unloaded by hand"],
+        ),
         (["load", "fashion"], ["fashion 2 ready openvino/bf16"]),
         (["load", "fashion/7"], ["fashion 7 ready openvino/bf16"]),
-        (["unload", "fashion/7"], ["fashion 7 unloaded (unloaded by hand)"]),
+        (["unload", "fashion/7"], ["fashion 7 unloaded", "", "fashion v7 unloaded: unloaded by hand"]),
         (["reload", "fashion"], ["fashion 1 ready openvino/bf16", "fashion 2 ready openvino/bf16"]),
     ],
 )
