@@ -9,7 +9,7 @@ EXPORT = Path(__file__).parents[2] / "export"
 # Each part imports only parts before it.
 LAYERS = (
     *("errors", "progress", "size", "tail", "families", "checkpoint", "methods", "graph", "faithfulness"),
-    *("certificate", "variants", "samples", "job", "pipeline", "report", "cli"),
+    *("certificate", "variants", "samples", "job", "pipeline", "summary", "report", "cli"),
 )
 
 
