@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -38,9 +39,19 @@ class Candidate:
         return version(self.engine)
 
 
+@cache
+def core() -> ov.Core:
+    """Return OpenVINO, once for the process.
+
+    Its plugin for the CPU gives the thread that loads it a stack for signals, and frees that when it is unloaded. Where
+    another thread does so, the first one keeps the address, and its next signal with a handler ends the process.
+    """
+    return ov.Core()
+
+
 def candidates() -> list[Candidate]:
     """List every engine and precision that a server may use on a CPU."""
-    bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    bf16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return [
         Candidate("onnxruntime", "f32", _onnxruntime),
         Candidate("openvino", "f32", lambda path: _openvino(path, ov.Type.f32)),
@@ -73,7 +84,7 @@ def _cpu_flags() -> set[str]:
 
 def processor_name() -> str:
     """Return the CPU's model name."""
-    return str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+    return str(core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
 
 
 def _onnxruntime(path: Path) -> Run:
@@ -88,7 +99,7 @@ def _onnxruntime(path: Path) -> Run:
 
 
 def _openvino(path: Path, precision: ov.Type) -> Run:
-    compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: precision})
+    compiled = core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: precision})
     names = [output.get_any_name() for output in compiled.outputs]
 
     feed = compiled.inputs[0].get_any_name()

@@ -20,6 +20,7 @@ from examples.fewshot.features import Features, probe
 from examples.photos import backbone
 from tests.export.families.test_export import check, eager
 from vitscope.bundle import CLASSIFY
+from vitscope.export.certificate.engines import core
 from vitscope.export.pipeline import ExportJob, export_checkpoint
 from vitscope.export.size import Size
 
@@ -71,7 +72,7 @@ def test_it_is_exported(pretrained: Path, tmp_path: Path, calibration: Path) -> 
     path = bundle.graph_path(CLASSIFY)
     nodes = onnx.load(path, load_external_data=False).graph.node
     beside = sum(node.op_type == "Softmax" for node in nodes) - BLOCKS
-    compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: ov.Type.f32})
+    compiled = core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: ov.Type.f32})
     kinds = Counter(op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops())
     # A block whose attention is not fused shows its own Softmax.
     assert kinds["Softmax"] == beside

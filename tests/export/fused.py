@@ -7,12 +7,14 @@ import onnx
 import onnxruntime
 import openvino as ov
 
+from vitscope.export.certificate.engines import core
+
 
 def assert_fused(path: Path, attentions: int) -> None:
     """Check that both engines fuse what they can of so many attentions. Those beside them are computed plainly."""
     graph = onnx.load(path, load_external_data=False).graph
     beside = sum(node.op_type == "Softmax" for node in graph.node) - attentions
-    compiled = ov.Core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: ov.Type.f32})
+    compiled = core().compile_model(path, "CPU", {ov.properties.hint.inference_precision: ov.Type.f32})
     kinds = Counter(op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops())
     # Attention that OpenVINO does not run as one kernel shows its own Softmax.
     assert kinds["Softmax"] == beside

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from tests.export.inside import assert_inside, watched
 from tests.timm.checkpoints import LABELS, MODELS, SHAPE, save
 from vitscope.bundle import CLASSIFY, FULL, InputContract, Manifest
 from vitscope.bundle.embedding import patch_embedding
+from vitscope.export.certificate.engines import core
 from vitscope.export.checkpoint import load_checkpoint
 from vitscope.export.checkpoint.explain import explain_arrays, position_kinds
 from vitscope.export.checkpoint.positions import token_geometry
@@ -65,7 +65,7 @@ def test_graphs_equal_timm(kind: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(
                 session.run(["logits"], {"pixels": pixels[:batch]})[0], expected[:batch], atol=2e-5 * expected.std()
             )
-        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         np.testing.assert_allclose(compiled(pixels)["logits"], expected, atol=2e-5 * expected.std())
         if path != paths[FULL]:
             assert_fused(path, family.sizes(model).layers + (tokens.pooling == "attention"))

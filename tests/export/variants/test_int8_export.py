@@ -15,7 +15,7 @@ from tests.export.checkpoints import save, vit
 from tests.export.summary import printed
 from tests.export.variants.exports import export
 from vitscope.bundle import INT8, Bundle, Certificate, GraphName
-from vitscope.export.certificate.engines import candidates, int8_candidate
+from vitscope.export.certificate.engines import candidates, core, int8_candidate
 from vitscope.export.certificate.reference import Reference
 from vitscope.export.progress import Silent
 from vitscope.export.variants import Source, add_variant
@@ -55,7 +55,7 @@ def test_weights_are_stored_once_and_in_8_bits(bundle: Bundle) -> None:
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_it_runs_in_8_bits_with_attention_fused(graph: GraphName, bundle: Bundle) -> None:
     options = {ov.properties.hint.inference_precision: ov.Type.f32}
-    compiled = ov.Core().compile_model(bundle.graph_path(graph, INT8), "CPU", options)
+    compiled = core().compile_model(bundle.graph_path(graph, INT8), "CPU", options)
     infos = [op.get_rt_info() for op in compiled.get_runtime_model().get_ops()]
     kinds = Counter((i["layerType"].astype(str), i["runtimePrecision"].astype(str)) for i in infos)
     assert kinds["FullyConnected", "i8"] + kinds["FullyConnected", "u8"] == 12

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino as ov
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -14,6 +13,7 @@ from tests.server.engines import vits
 from tests.server.engines.onnx.small import graph_of
 from tests.server.engines.vits import FAMILY_NAMES, FamilyName
 from vitscope.bundle import ATTENTION, CLASSIFY, GraphName
+from vitscope.export.certificate.engines import core
 from vitscope.server.engines.onnx.opset import ONLY_WIDENED, OpsetError
 from vitscope.server.engines.onnx.precision import Arithmetic, PrecisionError, float32_tensors, retype, write
 
@@ -26,8 +26,8 @@ COSINE = {"f16": 0.9999, "bf16": 0.998}  # of the worst row of any head; measure
 
 
 def on_openvino(model: ModelProto, arithmetic: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    core, options = ov.Core(), {"INFERENCE_PRECISION_HINT": arithmetic, "INFERENCE_NUM_THREADS": 1}
-    compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
+    options = {"INFERENCE_PRECISION_HINT": arithmetic, "INFERENCE_NUM_THREADS": 1}
+    compiled = core().compile_model(core().read_model(model.SerializeToString()), "CPU", options)
     names = [output.get_any_name() for output in compiled.outputs]
     return lambda batch: dict(zip(names, map(np.copy, compiled(batch).values()), strict=True))
 
