@@ -178,7 +178,7 @@ const speech = (activation) => (activation === "none" ? (/** @type {number} */ v
 /** @param {number[]} areas of most, least and random @param {string} how @param {string} label @param {(value: number) => string} said */
 const summary = ([most, least, random], how, label, said) => {
   const gain = how === "delete" ? least - most : most - least;
-  const good = how === "delete" ? most < random : most > random;
+  const good = gain > 0 && (how === "delete" ? most < random : most > random);
   return `On average ${label} has ${said(most)} with the most important patches ${how === "delete" ? "gone" : "there"} first, ${said(random)} by chance and ${said(least)} the other way round. `
-    + `The map is ${good ? "better" : "no better"} than chance here; between the two orders lie ${(100 * gain).toFixed(1)} points (symmetric relevance gain; above 0 is right).`;
+    + `Between the two orders lie ${(100 * gain).toFixed(1)} points (symmetric relevance gain): the map is ${good ? "better" : "no better"} than chance here.`;
 };
