@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+# As the page does it. A report is one file, of whose modules none can be named.
+BRING = """(name) => location.protocol === "file:"
+    ? document.getElementById(name).scrollIntoView()
+    : import("/explorer/contents.js").then(({ bring }) => bring(name))"""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -58,7 +62,7 @@ class Opened:
     def panel(self, name: str) -> Any:
         """Bring a panel to the screen, and wait until it is drawn or says why not."""
         section = self.page.locator(f"#{name}")
-        self.page.evaluate("(name) => import('/explorer/contents.js').then(({ bring }) => bring(name))", name)
+        self.page.evaluate(BRING, name)
         self.page.locator(f"#{name}[data-state]:not([data-state='waiting'])").wait_for()
         self.page.evaluate(TWO_FRAMES)
         return section
