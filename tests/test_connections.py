@@ -142,7 +142,7 @@ def test_a_server_and_a_load_test_report_nothing(recorded: Recorded, models: Pat
 
 def test_an_export_reports_nothing(recorded: Recorded, registers_checkpoint: Path, calibration: Path) -> None:
     out = str(recorded.home.parent / "models")
-    options = ["--calibration", str(calibration), "--allow-uncertified", "--out", out]
+    options = ["--calibration", str(calibration), "--allow-uncertified", "--no-evidence", "--out", out]
     recorded.run("-m", "vitscope", "export", str(registers_checkpoint), "--name", "registers", *options)
 
 

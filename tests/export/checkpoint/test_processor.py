@@ -130,7 +130,7 @@ def test_the_command_says_what_it_is_made_of(
     edit(copied / "config.json", patch_size=[8, 8], image_size=[32, 32])
     (tmp_path / "names.json").write_text(json.dumps(["a", "b", "c", "d", "e"]))
     arguments = [str(copied), "--name", "x", "--out", str(tmp_path / "models"), "--no-certificate", "--no-attention"]
-    arguments += ["--labels", str(tmp_path / "names.json")]
+    arguments += ["--no-evidence", "--labels", str(tmp_path / "names.json")]
     assert main(arguments) == 0
     warning = "warning: CHECKPOINT: its image processor makes 48x48, and config.json says 32x32"
     assert warning in capsys.readouterr().err
