@@ -7,13 +7,15 @@ from pathlib import Path
 from vitscope.client.commands.arguments import add_connection_options, connect, explain, whole
 from vitscope.client.commands.inputs import find_sources
 from vitscope.client.commands.streams import fail, printable
-from vitscope.client.errors import ClientError
+from vitscope.client.errors import ClientError, InvalidImage
+from vitscope.client.model import Model
 from vitscope.client.report.page import page
 from vitscope.client.report.record import Photo, inside_bytes, record
 from vitscope.client.sync import Client
 from vitscope.help import Help
+from vitscope.whole_files import write_whole
 
-OK, USAGE = 0, 2
+OK, FAILED, USAGE = 0, 1, 2
 _TIMEOUT = 120.0
 """Seconds: the graph of the inside of the encoder is loaded when it is first asked for."""
 
@@ -22,12 +24,14 @@ _MOST = 32 * 2**20
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Return 0: written; 2: a wrong option, an unusable photo, no such model, or no server."""
+    """Return 0: written; 1: written without some photos that cannot be used; 2: wrong option, no photo, no server."""
     arguments = _parser().parse_args(argv)
     try:
         with connect(arguments) as client:
-            model = client.get_model(arguments.model, arguments.version)
-            text = page(model, _photos(arguments, client))
+            model, photos, failed = _photos(arguments, client)
+        if not photos:
+            return USAGE
+        text = page(model, photos)
     except ClientError as error:
         fail("report", explain(error, arguments.server))
         return USAGE
@@ -38,25 +42,32 @@ def main(argv: list[str] | None = None) -> int:
         fail("report", str(error))
         return USAGE
     try:
-        arguments.out.write_text(text, encoding="utf-8")
+        write_whole(arguments.out, text.encode())
     except OSError as error:
         fail("report", f"--out {arguments.out}: {error.strerror}")
         return USAGE
     print(f"{printable(str(arguments.out))} ({len(text.encode()) / 2**20:.1f} MiB)")
-    return OK
+    return FAILED if failed else OK
 
 
-def _photos(arguments: argparse.Namespace, client: Client) -> list[Photo]:
-    """Ask about all photos. Names that occur twice get a number."""
+def _photos(arguments: argparse.Namespace, client: Client) -> tuple[Model, list[Photo], int]:
+    """Ask about all photos. Returns the model, those that can be used, and how many cannot, each of which is named.
+
+    Names that occur twice get a number.
+    """
     model, found, names = client.get_model(arguments.model, arguments.version), list[Photo](), set[str]()
-    room = _MOST // max(1, inside_bytes(model))
+    room, failed = _MOST // max(1, inside_bytes(model)), 0
     for source in find_sources(arguments.photos):
         name = short = printable(str(source.relative))
         while name in names:
             name = f"{short} ({len(names) + 1})"
         names.add(name)
-        found.append(record(client, model, source, name, len(found) < max(1, room)))
-    return found
+        try:
+            found.append(record(client, model, source, name, len(found) < max(1, room)))
+        except (InvalidImage, OSError) as error:
+            failed += 1
+            fail("report", f"{source.name}: {error.strerror if isinstance(error, OSError) else error.message}")
+    return model, found, failed
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -90,6 +90,20 @@ def test_what_cannot_be_written_is_said(
         assert said in capsys.readouterr().err
 
 
+def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_written(
+    server: RunningServer, photo: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cat.jpg").write_bytes(photo)
+    (tmp_path / "text.jpg").write_bytes(b"no photo")
+    out = tmp_path / "report.html"
+    arguments = [str(tmp_path / name) for name in ("text.jpg", "cat.jpg", "none.jpg")]
+    assert report.main([*arguments, "--model", MODEL, "--server", server.address, "-o", str(out)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"vitscope report: {tmp_path}/text.jpg: image.encoded: ")
+    assert second == f"vitscope report: {tmp_path}/none.jpg: No such file or directory"
+    assert '"name": "cat.jpg"' in out.read_text()
+
+
 def test_what_a_report_has_is_what_the_json_api_answers(server: RunningServer, photo: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo)
     text = written(server, tmp_path / "report.html", tmp_path / "a.jpg").read_text()
